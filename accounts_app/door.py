@@ -1,0 +1,87 @@
+"""Through which door a change came, and who stood in it: one context for history and audit."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+
+DoorName = Literal["admin", "rest", "command", "worker", "shell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """person: the signed-in user, or None for a worker or a shell; reason: what the act was for."""
+
+    name: DoorName = "shell"
+    person: Any = None
+    request_id: str = ""
+    reason: str = ""
+
+
+_current: ContextVar[Door | None] = ContextVar("nunect_door", default=None)
+_request: ContextVar[HttpRequest | None] = ContextVar("nunect_request", default=None)
+
+
+def current_door() -> Door:
+    """The door of the act under way; a shell when nobody opened one."""
+    door = _current.get() or Door()
+    request = _request.get()
+    if request is not None and door.person is None:
+        user = getattr(request, "user", None)
+        if user is not None and user.is_authenticated:
+            return Door(door.name, user, door.request_id, door.reason)
+    return door
+
+
+@contextmanager
+def through(name: DoorName, *, person: Any = None, reason: str = "") -> Iterator[Door]:
+    """Run a block as an act through `name`; history and audit entries made inside say so."""
+    door = Door(name, person, uuid.uuid4().hex, reason)
+    token = _current.set(door)
+    try:
+        yield door
+    finally:
+        _current.reset(token)
+
+
+@sync_and_async_middleware
+def door_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Open the door of a request. The person is looked up when asked for, since the session comes later."""
+
+    def enter(request: HttpRequest) -> tuple[Any, Any]:
+        name: DoorName = "rest" if request.path.startswith("/api/") else "admin"
+        return _current.set(Door(name, request_id=uuid.uuid4().hex)), _request.set(request)
+
+    def leave(tokens: tuple[Any, Any]) -> None:
+        _current.reset(tokens[0])
+        _request.reset(tokens[1])
+
+    if iscoroutinefunction(get_response):
+
+        async def asynchronous(request: HttpRequest) -> HttpResponseBase:
+            tokens = enter(request)
+            try:
+                response: Awaitable[HttpResponseBase] = get_response(request)
+                return await response
+            finally:
+                leave(tokens)
+
+        return asynchronous
+
+    def synchronous(request: HttpRequest) -> HttpResponseBase:
+        tokens = enter(request)
+        try:
+            return get_response(request)
+        finally:
+            leave(tokens)
+
+    return synchronous

@@ -1,0 +1,39 @@
+"""What shall be true: the rows of one or more NATS systems."""
+
+from accounts_app.models.account import Account, Role, SubjectPermission
+from accounts_app.models.audit import AuditEntry, AuditError, record
+from accounts_app.models.sharing import Export, ExportAccess, Import, Kind, Mapping, MappingDestination
+from accounts_app.models.system import Server, System
+from accounts_app.models.user import NatsUser
+
+CONFIG_MODELS = (
+    System,
+    Account,
+    Role,
+    NatsUser,
+    SubjectPermission,
+    Export,
+    ExportAccess,
+    Import,
+    Mapping,
+    MappingDestination,
+)
+
+__all__ = [
+    "CONFIG_MODELS",
+    "Account",
+    "AuditEntry",
+    "AuditError",
+    "Export",
+    "ExportAccess",
+    "Import",
+    "Kind",
+    "Mapping",
+    "MappingDestination",
+    "NatsUser",
+    "Role",
+    "Server",
+    "SubjectPermission",
+    "System",
+    "record",
+]

@@ -1,0 +1,167 @@
+"""A system: servers that share one set of accounts, and what was last seen of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts_app import validators
+from accounts_app.fields import EncryptedTextField
+from accounts_app.models.base import ConfigModel, history
+from accounts_app.natsconf.specs import IdentitySpec
+
+
+class System(ConfigModel):
+    """Servers that share one set of accounts. Most people have one; `up` makes it.
+
+    wanted counts the changes asked for, done the last of them that a run has answered
+    (enforced, held or refused); they are equal at rest.
+    """
+
+    class Environment(models.TextChoices):
+        DEV = "dev", _("development")
+        STAGE = "stage", _("staging")
+        PROD = "prod", _("production")
+
+    class Mode(models.TextChoices):
+        CONFIG = "config", _("configuration files")
+
+    class DriftPolicy(models.TextChoices):
+        REPAIR = "repair", _("repair at once")
+        ASK = "ask", _("leave it for a person")
+
+    name = models.CharField(max_length=64, unique=True, validators=[validators.role_name])
+    environment = models.CharField(max_length=8, choices=Environment, default=Environment.DEV)
+    mode = models.CharField(max_length=8, choices=Mode, default=Mode.CONFIG, editable=False)
+    conf_dir = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text=_("Folder of nats-server.conf and accounts.conf; empty: NUNECT_CONFIG_DIR."),
+    )
+    nats_url = models.CharField(
+        max_length=500, blank=True, help_text=_("How nunect reaches the servers; empty: NATS_URL.")
+    )
+    public_url = models.CharField(
+        max_length=500, blank=True, help_text=_("How clients reach them, for snippets; empty: NATS_PUBLIC_URL.")
+    )
+    system_account = models.CharField(max_length=64, default="$SYS", editable=False)
+    drift_policy = models.CharField(
+        max_length=8,
+        choices=DriftPolicy,
+        default=DriftPolicy.REPAIR,
+        help_text=_(
+            "What happens when somebody edits accounts.conf by hand. An empty, torn or missing file is always repaired."
+        ),
+    )
+    guard_nkey = models.CharField(max_length=56, editable=False, validators=[validators.user_nkey])
+    control_nkey = models.CharField(max_length=56, editable=False, validators=[validators.user_nkey])
+    control_seed = EncryptedTextField(editable=False, default="")
+    relay_nkey = models.CharField(max_length=56, editable=False, validators=[validators.user_nkey])
+    relay_seed = EncryptedTextField(editable=False, default="")
+
+    wanted = models.PositiveBigIntegerField(default=0, editable=False)
+    done = models.PositiveBigIntegerField(default=0, editable=False)
+    fence = models.PositiveBigIntegerField(default=0, editable=False)
+    last_number = models.PositiveBigIntegerField(default=0, editable=False)
+    problem = models.TextField(blank=True, default="", editable=False)
+    problem_step = models.CharField(max_length=16, blank=True, default="", editable=False)
+    problem_at = models.DateTimeField(null=True, editable=False)
+    checked_at = models.DateTimeField(null=True, editable=False)
+    expiry_checked_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    history = history(
+        "control_seed",
+        "relay_seed",
+        "wanted",
+        "done",
+        "fence",
+        "last_number",
+        "problem",
+        "problem_step",
+        "problem_at",
+        "checked_at",
+        "expiry_checked_at",
+    )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def affects(self) -> tuple[int, list[int]]:
+        return self.pk, []
+
+    @property
+    def folder(self) -> Path:
+        """Where the conf files stand."""
+        return Path(self.conf_dir) if self.conf_dir else settings.CONFIG_DIR
+
+    @property
+    def url(self) -> str:
+        """How nunect reaches the servers."""
+        return self.nats_url or settings.NATS_URL
+
+    @property
+    def client_url(self) -> str:
+        """How clients reach the servers."""
+        return self.public_url or settings.NATS_PUBLIC_URL
+
+    @property
+    def identity(self) -> IdentitySpec:
+        """nunect's own public keys in this system."""
+        return IdentitySpec(self.guard_nkey, self.control_nkey, self.relay_nkey, self.system_account)
+
+    @property
+    def state(self) -> str:
+        """"applied", "pending" or "failed" of the system as a whole."""
+        if self.problem:
+            return "failed"
+        return "applied" if self.done == self.wanted else "pending"
+
+
+class Server(models.Model):
+    """What was last seen of one nats-server. Observed, never edited."""
+
+    class State(models.TextChoices):
+        IN_SYNC = "in_sync", _("in sync")
+        PENDING = "pending", _("pending")
+        FAILED = "failed", _("failed")
+        UNREACHABLE = "unreachable", _("unreachable")
+        FOREIGN = "foreign", _("foreign configuration")
+        TOO_OLD = "too_old", _("too old")
+
+    system = models.ForeignKey(System, models.CASCADE, related_name="servers")
+    name = models.CharField(max_length=200)
+    server_id = models.CharField(max_length=56)
+    version = models.CharField(max_length=40, blank=True)
+    host = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=16, choices=State, default=State.PENDING)
+    detail = models.TextField(blank=True, default="")
+    config_digest = models.CharField(max_length=80, blank=True)
+    revision = models.PositiveBigIntegerField(null=True, help_text=_("The revision its metadata carries."))
+    generated_sha256 = models.CharField(max_length=80, blank=True)
+    jetstream_max_mem = models.BigIntegerField(null=True)
+    jetstream_max_file = models.BigIntegerField(null=True)
+    config_load_time = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["system", "name"], name="server_name_once_per_system")]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def as_dict(self) -> dict[str, Any]:
+        """State and age, as `/readyz` and the start page show them."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "version": self.version,
+            "revision": self.revision,
+            "seen_at": self.seen_at.isoformat() if self.seen_at else None,
+            "detail": self.detail,
+        }

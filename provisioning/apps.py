@@ -1,0 +1,14 @@
+"""The room that makes it true."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ProvisioningConfig(AppConfig):
+    name = "provisioning"
+    verbose_name = _("Changes")
+
+    def ready(self) -> None:
+        from provisioning import receivers
+
+        receivers.connect()

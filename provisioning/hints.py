@@ -1,0 +1,61 @@
+"""Hints: "a run is worth while now". They may be lost; the counters and the sweep are what counts."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+import redis
+from celery import current_app
+from django.conf import settings
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def _redis() -> redis.Redis:
+    timeouts = {"socket_timeout": settings.HINT_TIMEOUT, "socket_connect_timeout": settings.HINT_TIMEOUT}
+    return redis.Redis.from_url(settings.REDIS_URL, retry=None, **timeouts)
+
+
+def _key(system_id: int) -> str:
+    return f"nunect:hint:{system_id}"
+
+
+def send_hint(system_id: int) -> bool:
+    """Ask a worker to apply the system, unless a hint is waiting already; True when one was sent.
+
+    Never raises and never blocks longer than two timeouts of HINT_TIMEOUT seconds.
+    """
+    try:
+        if not _redis().set(_key(system_id), "1", nx=True, ex=settings.HINT_LIFE_SECONDS):
+            return False
+    except redis.RedisError as error:
+        logger.warning("no hint sent, the sweep will see to it", extra={"system": system_id, "error": str(error)})
+        return False
+    try:
+        with current_app.connection_for_write(
+            connect_timeout=settings.HINT_TIMEOUT,
+            transport_options={
+                **settings.CELERY_BROKER_TRANSPORT_OPTIONS,
+                "socket_timeout": settings.HINT_TIMEOUT,
+                "socket_connect_timeout": settings.HINT_TIMEOUT,
+                "max_retries": 0,
+            },
+        ) as connection:
+            current_app.send_task(
+                "provisioning.apply", args=[system_id], connection=connection, retry=False, ignore_result=True
+            )
+    except Exception as error:  # any transport's own error: the change is committed and the sweep will see to it
+        logger.warning("no hint sent, the sweep will see to it", extra={"system": system_id, "error": str(error)})
+        clear_hint(system_id)
+        return False
+    return True
+
+
+def clear_hint(system_id: int) -> None:
+    """A run is about to read the rows: from now on a change needs a new hint."""
+    try:
+        _redis().delete(_key(system_id))
+    except redis.RedisError as error:
+        logger.warning("the hint could not be cleared; it expires by itself", extra={"error": str(error)})

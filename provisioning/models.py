@@ -1,0 +1,149 @@
+"""What the servers were seen to hold, what waits for a person, and what others changed."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts_app.models import System
+
+
+class Revision(models.Model):
+    """A generated conf that every reachable server was seen to run. Never edited.
+
+    sha256 is of the generated tree without nunect's own metadata, config_digest the server's hash of its
+    whole file (empty where the main file is not nunect's to read), text_sha256 of the file's bytes.
+    changes: the difference to the revision before, in NATS's words. servers: result and seconds of each.
+    """
+
+    system = models.ForeignKey(System, models.CASCADE, related_name="revisions")
+    number = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=80)
+    text_sha256 = models.CharField(max_length=80)
+    config_digest = models.CharField(max_length=80, blank=True)
+    renderer = models.PositiveIntegerField()
+    wanted = models.PositiveBigIntegerField(help_text=_("The system's counter that it answers."))
+    authors = models.JSONField(default=list)
+    reason = models.CharField(max_length=300, blank=True)
+    changes = models.JSONField(default=list)
+    servers = models.JSONField(default=list)
+    timings = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["system", "number"], name="revision_number_once_per_system")]
+
+    def __str__(self) -> str:
+        return f"r{self.number}"
+
+
+class RevisionBlock(models.Model):
+    """One account as a revision left it. A revision holds blocks only of the accounts that it changed.
+
+    conf: the account's conf tree as compressed JSON; spec: what its rows said, likewise. Both empty when
+    the revision removed the account. current: the block that the servers hold now.
+    """
+
+    system = models.ForeignKey(System, models.CASCADE, related_name="+")
+    revision = models.ForeignKey(Revision, models.CASCADE, related_name="blocks")
+    account = models.CharField(max_length=64)
+    sha256 = models.CharField(max_length=80, blank=True)
+    conf = models.BinaryField(default=b"")
+    spec = models.BinaryField(default=b"")
+    users = models.PositiveIntegerField(default=0)
+    jetstream = models.BooleanField(default=False)
+    current = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["revision", "account"], name="block_once_per_revision"),
+            models.UniqueConstraint(
+                fields=["system", "account"], condition=models.Q(current=True), name="one_current_block_per_account"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} in {self.revision}"
+
+    @property
+    def canonical(self) -> str:
+        """The account's tree as the server's canonical JSON."""
+        return zlib.decompress(self.conf).decode("utf-8", "surrogateescape")
+
+    @property
+    def tree(self) -> dict[str, Any]:
+        return json.loads(self.canonical)
+
+    @staticmethod
+    def pack(text: str) -> bytes:
+        """Compress a JSON text for `conf` or `spec`."""
+        return zlib.compress(text.encode("utf-8", "surrogateescape"), 1)
+
+
+class Hold(models.Model):
+    """A change that a guard keeps back until a person says yes or no; the rest goes on.
+
+    target_sha256 is the account's block that was shown: a yes counts for that one only.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", _("waits")
+        APPROVED = "approved", _("approved")
+        REFUSED = "refused", _("refused")
+        GONE = "gone", _("no longer asked for")
+
+    system = models.ForeignKey(System, models.CASCADE, related_name="holds")
+    account = models.CharField(max_length=64)
+    reason = models.TextField()
+    changes = models.JSONField(default=list)
+    target_sha256 = models.CharField(max_length=80, blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    created_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("held change")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["system", "account"], condition=models.Q(state="open"), name="one_open_hold_per_account"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.reason}"
+
+
+class Drift(models.Model):
+    """A difference that nunect did not make: in the file, or in what a server runs."""
+
+    class Where(models.TextChoices):
+        FILE = "file", _("accounts.conf")
+        SERVER = "server", _("a running server")
+
+    class State(models.TextChoices):
+        OPEN = "open", _("waits for a person")
+        REPAIRED = "repaired", _("repaired")
+
+    system = models.ForeignKey(System, models.CASCADE, related_name="drifts")
+    where = models.CharField(max_length=8, choices=Where)
+    summary = models.CharField(max_length=500)
+    changes = models.JSONField(default=list)
+    text_sha256 = models.CharField(max_length=80, blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    found_at = models.DateTimeField(auto_now_add=True)
+    answered_at = models.DateTimeField(null=True)
+    answered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.summary
