@@ -130,8 +130,7 @@ def duration_seconds(text: str, what: str = "Duration") -> float:
     parts = _PART.findall(body)
     if not parts or "".join(number + unit for number, unit in parts) != body:
         raise InvalidValue(
-            f"{what} {shown(text)} is not a duration; write a number and its unit, "
-            'such as "2s", "500ms" or "1h30m".',
+            f'{what} {shown(text)} is not a duration; write a number and its unit, such as "2s", "500ms" or "1h30m".',
             text,
         )
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
@@ -169,6 +168,8 @@ def check_password(text: str) -> str:
 
 def check_secret(secret: SecretSpec, name: str = "") -> SecretSpec:
     """Return `secret` if its identity fits its kind; an unset one ("none") holds nothing."""
+    if secret.plain:
+        raise InvalidValue("Password is not hashed yet.")
     if secret.kind == "password":
         check_bcrypt(secret.identity)
     elif secret.kind == "nkey":
@@ -231,8 +232,7 @@ def check_jetstream(jetstream: JetStreamSpec) -> JetStreamSpec:
             _check_number(f"JetStream limit {each.name}", getattr(jetstream, each.name), MAX_INT64)
     if jetstream.cluster_traffic not in ("", "system", "owner"):
         raise InvalidValue(
-            f"JetStream cluster_traffic {shown(jetstream.cluster_traffic)} is not known; "
-            '"system" and "owner" are.',
+            f'JetStream cluster_traffic {shown(jetstream.cluster_traffic)} is not known; "system" and "owner" are.',
             jetstream.cluster_traffic,
         )
     return jetstream

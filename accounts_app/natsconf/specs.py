@@ -54,11 +54,14 @@ class SecretSpec:
     """How a user proves itself, as the server sees it.
 
     identity: a bcrypt hash (password), a public nkey "U…" (nkey), the name found in a
-    certificate (certificate), or "" (none: such a user is never rendered).
+    certificate (certificate), or "" (none: such a user is never rendered). It is never in a repr.
+    plain: identity is a password as it was found in a conf; whoever takes it in has to hash it
+    first, it is never rendered.
     """
 
     kind: Credential
-    identity: str = ""
+    identity: str = field(default="", repr=False)
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
