@@ -44,7 +44,9 @@ def hash_password(password: str, *, chosen: bool) -> str:
 
 def fingerprint(password: str) -> str:
     """A keyed fingerprint: tells whether an imported password is the same again, and nothing else."""
-    return hmac.new(settings.SECRET_KEY.encode(), b"nunect.fingerprint:" + password.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        settings.SECRET_KEY.encode(), b"nunect.fingerprint:" + password.encode(), hashlib.sha256
+    ).hexdigest()
 
 
 def new_nkey(kind: str = "U") -> tuple[str, str]:

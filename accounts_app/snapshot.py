@@ -18,12 +18,14 @@ from accounts_app.models import (
     Export,
     ExportAccess,
     Import,
-    Mapping as MappingRow,
     MappingDestination,
     NatsUser,
     Role,
     SubjectPermission,
     System,
+)
+from accounts_app.models import (
+    Mapping as MappingRow,
 )
 from accounts_app.natsconf.specs import (
     AccountSpec,
@@ -163,7 +165,11 @@ def _roles(roles: QuerySet[Role]) -> dict[int | None, list[tuple[int, RoleSpec]]
     found: dict[int | None, list[tuple[int, RoleSpec]]] = defaultdict(list)
     for pk, account, name, allowed, count, expires, kinds, description in rows:
         spec = RoleSpec(
-            name, tuple(sorted(rules.get(pk, ()))), _responses(allowed, count, expires), tuple(sorted(kinds)), description
+            name,
+            tuple(sorted(rules.get(pk, ()))),
+            _responses(allowed, count, expires),
+            tuple(sorted(kinds)),
+            description,
         )
         found[account].append((pk, spec))
     return found

@@ -80,6 +80,11 @@ class RevisionBlock(models.Model):
     def tree(self) -> dict[str, Any]:
         return json.loads(self.canonical)
 
+    @property
+    def spec_text(self) -> str:
+        """What the account's rows said, as JSON; "" when it is no longer kept."""
+        return zlib.decompress(self.spec).decode("utf-8", "surrogateescape") if self.spec else ""
+
     @staticmethod
     def pack(text: str) -> bytes:
         """Compress a JSON text for `conf` or `spec`."""
@@ -130,6 +135,7 @@ class Drift(models.Model):
 
     class State(models.TextChoices):
         OPEN = "open", _("waits for a person")
+        APPROVED = "approved", _("to be repaired")
         REPAIRED = "repaired", _("repaired")
 
     system = models.ForeignKey(System, models.CASCADE, related_name="drifts")

@@ -53,7 +53,9 @@ class Account(ConfigModel):
         null=True,
         blank=True,
         related_name="default_of",
-        help_text=_("Permissions of the users that inherit (NATS: default_permissions). Empty: they may do everything."),
+        help_text=_(
+            "Permissions of the users that inherit (NATS: default_permissions). Empty: they may do everything."
+        ),
     )
     max_connections = _limit(_("Connections at once; -1: no limit; empty: the server's default."))
     max_subscriptions = _limit(_("Subscriptions; -1: no limit; empty: the server's default."))
@@ -117,7 +119,7 @@ class Account(ConfigModel):
 
     @property
     def state(self) -> str:
-        """"applied", "pending", "held" or "failed"."""
+        """ "applied", "pending", "held" or "failed"."""
         if self.wanted == self.done:
             return "applied"
         if self.problem_kind and self.problem_wanted == self.wanted:

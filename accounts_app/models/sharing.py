@@ -142,7 +142,10 @@ class Import(ConfigModel):
         help_text=_("The subject under which it appears here; empty: the same."),
     )
     prefix = models.CharField(
-        max_length=500, blank=True, validators=[validators.subject], help_text=_("Streams only: put before the subject.")
+        max_length=500,
+        blank=True,
+        validators=[validators.subject],
+        help_text=_("Streams only: put before the subject."),
     )
     share = models.BooleanField(
         null=True, blank=True, help_text=_("Services only: tell the exporting account who asks.")
@@ -195,13 +198,8 @@ class Import(ConfigModel):
         candidates = Export._base_manager.filter(account=self.from_account_id, kind=self.kind)
         matching = [row for row in candidates if subjects.covers(row.subject, self.subject)]
         if not matching:
-            raise ValidationError(
-                {"subject": _("Account “%s” doesn't export this subject.") % self.from_account.name}
-            )
-        allowed = any(
-            row.public or row.accesses.filter(account=self.account_id).exists()
-            for row in matching
-        )
+            raise ValidationError({"subject": _("Account “%s” doesn't export this subject.") % self.from_account.name})
+        allowed = any(row.public or row.accesses.filter(account=self.account_id).exists() for row in matching)
         if not allowed:
             raise ValidationError(
                 {"subject": _("Account “%s” exports this subject, but not to this account.") % self.from_account.name}

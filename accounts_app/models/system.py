@@ -116,7 +116,7 @@ class System(ConfigModel):
 
     @property
     def state(self) -> str:
-        """"applied", "pending" or "failed" of the system as a whole."""
+        """ "applied", "pending" or "failed" of the system as a whole."""
         if self.problem:
             return "failed"
         return "applied" if self.done == self.wanted else "pending"

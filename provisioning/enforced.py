@@ -1,0 +1,69 @@
+"""What the servers hold now, by the revisions: the other side of every comparison."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from accounts_app.natsconf.render import Block, assemble
+from provisioning.models import Revision, RevisionBlock
+
+SHARED_ROLES = "*"  # the block that keeps the system's shared roles; it has no conf of its own
+
+
+@dataclass(slots=True)
+class Enforced:
+    """The last revision of a system and its blocks, fetched when they are asked for.
+
+    shas: {account: sha256}; users: {account: number of users}; jetstream: accounts that have it.
+    """
+
+    system_id: int
+    revision: Revision | None = None
+    shas: dict[str, str] = field(default_factory=dict)
+    users: dict[str, int] = field(default_factory=dict)
+    jetstream: frozenset[str] = frozenset()
+    shared_sha256: str = ""
+    _blocks: dict[str, Block] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, system_id: int) -> Enforced:
+        rows = RevisionBlock.objects.filter(system=system_id, current=True)
+        found = cls(system_id, Revision.objects.filter(system=system_id).first())
+        jetstream = set()
+        for account, sha256, users, has_jetstream in rows.values_list("account", "sha256", "users", "jetstream"):
+            if account == SHARED_ROLES:
+                found.shared_sha256 = sha256
+                continue
+            found.shas[account], found.users[account] = sha256, users
+            if has_jetstream:
+                jetstream.add(account)
+        found.jetstream = frozenset(jetstream)
+        return found
+
+    @property
+    def number(self) -> int:
+        return self.revision.number if self.revision else 0
+
+    def block(self, account: str) -> Block | None:
+        """The account's block as the servers hold it, None when they don't know it."""
+        if account not in self.shas:
+            return None
+        if account not in self._blocks:
+            row = RevisionBlock.objects.get(system=self.system_id, account=account, current=True)
+            self._blocks[account] = Block.from_canonical(account, row.canonical)
+        return self._blocks[account]
+
+    def tree(self, account: str) -> dict[str, Any] | None:
+        """The account's conf tree as the servers hold it."""
+        block = self.block(account)
+        return json.loads(block.canonical) if block else None
+
+    def blocks(self) -> dict[str, Block]:
+        """All blocks that the servers hold."""
+        return {name: block for name in self.shas if (block := self.block(name)) is not None}
+
+    def text(self) -> str:
+        """The generated file as the last revision wrote it."""
+        return assemble(self.blocks(), self.number).text

@@ -1,0 +1,64 @@
+"""The main file, written by a person or by `up`: what nunect must know of it to work beside it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accounts_app.natsconf.parse import parse
+
+from accounts_app.natsconf.errors import NatsConfError
+from provisioning.errors import NotManaged
+from provisioning.files import GENERATED, MAIN, text_hash
+
+OWNED = ("accounts", "server_metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class MainFile:
+    """tree: the main file's own part, None when it can't be known (a variable from elsewhere);
+    sha256: of its text and of its other includes, so that an edit is noticed."""
+
+    tree: dict[str, Any] | None
+    sha256: str
+
+
+def read_main(folder: Path, guard: str) -> MainFile:
+    """Read the main file beside the generated one.
+
+    Raises NotManaged when it holds what only the generated file may hold, doesn't include that file,
+    or lacks the guard that keeps anonymous clients out whatever the generated file says.
+    """
+    path = folder / MAIN
+    texts: list[str] = []
+    included: list[bool] = []
+
+    def read(name: str) -> str:
+        if Path(name).name == GENERATED:
+            included.append(True)
+            return ""
+        texts.append(Path(name).read_text(encoding="utf-8"))
+        return texts[-1]
+
+    try:
+        texts.append(path.read_text(encoding="utf-8"))
+        tree = parse(texts[0], file=str(path), read=read, environ=os.environ).tree
+    except OSError as error:
+        raise NotManaged(f"{error.filename or path} can't be read: {error.strerror}.") from error
+    except NatsConfError as error:
+        raise NotManaged(f"The main file is not a conf: {error}") from error
+    if not included:
+        raise NotManaged(f'{path} doesn\'t include "{GENERATED}"; add this line at its end: include "{GENERATED}"')
+    if owned := [key for key in OWNED if key in tree]:
+        raise NotManaged(f"{path} holds {owned[0]!r}, which {GENERATED} must own: import it, then take it out.")
+    if "operator" in tree or "resolver" in tree:
+        raise NotManaged(f"{path} is in operator mode, where accounts come from JWTs: nunect writes accounts by file.")
+    users = (tree.get("authorization") or {}).get("users") or []
+    if not any(isinstance(user, dict) and user.get("nkey") == guard for user in users):
+        raise NotManaged(
+            f"{path} lacks the guard, so an empty {GENERATED} would let anybody in. Before the include, add: "
+            f'authorization {{ timeout: 2, users: [ {{ nkey: "{guard}" }} ] }}'
+        )
+    return MainFile(tree, text_hash("\0".join(texts)))

@@ -1,0 +1,234 @@
+"""The straight path: make the servers hold what the rows say, and write down that they do."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+
+from accounts_app.models import Server, System
+from accounts_app.natsconf.render import Generated, assemble, file_digest, next_step
+from provisioning import drift, recording
+from provisioning.enforced import Enforced
+from provisioning.errors import Invalid, NotVerified, ProvisioningError, Refused, Superseded, Unreachable
+from provisioning.files import Intent, read_generated, sole_writer, text_hash
+from provisioning.hints import clear_hint
+from provisioning.mainfile import MainFile, read_main
+from provisioning.models import Revision
+from provisioning.numbers import next_fence, next_number
+from provisioning.plan import find_and_keep, make_plan
+from provisioning.server import (
+    OLDEST,
+    Fleet,
+    Seen,
+    parse_version,
+    refusal,
+    signal_reload,
+    too_old,
+    validate_folder,
+    wait_until,
+)
+from provisioning.steps import Clock
+from provisioning.workshop import make_goal
+
+logger = logging.getLogger(__name__)
+
+ROUNDS = 1000  # a run goes on while rows keep changing; this only ends a run that can't make progress
+
+
+def apply(system_id: int, *, fresh: bool = False, reason: str = "") -> Revision | None:
+    """Bring a system's servers to what its rows say; the revision that they hold then.
+
+    Safe to call twice, late, for nothing, and from several processes at once. fresh: trust no cache (the
+    sweep). Raises the ProvisioningError of the step that failed; by then the problem stands on the system,
+    and a refused conf has its former text back.
+    """
+    try:
+        for _ in range(ROUNDS):
+            try:
+                if Run(system_id, fresh=fresh, reason=reason).go():
+                    break
+            except Superseded:
+                continue
+            fresh = False
+    except ProvisioningError as error:
+        recording.note_problem(system_id, error.step, error.detail, error.server_words)
+        raise
+    return Revision.objects.filter(system=system_id).first()
+
+
+class Run:
+    """One round of the path, from one snapshot to one recorded revision."""
+
+    def __init__(self, system_id: int, *, fresh: bool, reason: str) -> None:
+        self.system_id, self.fresh, self.reason = system_id, fresh, reason
+
+    def go(self) -> bool:
+        """True when nothing is left to do; False when another round is worth it."""
+        clear_hint(self.system_id)
+        self.clock = Clock(self.system_id)
+        fence = next_fence(self.system_id)
+        self.goal = make_goal(self.system_id, fresh=self.fresh)
+        self.clock.ends("snapshot")
+        self.system = System.objects.get(pk=self.system_id)
+        self.main = read_main(self.system.folder, self.system.guard_nkey)
+        self.enforced = Enforced.load(self.system_id)
+        with Fleet(self.system) as self.fleet:
+            self.seen = self._look()
+            self.plan = make_plan(self.system, self.goal, self.enforced, self.fleet, self.seen)
+            leaving = self.enforced.shas.keys() - self.plan.target.keys()
+            running = {name: self.enforced.tree(name) or {} for name in leaving}
+            self.step = dict(next_step(running, self.plan.target))
+            self.clock.ends("plan")
+            with sole_writer(self.system.folder, fence, settings.PROVISIONING_LOCK_TIMEOUT) as self.writer:
+                return self._make_true()
+
+    def _look(self) -> list[Seen]:
+        known = 0 if self.fresh else Server.objects.filter(system=self.system_id).exclude(state="unreachable").count()
+        seen = self.fleet.see(expected=known)
+        for one in seen:
+            if parse_version(one.version) < OLDEST:
+                recording.note_servers(self.system, seen, "")
+                raise Unreachable(f"{one.name}: {too_old(one.version)}")
+        return seen
+
+    def _make_true(self) -> bool:
+        generated, known = self._generated()
+        found = read_generated(self.system.folder)
+        difference = (
+            drift.in_file(found, self.enforced.revision, self.writer.intent, self.enforced.text, self.system.folder)
+            or self._foreign_servers()
+        )
+        if difference is not None and not drift.remember(self.system, difference):
+            recording.note_servers(self.system, self.seen, generated.sha256)
+            recording.note_problem(self.system_id, "drift", difference.summary + " It waits for your answer.")
+            return True
+        if found is None or text_hash(found) != text_hash(generated.text):
+            if not self._write(generated, judge=not known):
+                return False
+        stale = [one for one in self.seen if (one.sha256, one.revision) != (generated.sha256, generated.revision)]
+        if stale or (self.fleet.unauthorized and not self.seen):
+            if not self._reload(stale, generated, repairing=difference is not None):
+                return False
+        return self._record(generated, known, reloaded=bool(stale))
+
+    def _generated(self) -> tuple[Generated, bool]:
+        """The file to hold, and whether the last revision says the same.
+
+        What a run that died was about to write keeps its number, so that it can be recognised on the servers.
+        """
+        revision = self.enforced.revision
+        if revision and {name: block.sha256 for name, block in self.step.items()} == self.enforced.shas:
+            return assemble(self.step, revision.number), True
+        intent = self.writer.intent
+        if intent.number > self.enforced.number:
+            resumed = assemble(self.step, intent.number)
+            if resumed.sha256 == intent.sha256:
+                return resumed, False
+        return assemble(self.step, next_number(self.system_id)), False
+
+    def _foreign_servers(self) -> drift.Difference | None:
+        if self.enforced.revision is None:
+            return None
+        return drift.in_servers(self.seen, {self.enforced.revision.sha256, self.writer.intent.sha256})
+
+    def _write(self, generated: Generated, *, judge: bool) -> bool:
+        """Put the file in its place. Where nobody can be asked to reload, the whole is judged first:
+        the next start of a server must not fail on it. False: accounts at fault were set aside."""
+        changed = self.plan.changed(self.enforced)
+        if judge and (not self.seen or self.enforced.revision is None or len(changed) > 200):
+            try:
+                validate_folder(self.system.folder, generated.text)
+            except Invalid as error:
+                return self._set_aside(changed, error)
+        self.clock.ends("validate")
+        text_sha256 = text_hash(generated.text)
+        self.writer.replace(
+            generated.text, Intent(self.writer.fence, generated.revision, generated.sha256, text_sha256)
+        )
+        self.clock.ends("write")
+        return True
+
+    def _reload(self, stale: list[Seen], generated: Generated, *, repairing: bool) -> bool:
+        """Ask the servers to re-read; False when they refused and accounts were set aside."""
+        try:
+            if self.fleet.connected:
+                answers = self.fleet.reload(one.server_id for one in stale)
+                if any(answers.values()):
+                    raise refusal(answers, self.seen)
+            else:
+                signal_reload(settings.NATS_PID_FILE)
+                wait_until(self.fleet, generated.sha256, settings.NATS_REQUEST_TIMEOUT * 5)
+            self.clock.ends("reload")
+            self._verify(generated)
+        except (Refused, NotVerified) as error:
+            self._put_back(repairing)
+            if isinstance(error, Refused):
+                return self._set_aside(self.plan.changed(self.enforced), error)
+            raise
+        return True
+
+    def _verify(self, generated: Generated) -> None:
+        self.seen = self.fleet.see(expected=len(self.seen))
+        wrong = [one.name for one in self.seen if one.sha256 != generated.sha256]
+        if wrong:
+            raise NotVerified(f"{', '.join(wrong)} answered “reloaded” and runs another configuration.")
+        if not self.seen:
+            raise Unreachable("No server answered after its reload.")
+        self.clock.ends("verify")
+
+    def _put_back(self, repairing: bool) -> None:
+        """Bring the former conf back, on disk and on the servers that took the new one."""
+        if repairing and self.enforced.revision:
+            text = self.enforced.text()
+            revision = self.enforced.revision
+            self.writer.replace(text, Intent(self.writer.fence, revision.number, revision.sha256, text_hash(text)))
+        else:
+            self.writer.put_back()
+        if self.fleet.connected and self.enforced.revision:
+            former = self.enforced.revision.sha256
+            other = [one.server_id for one in self.fleet.see(len(self.seen)) if one.sha256 != former]
+            if other:
+                self.fleet.reload(other)
+
+    def _set_aside(self, changed: list[str], error: Invalid | Refused) -> bool:
+        """Find the accounts at fault and mark them; the next round goes on without them.
+
+        Raises the error when no account is to blame.
+        """
+        present = [name for name in changed if name in self.plan.target]
+        words = error.server_words or error.detail
+        if not find_and_keep(self.plan, self.goal, self.enforced, present):
+            if not changed:
+                raise error
+            self.plan.failed.update(dict.fromkeys(changed, words))
+        recording.settle(self.system, self.goal, self.plan, reached=False)
+        logger.error(
+            "the servers refuse a change", extra={"accounts": sorted(self.plan.failed), "detail": error.detail}
+        )
+        return False
+
+    def _record(self, generated: Generated, known: bool, *, reloaded: bool) -> bool:
+        text_sha256 = text_hash(generated.text)
+        if self.seen and not known:
+            proof = recording.Proof(
+                generated.revision, generated.sha256, text_sha256, _whole_digest(self.main, generated)
+            )
+            revision = recording.record_revision(
+                self.system, proof, self.step, self.goal, self.enforced, self.seen, self.clock.timings, self.reason
+            )
+            logger.info("servers hold a new revision", extra={"revision": revision.number, **self.clock.timings})
+        recording.note_servers(self.system, self.seen, generated.sha256)
+        reached = (known or bool(self.seen)) and self.step.keys() == self.plan.target.keys()
+        recording.settle(self.system, self.goal, self.plan, reached=reached)
+        self.clock.ends("record")
+        if not self.seen:
+            raise Unreachable(self.fleet.problem or f"No server answers at {self.system.url}.")
+        drift.forget_open(self.system)
+        return (
+            reached and System.objects.values_list("wanted", flat=True).get(pk=self.system_id) == self.goal.taken.wanted
+        )
+
+
+def _whole_digest(main: MainFile, generated: Generated) -> str:
+    return file_digest(main.tree, generated) if main.tree is not None else ""

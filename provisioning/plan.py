@@ -1,0 +1,162 @@
+"""What a run would write: the rows' wish, less what is faulty or must wait for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts_app.models import Account, NatsUser, System, record
+from accounts_app.natsconf.render import Block
+from provisioning import faults, guard
+from provisioning.drift import in_words
+from provisioning.enforced import Enforced
+from provisioning.models import Hold
+from provisioning.server import Fleet, Seen
+from provisioning.workshop import Goal
+
+PROBED = 200  # with more changed accounts the whole file is judged at once, and parts only when it is refused
+
+
+@dataclass(slots=True)
+class Plan:
+    """target: the blocks to reach; held and failed: {account: why} for those kept as they are enforced."""
+
+    target: dict[str, Block]
+    held: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def keep(self, account: str, enforced: Enforced) -> None:
+        """Leave an account as the servers hold it."""
+        block = enforced.block(account)
+        if block is None:
+            self.target.pop(account, None)
+        else:
+            self.target[account] = block
+
+    def changed(self, enforced: Enforced) -> list[str]:
+        """Accounts whose block is not the enforced one, new and vanishing ones among them."""
+        names = {name for name, block in self.target.items() if enforced.shas.get(name) != block.sha256}
+        return sorted(names | (enforced.shas.keys() - self.target.keys()))
+
+
+def make_plan(system: System, goal: Goal, enforced: Enforced, fleet: Fleet, seen: Iterable[Seen]) -> Plan:
+    """Decide, in this order: what can't be rendered, what was refused before, what the servers have no room
+    for, what a guard holds, and what the server's binary refuses."""
+    plan = Plan(dict(goal.blocks))
+    for account, reason in {**_refused_before(system, goal), **goal.faults}.items():
+        if account in goal.specs:
+            plan.failed[account] = reason
+            plan.keep(account, enforced)
+    _check_room(plan, enforced, seen)
+    _hold(plan, system, goal, enforced, fleet)
+    _probe(plan, goal, enforced)
+    return plan
+
+
+def _refused_before(system: System, goal: Goal) -> dict[str, str]:
+    rows = Account.objects.filter(system=system, problem_kind=Account.Problem.FAILED)
+    return {
+        name: problem
+        for name, problem, wanted in rows.values_list("name", "problem", "problem_wanted")
+        if goal.counters.get(name) == wanted
+    }
+
+
+def _check_room(plan: Plan, enforced: Enforced, seen: Iterable[Seen]) -> None:
+    servers = list(seen)
+    limits = {
+        "max_mem": min((one.jetstream_max_mem for one in servers if one.jetstream_max_mem), default=None),
+        "max_file": min((one.jetstream_max_file for one in servers if one.jetstream_max_file), default=None),
+    }
+    changed = plan.changed(enforced)
+    if not any("jetstream" in plan.target[name].tree for name in changed if name in plan.target):
+        return
+    before = {name: faults.reserved(enforced.block(name)) for name in changed if name in enforced.jetstream}
+    for account, why in faults.over_commit(changed, plan.target, list(plan.target), before, limits).items():
+        plan.failed[account] = why
+        plan.keep(account, enforced)
+
+
+def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fleet) -> None:
+    changed = plan.changed(enforced)
+    stops = guard.check(
+        changed,
+        plan.target,
+        enforced,
+        system.identity,
+        expired=_expired(system, changed),
+        streams_of=fleet.streams_of,
+    )
+    waiting = set()
+    for stop in stops:
+        block = plan.target.get(stop.account)
+        sha256 = block.sha256 if block else ""
+        holds = Hold.objects.filter(system=system, account=stop.account)
+        if holds.filter(state=Hold.State.APPROVED, target_sha256=sha256).exists():
+            continue
+        plan.held[stop.account] = " ".join(filter(None, (plan.held.get(stop.account), stop.reason)))
+        waiting.add(stop.account)
+    for account in waiting:
+        _remember_hold(system, account, plan, enforced)
+        plan.keep(account, enforced)
+    Hold.objects.filter(system=system, state=Hold.State.OPEN).exclude(account__in=waiting).update(
+        state=Hold.State.GONE, decided_at=timezone.now()
+    )
+
+
+def _remember_hold(system: System, account: str, plan: Plan, enforced: Enforced) -> None:
+    block = plan.target.get(account)
+    sha256 = block.sha256 if block else ""
+    open_hold = Hold.objects.filter(system=system, account=account, state=Hold.State.OPEN).first()
+    if open_hold is not None:
+        if open_hold.target_sha256 == sha256:
+            return
+        open_hold.state, open_hold.decided_at = Hold.State.GONE, timezone.now()
+        open_hold.save(update_fields=["state", "decided_at"])
+    before = {"accounts": {account: enforced.tree(account)}} if account in enforced.shas else {"accounts": {}}
+    after = {"accounts": {account: block.tree}} if block else {"accounts": {}}
+    hold = Hold.objects.create(
+        system=system,
+        account=account,
+        reason=plan.held[account],
+        changes=in_words(before, after),
+        target_sha256=sha256,
+    )
+    record("change held", hold, account=account, reason=hold.reason)
+
+
+def _expired(system: System, accounts: list[str]) -> set[str]:
+    gone: QuerySet[NatsUser] = NatsUser.objects.filter(system=system, expires_at__lte=timezone.now())
+    rows = gone.filter(account__name__in=accounts[:PROBED]).values_list("name", "nkey", "certificate")
+    return {login for row in rows for login in row if login}
+
+
+def _probe(plan: Plan, goal: Goal, enforced: Enforced) -> None:
+    changed = plan.changed(enforced)
+    present = [name for name in changed if name in plan.target]
+    if not present or len(present) > PROBED:
+        return  # too many to be worth it: the whole file is judged before it is written
+    find_and_keep(plan, goal, enforced, present)
+
+
+def find_and_keep(plan: Plan, goal: Goal, enforced: Enforced, names: list[str]) -> bool:
+    """Find which of these accounts the binary refuses and keep them as enforced; True when there were any."""
+    touched = set(names)
+
+    def judge(part: Iterable[str]) -> str:
+        tried = set(part)
+        blocks = {name: block for name, block in plan.target.items() if name in tried or name not in touched}
+        for name in touched - tried:
+            block = enforced.block(name)
+            if block is not None:
+                blocks[name] = block
+        return faults.probe(sorted(tried), blocks, goal.specs)
+
+    found = faults.find_faults(names, judge)
+    for account, words in found.items():
+        plan.failed[account] = words
+        plan.keep(account, enforced)
+    return bool(found)

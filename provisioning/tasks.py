@@ -1,0 +1,44 @@
+"""Thin Celery entries: the hint and the sweep."""
+
+from __future__ import annotations
+
+import logging
+
+from accounts_app.services import expire_due
+from celery import shared_task
+
+from accounts_app.door import through
+from accounts_app.models import System
+from provisioning import pipeline
+from provisioning.errors import ProvisioningError
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="provisioning.apply")
+def apply(system_id: int) -> None:
+    """Somebody changed rows of this system."""
+    _apply(system_id, fresh=False)
+
+
+@shared_task(name="provisioning.sweep")
+def sweep() -> None:
+    """Look at every system with no trust in any cache: what a hint lost, and what others changed."""
+    for system_id in System.objects.values_list("pk", flat=True):
+        _apply(system_id, fresh=True)
+
+
+@shared_task(name="provisioning.expire")
+def expire() -> None:
+    """Count a change for the accounts of users and old credentials whose time has come."""
+    with through("worker", reason="time has come"):
+        expire_due()
+
+
+def _apply(system_id: int, *, fresh: bool) -> None:
+    with through("worker"):
+        try:
+            pipeline.apply(system_id, fresh=fresh)
+        except ProvisioningError as error:
+            level = logging.WARNING if error.transient else logging.ERROR
+            logger.log(level, "servers don't follow", extra={"step": error.step, "detail": error.detail})
