@@ -182,8 +182,7 @@ _FUNCTION = re.compile(r"\{\{\s*([A-Za-z]+)\s*\(\s*([^(){}]*?)\s*\)\s*\}\}")
 _DOLLAR = re.compile(r"\$([0-9]+)")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _COUNTED = ("splitFromLeft", "splitFromRight", "sliceFromLeft", "sliceFromRight")
-_BROKEN = ("left", "right")  # in the documentation, refused by the server's check of mappings
-FUNCTIONS = ("wildcard", "partition", "split", *_COUNTED, "random")
+FUNCTIONS = ("wildcard", "partition", "split", *_COUNTED, "left", "right", "random")
 
 
 def check_destination(source: str, destination: str) -> str:
@@ -276,8 +275,6 @@ def _placeholder(
     name = match[1][0].lower() + match[1][1:]
     name = next((known for known in FUNCTIONS if known.lower() == name.lower()), name)
     arguments = re.split(r",\s*", match[2]) if match[2] else []
-    if name in _BROKEN:
-        raise wrong("is a function that the server refuses in mappings; use sliceFromLeft or sliceFromRight.")
     if name not in FUNCTIONS:
         raise wrong(f"is not known; the server knows {', '.join(FUNCTIONS)}.")
     if only_wildcard and name != "wildcard":

@@ -149,12 +149,12 @@ def snapshots(draw):
         own_names = draw(st.lists(tokens, max_size=2, unique=True))
         own = tuple(draw(roles(role)) for role in own_names)
         usable = [*own_names, *(f"*/{role.name}" for role in shared)]
-        wanted = [f"{draw(tokens)}{number + i}" for i in range(draw(st.integers(0, 5)))]
+        wanted = [f"{draw(tokens)}-{number + i}" for i in range(draw(st.integers(0, 5)))]
         found_users = []
         for each in wanted:
             number += 1
             free = draw(st.booleans()) and not any("name()" in r.subject for role in own + shared for r in role.rules)
-            found_users.append(draw(users(number, draw(user_names) + str(number) if free else each, usable)))
+            found_users.append(draw(users(number, f"{draw(user_names)}#{number}" if free else each, usable)))
         account = AccountSpec(
             name=name,
             users=tuple(found_users),

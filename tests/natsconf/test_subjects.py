@@ -81,9 +81,7 @@ SUBJECTS = [
     for words in itertools.product(WORDS, repeat=length)
     if ">" not in words[:-1]
 ]
-LITERALS = [
-    ".".join(words) for length in (1, 2, 3, 4) for words in itertools.product(["a", "b", "c"], repeat=length)
-]
+LITERALS = [".".join(words) for length in (1, 2, 3, 4) for words in itertools.product(["a", "b", "c"], repeat=length)]
 
 
 def matches(pattern, literal):
@@ -161,7 +159,7 @@ def test_destinations(source, destination):
         ("a.>", "b", 'both end with ">"'),
         ("a", "b.>", 'both end with ">"'),
         ("a.*", "{{foo(1)}}", "is not known"),
-        ("a.*", "{{left(1,2)}}", "sliceFromLeft"),
+        ("a.*", "{{left(1)}}", "needs two arguments"),
         ("a.*", "x{{wildcard(1)}}", "is not a function"),
         ("a.*", "{{wildcard(x)}}", "whole numbers"),
         ("a.*", "{{wildcard(1,2)}}", "needs one argument"),
