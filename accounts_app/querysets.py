@@ -38,6 +38,12 @@ class ConfigQuerySet(models.QuerySet[M]):
             self._remember(pks)
         return count
 
+    def delete(self) -> tuple[int, dict[str, int]]:
+        with transaction.atomic():
+            related = self.model.AFFECTS  # type: ignore[attr-defined]
+            want_for(self.select_related(*related) if related else self)
+            return super().delete()
+
     def bulk_create(self, objs: Iterable[M], *args: Any, **options: Any) -> list[M]:
         with transaction.atomic():
             rows = super().bulk_create(objs, *args, **options)

@@ -5,18 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models.signals import post_delete, post_save, pre_delete
+from django.db.models.signals import post_save, pre_delete
 from simple_history.signals import pre_create_historical_record
 
 from accounts_app.door import current_door
-from accounts_app.models import CONFIG_MODELS, Account, Role
+from accounts_app.models import CONFIG_MODELS, ExportAccess
 from accounts_app.wanted import want
 
 
-def count_change(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
-    """Add one to what is wanted, in the transaction of the change."""
-    system_id, account_ids = instance.affects()
-    want(system_id, account_ids)
+def count_save(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
+    """Add one to what is wanted, in the transaction of the save."""
+    want(*instance.affects())
+
+
+def count_delete(sender: type[models.Model], instance: Any, origin: Any = None, **kwargs: Any) -> None:
+    """Add one to what is wanted, before the row and what hangs on it are gone.
+
+    Rows that go along with their account, role or user need no count of their own: the one they
+    belong to counts. A queryset counts its rows by itself. An access to an export of another account
+    is the exception, since it changes that other account.
+    """
+    if origin is instance or sender is ExportAccess:
+        want(*instance.affects())
 
 
 def name_door(sender: Any, history_instance: Any, **kwargs: Any) -> None:
@@ -33,8 +43,6 @@ def name_door(sender: Any, history_instance: Any, **kwargs: Any) -> None:
 def connect() -> None:
     for model in CONFIG_MODELS:
         uid = f"accounts_app.{model.__name__}"
-        post_save.connect(count_change, sender=model, dispatch_uid=uid)
-        # A shared role must be asked before it is gone; what is gone can't be walked afterwards.
-        before_or_after = pre_delete if model in (Account, Role) else post_delete
-        before_or_after.connect(count_change, sender=model, dispatch_uid=uid)
+        post_save.connect(count_save, sender=model, dispatch_uid=uid)
+        pre_delete.connect(count_delete, sender=model, dispatch_uid=uid)
     pre_create_historical_record.connect(name_door, dispatch_uid="accounts_app.name_door")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from accounts_app.natsconf.render import Block, assemble
+from accounts_app.natsconf.render import Block, assemble, block_of
 from provisioning.models import Revision, RevisionBlock
 
 SHARED_ROLES = "*"  # the block that keeps the system's shared roles; it has no conf of its own
@@ -52,13 +51,13 @@ class Enforced:
             return None
         if account not in self._blocks:
             row = RevisionBlock.objects.get(system=self.system_id, account=account, current=True)
-            self._blocks[account] = Block.from_canonical(account, row.canonical)
+            self._blocks[account] = block_of(account, row.tree)
         return self._blocks[account]
 
     def tree(self, account: str) -> dict[str, Any] | None:
         """The account's conf tree as the servers hold it."""
         block = self.block(account)
-        return json.loads(block.canonical) if block else None
+        return block.tree if block else None
 
     def blocks(self) -> dict[str, Block]:
         """All blocks that the servers hold."""

@@ -66,7 +66,7 @@ class Writer:
             os.fsync(self._lock)
             handle, beside = tempfile.mkstemp(prefix=_TMP, suffix=".tmp", dir=self.folder)  # 0600
             try:
-                with open(handle, "wb") as file:
+                with os.fdopen(handle, "wb") as file:
                     file.write(text.encode("utf-8"))
                     file.flush()
                     os.fsync(file.fileno())

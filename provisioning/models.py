@@ -72,13 +72,14 @@ class RevisionBlock(models.Model):
         return f"{self.account} in {self.revision}"
 
     @property
-    def canonical(self) -> str:
-        """The account's tree as the server's canonical JSON."""
-        return zlib.decompress(self.conf).decode("utf-8", "surrogateescape")
-
-    @property
     def tree(self) -> dict[str, Any]:
-        return json.loads(self.canonical)
+        """The account's conf tree, its keys in the order of the file."""
+        return json.loads(zlib.decompress(self.conf).decode("utf-8", "surrogateescape"))
+
+    @staticmethod
+    def pack_tree(tree: dict[str, Any]) -> bytes:
+        """Compress a conf tree for `conf`, so that its text can be written again byte for byte."""
+        return RevisionBlock.pack(json.dumps(tree, ensure_ascii=False, separators=(",", ":")))
 
     @property
     def spec_text(self) -> str:

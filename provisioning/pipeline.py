@@ -81,6 +81,8 @@ class Run:
             self.step = dict(next_step(running, self.plan.target))
             self.clock.ends("plan")
             with sole_writer(self.system.folder, fence, settings.PROVISIONING_LOCK_TIMEOUT) as self.writer:
+                if Revision.objects.filter(system=self.system_id, number__gt=self.enforced.number).exists():
+                    raise Superseded("Another run has recorded a revision meanwhile.")
                 return self._make_true()
 
     def _look(self) -> list[Seen]:
@@ -103,14 +105,14 @@ class Run:
             recording.note_servers(self.system, self.seen, generated.sha256)
             recording.note_problem(self.system_id, "drift", difference.summary + " It waits for your answer.")
             return True
-        if found is None or text_hash(found) != text_hash(generated.text):
-            if not self._write(generated, judge=not known):
-                return False
+        as_it_should = found is not None and text_hash(found) == text_hash(generated.text)
+        if not as_it_should and not self._write(generated, judge=not known):
+            return False
         stale = [one for one in self.seen if (one.sha256, one.revision) != (generated.sha256, generated.revision)]
-        if stale or (self.fleet.unauthorized and not self.seen):
-            if not self._reload(stale, generated, repairing=difference is not None):
-                return False
-        return self._record(generated, known, reloaded=bool(stale))
+        to_reload = bool(stale) or (self.fleet.unauthorized and not self.seen)
+        if to_reload and not self._reload(stale, generated, repairing=difference is not None):
+            return False
+        return self._record(generated, known)
 
     def _generated(self) -> tuple[Generated, bool]:
         """The file to hold, and whether the last revision says the same.
@@ -208,7 +210,8 @@ class Run:
         )
         return False
 
-    def _record(self, generated: Generated, known: bool, *, reloaded: bool) -> bool:
+    def _record(self, generated: Generated, known: bool) -> bool:
+        """Write down what the servers hold now; True when nothing is left to do."""
         text_sha256 = text_hash(generated.text)
         if self.seen and not known:
             proof = recording.Proof(

@@ -99,7 +99,7 @@ def _block(revision: Revision, name: str, block: Block, spec: AccountSpec | None
         revision=revision,
         account=name,
         sha256=block.sha256,
-        conf=RevisionBlock.pack(block.canonical),
+        conf=RevisionBlock.pack_tree(block.tree),
         spec=RevisionBlock.pack(spec_to_json(spec)) if spec else b"",
         users=len(logins(block.tree)),
         jetstream="jetstream" in block.tree,

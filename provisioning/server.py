@@ -278,13 +278,18 @@ class Fleet:
         ]
         return sum(len(detail.get("stream_detail") or ()) for detail in details)
 
+    def _connected(self) -> Client:
+        if self._client is None:
+            raise Unreachable(self.problem or "Not connected.")
+        return self._client
+
     async def _gather(self, subject: str, body: bytes, expected: int) -> list[dict[str, Any]]:
-        assert self._client is not None
+        client = self._connected()
         answers: list[dict[str, Any]] = []
         try:
-            inbox = self._client.new_inbox()
-            subscription = await self._client.subscribe(inbox)
-            await self._client.publish(subject, body, reply=inbox)
+            inbox = client.new_inbox()
+            subscription = await client.subscribe(inbox)
+            await client.publish(subject, body, reply=inbox)
             wait = settings.NATS_REQUEST_TIMEOUT
             while not expected or len(answers) < expected:
                 message = await subscription.next_msg(timeout=wait)
@@ -301,9 +306,8 @@ class Fleet:
         return dict(zip(server_ids, answers, strict=True))
 
     async def _reload_one(self, server_id: str) -> str:
-        assert self._client is not None
         try:
-            message = await self._client.request(
+            message = await self._connected().request(
                 f"$SYS.REQ.SERVER.{server_id}.RELOAD", b"", timeout=settings.NATS_RELOAD_TIMEOUT
             )
             error = json.loads(message.data).get("error")

@@ -26,6 +26,7 @@ __all__ = [
     "RenderError",
     "account_tree",
     "assemble",
+    "block_of",
     "certificate_users",
     "check_logins",
     "check_sharing",
@@ -102,6 +103,11 @@ def render_snapshot(snapshot: Snapshot) -> dict[str, Block]:
 def empty_block(account: str) -> Block:
     """Return the block of an account that exists and has nothing."""
     return _block(account, {})
+
+
+def block_of(account: str, tree: Tree) -> Block:
+    """Return the block of a tree that was kept from an earlier rendering, keys in the same order."""
+    return _block(account, tree)
 
 
 def assemble(blocks: Mapping[str, Block], revision: int) -> Generated:
