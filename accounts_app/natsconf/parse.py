@@ -1,0 +1,290 @@
+"""Conf text → the tree that the server's parser makes of it, and where each value stands.
+
+Follows `conf/parse.go`; reading the characters is `lex.py`. What the server would take but no
+person means (thousands of levels, an include of itself, values multiplied by variables until the
+memory is full) is refused.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from .errors import ConfSyntaxError
+from .lex import Refused, Scalar, lex, rejoin
+
+MAX_LEVELS = 100
+MAX_INCLUDES = 100_000
+MAX_REPEATED = 1_000_000  # values that stand in the tree more than once, by variables
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a conf file; line and column count from 1, columns in characters."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a conf says.
+
+    `positions` holds for the path of each value (map keys and array indexes) where its key, or
+    the array's item, stands. `variables` are those taken from the environment, `includes` the
+    files read besides the first. A value that a variable repeats is the same object in `tree`.
+    """
+
+    tree: dict[str, Any]
+    positions: dict[Path, Position]
+    variables: dict[str, Position]
+    includes: tuple[str, ...]
+
+
+def parse(
+    text: str,
+    *,
+    file: str = "<conf>",
+    read: Callable[[str], str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Parsed:
+    """Return what the server would understand. Raises ConfSyntaxError.
+
+    `read` returns the text of an included file, whose path is already joined to the folder of the
+    including one; `environ` is the environment of the server. Text may hold bytes that are no
+    UTF-8 as surrogateescape; the tree then holds them too.
+    """
+    run = _Run(read, environ or {})
+    parser = _Parser(run, _File(file, text), files=(posixpath.normpath(file),))
+    parser.parse()
+    return Parsed(parser.tree, _positions(parser.marks), run.variables, tuple(run.includes))
+
+
+class _File:
+    """A text and its lines; the value of an environment variable is all at one `place`."""
+
+    def __init__(self, name: str, text: str, place: Position | None = None) -> None:
+        self.name = name
+        self.place = place
+        self.text = text
+        self._lines: list[int] = []
+
+    def position(self, offset: int) -> Position:
+        if self.place is not None:
+            return self.place
+        if not self._lines:
+            self._lines = [0]
+            at = self.text.find("\n")
+            while at >= 0:
+                self._lines.append(at + 1)
+                at = self.text.find("\n", at + 1)
+        line = bisect_right(self._lines, offset)
+        return Position(self.name, line, offset - self._lines[line - 1] + 1)
+
+
+# Beside each map or array its marks: where the key or item stands, and the marks inside its value.
+_Mark: TypeAlias = "tuple[_File, int, _Marks | None]"
+_Marks: TypeAlias = "dict[str, _Mark] | list[_Mark]"
+
+
+class _Run:
+    """What all files of one call share."""
+
+    def __init__(self, read: Callable[[str], str] | None, environ: Mapping[str, str]) -> None:
+        self.read = read
+        self.environ = environ
+        self.variables: dict[str, Position] = {}
+        self.includes: dict[str, None] = {}
+        self.included = 0
+        self.repeated = 0
+
+
+class _Parser:
+    """One file, or one value from the environment: a Sink that builds the tree.
+
+    `files` are the files that are open now, outermost first; `asked` are the environment
+    variables whose values are being read, `level` is how deep the tree will stand.
+    """
+
+    def __init__(
+        self, run: _Run, file: _File, files: tuple[str, ...], level: int = 0, asked: frozenset[str] = frozenset()
+    ) -> None:
+        self.run = run
+        self.file = file
+        self.files = files
+        self.level = level
+        self.asked = asked
+        self.tree: dict[str, Any] = {}
+        self.marks: dict[str, _Mark] = {}
+        self.open: list[tuple[dict[str, Any] | list[Any], Any, int]] = []  # outer values, marks, offsets
+        self.here: dict[str, Any] | list[Any] = self.tree
+        self.here_marks: Any = self.marks
+        self.keys: list[tuple[str, int]] = []
+
+    def parse(self) -> None:
+        try:
+            self.file.text = _clean(self.file.text)
+            lex(self.file.text, self)
+        except Refused as refused:
+            place = self.file.position(refused.offset)
+            raise ConfSyntaxError(place.file, place.line, place.column, refused.reason) from None
+
+    # The Sink
+
+    def key(self, name: str, offset: int) -> None:
+        self.keys.append((name, offset))
+
+    def value(self, value: Scalar, offset: int) -> None:
+        self.put(value, offset, None)
+
+    def open_map(self, offset: int) -> None:
+        self.enter({}, {}, offset)
+
+    def open_array(self, offset: int) -> None:
+        self.enter([], [], offset)
+
+    def close_map(self) -> None:
+        self.close()
+
+    def close_array(self) -> None:
+        self.close()
+
+    def variable(self, name: str, offset: int) -> None:
+        if name.startswith("2a$"):  # a bcrypt hash without quotes
+            return self.value("$" + name, offset)
+        for here, marks in [(self.here, self.here_marks), *[(here, marks) for here, marks, _ in reversed(self.open)]]:
+            if isinstance(here, dict) and name in here:
+                self.repeat(here[name], offset)
+                return self.put(here[name], offset, marks[name][2])
+        self.from_environment(name, offset)
+        return None
+
+    def include(self, path: str, offset: int) -> None:
+        run = self.run
+        if run.read is None:
+            raise Refused(offset, f"The file {path} can't be included here: give its content instead.")
+        joined = _join(self.file.name, path)
+        if joined in self.files:
+            raise Refused(offset, f"The file {joined} includes itself.")
+        run.included += 1
+        if run.included > MAX_INCLUDES or len(self.files) > MAX_LEVELS:
+            raise Refused(offset, "Too many files include each other.")
+        try:
+            text = run.read(joined)
+        except OSError as error:
+            raise Refused(offset, f"The file {joined} can't be read: {error.strerror or error}.") from error
+        run.includes[joined] = None
+        inner = _Parser(run, _File(joined, text), (*self.files, joined), self.level + len(self.open))
+        inner.parse()
+        assert isinstance(self.here, dict)  # noqa: S101 - a key stands in a map
+        self.here.update(inner.tree)
+        self.here_marks.update(inner.marks)
+
+    # Building
+
+    def put(self, value: Any, offset: int, marks: _Marks | None) -> None:
+        """Set the value under the last key that has none yet.
+
+        It need not be the key that stands before the value: one without a value stays behind.
+        """
+        if isinstance(self.here, list):
+            self.here.append(value)
+            self.here_marks.append((self.file, offset, marks))
+        else:
+            key, offset = self.keys.pop()
+            self.here[key] = value
+            self.here_marks[key] = (self.file, offset, marks)
+
+    def enter(self, value: dict[str, Any] | list[Any], marks: Any, offset: int) -> None:
+        self.open.append((self.here, self.here_marks, offset))
+        self.deep(len(self.open), offset)
+        self.here, self.here_marks = value, marks
+
+    def close(self) -> None:
+        value, marks = self.here, self.here_marks
+        self.here, self.here_marks, offset = self.open.pop()
+        self.put(value, offset, marks)
+
+    def from_environment(self, name: str, offset: int) -> None:
+        """The value is read as conf text, in which variables may stand as well."""
+        place = self.file.position(offset)
+        if name in self.asked:
+            raise Refused(offset, f"The variable ${name} stands for itself.")
+        text = self.run.environ.get(name)
+        if text is None:
+            raise Refused(offset, f"Nothing above defines ${name}: give its value from the server's environment.")
+        file = _File("", f"pk={text}", place)
+        inner = _Parser(self.run, file, self.files, self.level + len(self.open), self.asked | {name})
+        try:
+            inner.parse()
+        except ConfSyntaxError as error:
+            if (error.file, error.line, error.column) != (place.file, place.line, place.column):
+                raise
+            raise Refused(offset, f"The value of ${name} from the environment: {error.reason}") from error
+        if "pk" not in inner.tree:
+            raise Refused(offset, f"The value of ${name} from the environment is none.")
+        self.run.variables.setdefault(name, place)
+        self.put(inner.tree["pk"], offset, inner.marks["pk"][2])
+
+    # Limits
+
+    def deep(self, levels: int, offset: int) -> None:
+        if self.level + levels > MAX_LEVELS:
+            raise Refused(offset, f"Maps and arrays stand in each other more than {MAX_LEVELS} levels deep.")
+
+    def repeat(self, value: Any, offset: int) -> None:
+        if not isinstance(value, dict | list):
+            return
+        size, levels = _measure(value)
+        self.deep(len(self.open) + levels, offset)
+        self.run.repeated += size
+        if self.run.repeated > MAX_REPEATED:
+            raise Refused(offset, "Variables repeat too many values.")
+
+
+def _clean(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        try:
+            return rejoin(text)
+        except UnicodeEncodeError as error:
+            raise Refused(error.start, "No file can hold this character.") from error
+    return text
+
+
+def _join(including: str, path: str) -> str:
+    """Go's filepath.Join: an absolute path is one below the folder as well."""
+    folder = posixpath.dirname(including)
+    joined = posixpath.normpath(f"{folder}/{path}" if folder else path.lstrip("/") or ".")
+    return "/" + joined.lstrip("/") if joined.startswith("/") else joined
+
+
+def _measure(value: dict[str, Any] | list[Any]) -> tuple[int, int]:
+    """How many values it holds, and how many levels."""
+    size, levels, row = 0, 0, [value]
+    while row:
+        levels += 1
+        items = [item for outer in row for item in (outer.values() if isinstance(outer, dict) else outer)]
+        size += len(items)
+        row = [item for item in items if isinstance(item, dict | list)]
+    return size, levels
+
+
+def _positions(marks: _Marks) -> dict[Path, Position]:
+    found: dict[Path, Position] = {}
+    todo: list[tuple[Path, _Marks]] = [((), marks)]
+    while todo:
+        path, inside = todo.pop()
+        for step, (file, offset, inner) in inside.items() if isinstance(inside, dict) else enumerate(inside):
+            here = (*path, step)
+            found[here] = file.position(offset)
+            if inner:
+                todo.append((here, inner))
+    return found
