@@ -11,6 +11,7 @@ from spec_strategies import IDENTITY, bcrypt_like, key, snapshots
 
 from accounts_app.natsconf import render
 from accounts_app.natsconf.digest import canonical, digest
+from accounts_app.natsconf.parse import parse
 from accounts_app.natsconf.render import RenderError
 from accounts_app.natsconf.specs import (
     AccountSpec,
@@ -50,9 +51,7 @@ def conf(*accounts, roles=()):
 
 
 def tree_of(text):
-    from accounts_app.natsconf import parse
-
-    return parse.parse(text, file="generated.conf").tree
+    return parse(text).tree
 
 
 def permissions(spec, name="a"):
