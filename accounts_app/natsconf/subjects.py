@@ -69,9 +69,7 @@ def check_subject(subject: str, wildcards: bool = True, what: str = "Subject") -
             raise InvalidValue(f"{what} {shown(subject)} has an empty token: {_where(number, parts)}.")
         if part in ("*", ">"):
             if not wildcards:
-                raise InvalidValue(
-                    f'{what} {shown(subject)} holds the wildcard "{part}"; none is possible here.', part
-                )
+                raise InvalidValue(f'{what} {shown(subject)} holds the wildcard "{part}"; none is possible here.', part)
             if part == ">" and number < len(parts):
                 raise InvalidValue(
                     f'{what} {shown(subject)} holds ">" before its end; it can only be the last token.', part
@@ -80,8 +78,7 @@ def check_subject(subject: str, wildcards: bool = True, what: str = "Subject") -
         for sign in "*>":
             if sign in part:
                 raise InvalidValue(
-                    f'{what} {shown(subject)} holds "{sign}" inside a token; '
-                    "a wildcard must stand alone between dots.",
+                    f'{what} {shown(subject)} holds "{sign}" inside a token; a wildcard must stand alone between dots.',
                     part,
                 )
     return subject
@@ -238,9 +235,7 @@ def _check_destination(source: str, destination: str, *, only_wildcard: bool) ->
     try:
         check_subject(".".join(plain), what=what)
     except InvalidValue as exc:
-        raise InvalidValue(
-            str(exc).replace(shown(".".join(plain)), shown(destination), 1), exc.token
-        ) from None
+        raise InvalidValue(str(exc).replace(shown(".".join(plain)), shown(destination), 1), exc.token) from None
     if "*" in plain:
         raise InvalidValue(
             f'{what} {shown(destination)} holds "*"; '
@@ -257,9 +252,7 @@ def _check_destination(source: str, destination: str, *, only_wildcard: bool) ->
     return destination
 
 
-def _placeholder(
-    token: str, what: str, destination: str, stars: int, only_wildcard: bool
-) -> list[int] | None:
+def _placeholder(token: str, what: str, destination: str, stars: int, only_wildcard: bool) -> list[int] | None:
     """Return the wildcards that `token` asks for, None for an ordinary token."""
     if dollar := _DOLLAR.fullmatch(token):
         return [int(dollar[1])]
