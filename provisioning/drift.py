@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accounts_app.natsconf.diff import diff
-from accounts_app.natsconf.parse import parse
 from django.utils import timezone
 
 from accounts_app.models import System, record
+from accounts_app.natsconf.diff import diff
 from accounts_app.natsconf.errors import NatsConfError
+from accounts_app.natsconf.parse import parse
 from provisioning.errors import Invalid, ProvisioningError
 from provisioning.files import GENERATED, Intent, text_hash
 from provisioning.models import Drift, Revision

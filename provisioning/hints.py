@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from pathlib import Path
 
 import redis
 from celery import current_app
@@ -27,6 +28,8 @@ def send_hint(system_id: int) -> bool:
 
     Never raises and never blocks longer than two timeouts of HINT_TIMEOUT seconds.
     """
+    if settings.OWN_VALKEY and not Path(settings.VALKEY_SOCKET).exists():
+        return False  # nothing runs yet; the worker looks at everything when it starts
     try:
         if not _redis().set(_key(system_id), "1", nx=True, ex=settings.HINT_LIFE_SECONDS):
             return False

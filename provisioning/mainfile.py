@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accounts_app.natsconf.parse import parse
-
 from accounts_app.natsconf.errors import NatsConfError
+from accounts_app.natsconf.parse import parse
 from provisioning.errors import NotManaged
 from provisioning.files import GENERATED, MAIN, text_hash
 

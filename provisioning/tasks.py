@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from accounts_app.services import expire_due
 from celery import shared_task
+from celery.signals import worker_ready
 
 from accounts_app.door import through
 from accounts_app.models import System
 from provisioning import pipeline
 from provisioning.errors import ProvisioningError
+from provisioning.heartbeat import beat
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,19 @@ def expire() -> None:
     """Count a change for the accounts of users and old credentials whose time has come."""
     with through("worker", reason="time has come"):
         expire_due()
+
+
+@shared_task(name="provisioning.heartbeat")
+def heartbeat() -> None:
+    """Show that a worker executes tasks."""
+    beat()
+
+
+@worker_ready.connect
+def begin_at_once(**kwargs: Any) -> None:
+    """A worker that has just started looks at everything, rather than at the next tick of beat."""
+    heartbeat.apply_async(retry=False)
+    sweep.apply_async(retry=False)
 
 
 def _apply(system_id: int, *, fresh: bool) -> None:

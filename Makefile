@@ -1,0 +1,41 @@
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+.PHONY: help up test lint bench corpus lock clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+up: .venv/runs ## start everything on this machine; Ctrl-C stops it
+	@exec $(PY) manage.py up
+
+test: .venv/develops ## every test that needs no outside server
+	$(PY) -m pytest
+
+lint: .venv/develops ## style, types, imports, migrations
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+
+bench: .venv/develops ## measure against the bare server; prints ratios
+	$(PY) -m benchmarks
+
+corpus: .venv/develops ## hold our parser against the server's on every .conf below DIR=…
+	$(PY) scripts/corpus.py "$(DIR)"
+
+lock: ## write requirements/*.txt anew (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/base.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --extra postgres \
+		-c requirements/base.txt pyproject.toml -o requirements/postgres.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --extra dev --extra postgres \
+		-c requirements/base.txt pyproject.toml -o requirements/dev.txt
+
+clean: ## remove the environment; the state in var/ stays
+	rm -rf .venv
+
+.venv/runs: requirements/base.txt pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh base
+
+.venv/develops: requirements/dev.txt pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh dev

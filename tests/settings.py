@@ -1,0 +1,27 @@
+"""Settings of the tests: the product's own, on a database and folders of their own."""
+
+import os
+import tempfile
+from pathlib import Path
+
+_state = tempfile.mkdtemp(prefix="nunect-test-")
+os.environ["NUNECT_STATE_DIR"] = _state
+os.environ["NUNECT_CONFIG_DIR"] = f"{_state}/config"
+os.environ.setdefault("SECRET_KEY", "only-for-tests")
+os.environ.setdefault("NUNECT_ENCRYPTION_KEYS", "rBoqtDlxoAIzYd4rXzlqL9_YGM7SfdBd7Pnmxz5FcOs=")
+
+from nunect.settings import *  # noqa: E402, F403
+from nunect.settings import DATABASES, OWN_VALKEY  # noqa: E402
+
+Path(os.environ["NUNECT_CONFIG_DIR"]).mkdir()
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+if OWN_VALKEY:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": f"{_state}/test.sqlite3"}  # a file: children of a test see it, too
+else:
+    DATABASES["default"]["OPTIONS"] = {}
