@@ -1,0 +1,5 @@
+"""The admin of the rows: one door to the same services as all others."""
+
+from accounts_app.admin import accounts, audit, people, roles, sharing, systems, users
+
+__all__ = ["accounts", "audit", "people", "roles", "sharing", "systems", "users"]

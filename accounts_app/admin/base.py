@@ -1,0 +1,165 @@
+"""What the admin pages of all rooms share: who sees what, lists of 50, errors at their field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.db import IntegrityError, models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext_lazy as _
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin, TabularInline
+
+from accounts_app import validators
+from accounts_app.models import System
+
+PAGE = 50
+
+
+def systems_of(person: Any) -> models.QuerySet[System]:
+    """The systems that `person` may see."""
+    return System.objects.visible_to(person)
+
+
+def visible(queryset: models.QuerySet[Any], person: Any) -> models.QuerySet[Any]:
+    """The rows of `queryset` that `person` may see; rows without a rule of their own follow their system."""
+    if hasattr(queryset, "visible_to"):
+        return queryset.visible_to(person)
+    if any(field.name == "system" for field in queryset.model._meta.fields):
+        return queryset.filter(system__in=systems_of(person))
+    return queryset
+
+
+class RowForm(forms.ModelForm):
+    """A form whose constraint errors stand at a field.
+
+    CONSTRAINT_FIELDS: {name of a constraint: field at which its sentence is shown}.
+    """
+
+    CONSTRAINT_FIELDS: dict[str, str] = {}
+    CHECKED: tuple[str, ...] = ()  # fields that are not in the form, and which constraints need nevertheless
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return super()._get_validation_exclusions() - set(self.CHECKED)  # type: ignore[misc]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name, value in list(cleaned.items()):
+            if isinstance(value, str):
+                try:
+                    validators.text(value)
+                except ValidationError as refused:
+                    self.add_error(name, refused)
+        return cleaned
+
+    def _update_errors(self, errors: ValidationError) -> None:
+        if hasattr(errors, "error_dict") and NON_FIELD_ERRORS in errors.error_dict:
+            places = {
+                str(constraint.violation_error_message): self.CONSTRAINT_FIELDS[constraint.name]
+                for constraint in self._meta.model._meta.constraints
+                if constraint.name in self.CONSTRAINT_FIELDS
+            }
+            left = []
+            for error in errors.error_dict.pop(NON_FIELD_ERRORS):
+                place = places.get(str(error.message), "")
+                if place in self.fields:
+                    errors.error_dict.setdefault(place, []).append(error)
+                else:
+                    left.append(error)
+            if left:
+                errors.error_dict[NON_FIELD_ERRORS] = left
+        super()._update_errors(errors)  # type: ignore[misc]
+
+
+class DistinctFormSet(forms.BaseInlineFormSet):
+    """Rows of an inline that may not stand there twice: said at the second one, not by the database."""
+
+    DISTINCT: tuple[str, ...] = ()
+    MESSAGE = _("This row stands here twice.")
+
+    def clean(self) -> None:
+        super().clean()
+        seen: set[tuple[Any, ...]] = set()
+        for form in self.forms:
+            data = getattr(form, "cleaned_data", None)
+            if not data or data.get("DELETE") or not form.is_valid():
+                continue
+            key = tuple(data.get(name) for name in self.DISTINCT)
+            if key in seen:
+                form.add_error(self.DISTINCT[-1] if self.DISTINCT[-1] in form.fields else None, self.MESSAGE)
+            seen.add(key)
+
+
+class Visible:
+    """Lists and objects through `visible_to`, 50 a page, without counting the whole table twice."""
+
+    list_per_page = PAGE
+    list_max_show_all = 200
+    show_full_result_count = False
+    show_facets = "NEVER"
+    list_filter_submit = False
+    list_fullwidth = True
+    warn_unsaved_form = True
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return visible(super().get_queryset(request), request.user)  # type: ignore[misc]
+
+
+class RowAdmin(Visible, SimpleHistoryAdmin, ModelAdmin):
+    """A configuration row with its history."""
+
+    form = RowForm
+    history_list_display = ["door"]
+    history_list_per_page = PAGE
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except IntegrityError:
+            self.message_user(
+                request,
+                _("Somebody else saved the same thing at this moment. Look at it, then try again."),
+                messages.ERROR,
+            )
+            return HttpResponseRedirect(request.get_full_path())
+
+
+class RowInline(TabularInline):
+    """Rows that belong to the object of the page."""
+
+    extra = 0
+    show_change_link = False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return visible(super().get_queryset(request), request.user)
+
+
+class ReadOnlyAdmin(Visible, ModelAdmin):
+    """Something that nunect observed or wrote down: shown, never edited."""
+
+    actions = None
+    warn_unsaved_form = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def require(request: HttpRequest, permission: str) -> None:
+    """Raise PermissionDenied unless the person has `permission` ("app.codename")."""
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
