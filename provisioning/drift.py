@@ -64,13 +64,15 @@ def in_file(
     return Difference(where, f"{GENERATED} was changed by hand.", words, True, actual)
 
 
-def in_servers(seen: Iterable[Seen], expected_sha256: set[str]) -> Difference | None:
-    """Servers that answer and run none of these generated trees."""
-    foreign = [one for one in seen if one.sha256 not in expected_sha256]
-    if not foreign:
+def in_servers(foreign: Iterable[Seen]) -> Difference | None:
+    """What servers run that run neither what they should nor what they did."""
+    servers = list(foreign)
+    if not servers:
         return None
-    names = ", ".join(one.name for one in foreign)
-    runs = {f"revision {one.revision}" if one.revision else "a configuration without nunect's mark" for one in foreign}
+    names = ", ".join(one.name for one in servers)
+    runs = {
+        f"an altered revision {one.revision}" if one.revision else "a conf without nunect's mark" for one in servers
+    }
     return Difference(Drift.Where.SERVER, f"{names} runs {' or '.join(sorted(runs))}."[:500], [], True)
 
 

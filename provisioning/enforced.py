@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from accounts_app.natsconf.render import Block, assemble, block_of
+from accounts_app.natsconf.render import Block, Generated, assemble, block_of
 from provisioning.models import Revision, RevisionBlock
 
 SHARED_ROLES = "*"  # the block that keeps the system's shared roles; it has no conf of its own
@@ -63,6 +63,10 @@ class Enforced:
         """All blocks that the servers hold."""
         return {name: block for name in self.shas if (block := self.block(name)) is not None}
 
-    def text(self) -> str:
+    def generated(self) -> Generated:
         """The generated file as the last revision wrote it."""
-        return assemble(self.blocks(), self.number).text
+        return assemble(self.blocks(), self.number)
+
+    def text(self) -> str:
+        """Its text."""
+        return self.generated().text

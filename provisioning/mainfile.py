@@ -17,11 +17,16 @@ OWNED = ("accounts", "server_metadata")
 
 @dataclass(frozen=True, slots=True)
 class MainFile:
-    """tree: the main file's own part, None when it can't be known (a variable from elsewhere);
-    sha256: of its text and of its other includes, so that an edit is noticed."""
+    """tree: the main file's own part; sha256: of its text and of its other includes, so that an edit is noticed."""
 
-    tree: dict[str, Any] | None
+    tree: dict[str, Any]
     sha256: str
+
+    @property
+    def maps_certificates(self) -> bool:
+        """Whether the server finds users by their certificates (`tls { verify_and_map: true }`)."""
+        tls = self.tree.get("tls")
+        return isinstance(tls, dict) and tls.get("verify_and_map") is True
 
 
 def read_main(folder: Path, guard: str) -> MainFile:

@@ -13,7 +13,7 @@ from provisioning.enforced import Enforced
 from provisioning.errors import Invalid, NotVerified, ProvisioningError, Refused, Superseded, Unreachable
 from provisioning.files import Intent, read_generated, sole_writer, text_hash
 from provisioning.hints import clear_hint
-from provisioning.mainfile import MainFile, read_main
+from provisioning.mainfile import read_main
 from provisioning.models import Revision
 from provisioning.numbers import next_fence, next_number
 from provisioning.plan import find_and_keep, make_plan
@@ -62,6 +62,7 @@ class Run:
 
     def __init__(self, system_id: int, *, fresh: bool, reason: str) -> None:
         self.system_id, self.fresh, self.reason = system_id, fresh, reason
+        self.foreign: set[str] = set()
 
     def go(self) -> bool:
         """True when nothing is left to do; False when another round is worth it."""
@@ -75,7 +76,14 @@ class Run:
         self.enforced = Enforced.load(self.system_id)
         with Fleet(self.system) as self.fleet:
             self.seen = self._look()
-            self.plan = make_plan(self.system, self.goal, self.enforced, self.fleet, self.seen)
+            self.plan = make_plan(
+                self.system,
+                self.goal,
+                self.enforced,
+                self.fleet,
+                self.seen,
+                maps_certificates=self.main.maps_certificates,
+            )
             leaving = self.enforced.shas.keys() - self.plan.target.keys()
             running = {name: self.enforced.tree(name) or {} for name in leaving}
             self.step = dict(next_step(running, self.plan.target))
@@ -108,7 +116,11 @@ class Run:
         as_it_should = found is not None and text_hash(found) == text_hash(generated.text)
         if not as_it_should and not self._write(generated, judge=not known):
             return False
-        stale = [one for one in self.seen if (one.sha256, one.revision) != (generated.sha256, generated.revision)]
+        stale = [
+            one
+            for one in self.seen
+            if (one.sha256, one.revision) != (generated.sha256, generated.revision) or one.server_id in self.foreign
+        ]
         to_reload = bool(stale) or (self.fleet.unauthorized and not self.seen)
         if to_reload and not self._reload(stale, generated, repairing=difference is not None):
             return False
@@ -130,9 +142,27 @@ class Run:
         return assemble(self.step, next_number(self.system_id)), False
 
     def _foreign_servers(self) -> drift.Difference | None:
-        if self.enforced.revision is None:
+        """Servers that run neither the last revision nor what an unfinished run was about to write.
+
+        nunect's mark alone is no proof here: a file edited by hand keeps it. The digest decides, by the main
+        file of now or as it was recorded (a main file may have been edited and not yet re-read).
+        """
+        revision = self.enforced.revision
+        if revision is None:
             return None
-        return drift.in_servers(self.seen, {self.enforced.revision.sha256, self.writer.intent.sha256})
+        recorded = {revision.config_digest, *(server["digest"] for server in revision.servers)}
+        unfinished = self.writer.intent.sha256 if self.writer.intent.number > revision.number else ""
+        suspects = [
+            one
+            for one in self.seen
+            if not (unfinished and one.sha256 == unfinished)
+            and (one.sha256 != revision.sha256 or one.config_digest not in recorded)
+        ]
+        if suspects:
+            now = file_digest(self.main.tree, self.enforced.generated())
+            suspects = [one for one in suspects if one.config_digest != now]
+        self.foreign = {one.server_id for one in suspects}
+        return drift.in_servers(suspects)
 
     def _write(self, generated: Generated, *, judge: bool) -> bool:
         """Put the file in its place. Where nobody can be asked to reload, the whole is judged first:
@@ -215,7 +245,7 @@ class Run:
         text_sha256 = text_hash(generated.text)
         if self.seen and not known:
             proof = recording.Proof(
-                generated.revision, generated.sha256, text_sha256, _whole_digest(self.main, generated)
+                generated.revision, generated.sha256, text_sha256, file_digest(self.main.tree, generated)
             )
             revision = recording.record_revision(
                 self.system, proof, self.step, self.goal, self.enforced, self.seen, self.clock.timings, self.reason
@@ -231,7 +261,3 @@ class Run:
         return (
             reached and System.objects.values_list("wanted", flat=True).get(pk=self.system_id) == self.goal.taken.wanted
         )
-
-
-def _whole_digest(main: MainFile, generated: Generated) -> str:
-    return file_digest(main.tree, generated) if main.tree is not None else ""

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts_app.models import Account, NatsUser, System, record
-from accounts_app.natsconf.render import Block
+from accounts_app.natsconf.render import Block, certificate_users
 from provisioning import faults, guard
 from provisioning.drift import in_words
 from provisioning.enforced import Enforced
@@ -42,14 +42,18 @@ class Plan:
         return sorted(names | (enforced.shas.keys() - self.target.keys()))
 
 
-def make_plan(system: System, goal: Goal, enforced: Enforced, fleet: Fleet, seen: Iterable[Seen]) -> Plan:
-    """Decide, in this order: what can't be rendered, what was refused before, what the servers have no room
-    for, what a guard holds, and what the server's binary refuses."""
+def make_plan(
+    system: System, goal: Goal, enforced: Enforced, fleet: Fleet, seen: Iterable[Seen], *, maps_certificates: bool
+) -> Plan:
+    """Decide, in this order: what can't be rendered, what was refused before, what the main file or the servers
+    have no room for, what a guard holds, and what the server's binary refuses."""
     plan = Plan(dict(goal.blocks))
     for account, reason in {**_refused_before(system, goal), **goal.faults}.items():
         if account in goal.specs:
             plan.failed[account] = reason
             plan.keep(account, enforced)
+    if not maps_certificates:
+        _refuse_certificates(plan, enforced)
     _check_room(plan, enforced, seen)
     _hold(plan, system, goal, enforced, fleet)
     _probe(plan, goal, enforced)
@@ -63,6 +67,18 @@ def _refused_before(system: System, goal: Goal) -> dict[str, str]:
         for name, problem, wanted in rows.values_list("name", "problem", "problem_wanted")
         if goal.counters.get(name) == wanted
     }
+
+
+def _refuse_certificates(plan: Plan, enforced: Enforced) -> None:
+    """Without `verify_and_map` a certificate's user could sign in with an empty password (measured)."""
+    for account in plan.changed(enforced):
+        users = certificate_users(plan.target[account].tree) if account in plan.target else []
+        if users:
+            plan.failed[account] = (
+                f"User “{users[0]}” proves itself by a certificate, and the main file's tls block lacks "
+                "“verify_and_map: true”: anybody could sign in under that name."
+            )
+            plan.keep(account, enforced)
 
 
 def _check_room(plan: Plan, enforced: Enforced, seen: Iterable[Seen]) -> None:

@@ -8,7 +8,7 @@ from django.dispatch import Signal
 
 reached = Signal()  # sent with step and system_id as each step of a run ends
 
-STEPS = ("snapshot", "render", "plan", "validate", "write", "reload", "verify", "record")
+STEPS = ("snapshot", "plan", "validate", "write", "reload", "verify", "record")
 
 
 class Clock:
