@@ -6,23 +6,25 @@ Source: `conf/parse.go` ParseFileWithChecksDigest, and Go's encoding/json for th
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from json.encoder import encode_basestring
+from typing import Any, cast
 
-_GO_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-_NEEDS_GO = re.compile("[<>&\u2028\u2029\x08\x0c\udc80-\udcff]")
-_GO_TABLE = str.maketrans(
+_spelled = cast(Callable[[str], str], encode_basestring)  # json.dumps of a string, in C, not made ASCII
+_GO = str.maketrans(
     {
-        **_GO_ESCAPES,
-        "\x08": "\\b",
-        "\x0c": "\\f",
-        **{chr(code): "\\ufffd" for code in range(0xDC80, 0xDD00)},  # a byte that is no UTF-8
+        "<": "\\u003c",
+        ">": "\\u003e",
+        "&": "\\u0026",
+        "\u2028": "\\u2028",
+        "\u2029": "\\u2029",
+        **{chr(code): "\ufffd" for code in range(0xDC80, 0xDD00)},  # a byte that is no UTF-8, by Go 1.27
     }
 )
+_NEEDS_GO = re.compile("[<>&\u2028\u2029\udc80-\udcff]")
 
 
 def digest(tree: Mapping[str, Any]) -> str:
@@ -35,30 +37,47 @@ def canonical(value: Any) -> str:
 
     Strings may hold bytes that are no UTF-8 (as surrogateescape); Go writes U+FFFD for each.
     """
-    text = json.dumps(
-        _plain(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, default=_other
-    )
-    return text.translate(_GO_TABLE) if _NEEDS_GO.search(text) else text
+    parts: list[str] = []
+    _write(value, parts.append)
+    text = "".join(parts)
+    return text.translate(_GO) if _NEEDS_GO.search(text) else text
 
 
-def _plain(value: Any) -> Any:
-    """The value with floats, which Go spells its own way, as marked numbers; the same object when there are none."""
-    if isinstance(value, dict):
-        made = {key: _plain(item) for key, item in value.items()}
-        return made if any(made[key] is not value[key] for key in made) else value
-    if isinstance(value, list):
-        items = [_plain(item) for item in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+def _write(value: Any, out: Callable[[str], None]) -> None:
+    if isinstance(value, str):
+        out(_spelled(value))
+    elif isinstance(value, Mapping):
+        before = "{"
+        for key in sorted(value, key=_bytes):
+            out(f"{before}{_spelled(key)}:")
+            _write(value[key], out)
+            before = ","
+        out("}" if value else "{}")
+    elif isinstance(value, list | tuple):
+        before = "["
+        for item in value:
+            out(before)
+            _write(item, out)
+            before = ","
+        out("]" if value else "[]")
+    else:
+        out(_scalar(value))
+
+
+def _bytes(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, float):
-        return _GoFloat(value)
-    return value
-
-
-class _GoFloat(float):
-    """A float whose repr, which json.dumps writes, is Go's."""
-
-    def __repr__(self) -> str:
-        return go_float(float(self))
+        return go_float(value)
+    if isinstance(value, datetime):
+        return f'"{value.replace(tzinfo=None).isoformat(timespec="seconds")}Z"'
+    raise TypeError(f"a conf tree holds no {type(value).__name__}")
 
 
 def go_float(value: float) -> str:
@@ -86,9 +105,3 @@ def go_float(value: float) -> str:
     if len(significant) <= point:
         return sign + significant + "0" * (point - len(significant))
     return f"{sign}{significant[:point]}.{significant[point:]}"
-
-
-def _other(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    raise TypeError(f"a conf tree holds no {type(value).__name__}")

@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from .errors import NatsConfError
+from .lex import SPACE
 
 WIDTH = 110  # what fits into so many columns stands on one line
 _INDENT = "  "
 _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f\udc80-\udcff]')
 _SHORT = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_BARE_KEY = re.compile(rf"[^\"'#/{{{{}}}}\]{SPACE}=:][^{SPACE}=:]*\Z")  # tried only where no quotes are left
 _NOT_PLAIN = frozenset({"include", "true", "false", "on", "off", "yes", "no"})
 
 
@@ -27,7 +29,7 @@ class NotWritable(NatsConfError):
 def emit(tree: Mapping[str, Any]) -> str:
     """The whole conf, one top-level key after the other, in the map's own order.
 
-    Raises NotWritable for a key with NUL or with both kinds of quotes.
+    Raises NotWritable for a key with NUL, or with both kinds of quotes and something that ends a bare key.
     """
     return "".join(f"{_entry(key, value, 0)}\n" for key, value in tree.items())
 
@@ -56,9 +58,14 @@ def quote_key(key: str) -> str:
     """A map key: bare when that is safe, else quoted. Raises NotWritable."""
     if _PLAIN_KEY.match(key) and key.lower() not in _NOT_PLAIN:
         return key
-    if "\x00" in key or ('"' in key and "'" in key):
-        raise NotWritable("A name with NUL or with both kinds of quotes can't be written in a NATS conf.")
-    return f'"{key}"' if '"' not in key else f"'{key}'"
+    if "\x00" not in key:
+        if '"' not in key:
+            return f'"{key}"'
+        if "'" not in key:
+            return f"'{key}'"
+        if _BARE_KEY.match(key):
+            return key
+    raise NotWritable("A name with NUL or with both kinds of quotes can't be written in a NATS conf.")
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -96,8 +103,14 @@ def _one_line(value: Any, budget: int = WIDTH) -> str | None:
             budget -= len(part) + 2
             if budget < 0:
                 return None
-        return "[" + ", ".join(parts) + "]"
+        return _row(parts)
     return _scalar(value)
+
+
+def _row(items: list[str]) -> str:
+    """An array on one line. A blank ends a number, since 1] would be read as a string (`conf/lex.go`)."""
+    blank = " " if items and items[-1][-1].isdecimal() else ""
+    return "[" + ", ".join(items) + blank + "]"
 
 
 def _scalar(value: Any) -> str:
@@ -110,5 +123,5 @@ def _scalar(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.340f}".rstrip("0") + ("0" if value == int(value) else "")
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return value.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
     raise TypeError(f"a conf tree holds no {type(value).__name__}")

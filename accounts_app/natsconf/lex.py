@@ -17,21 +17,28 @@ Scalar: TypeAlias = str | bool | int | float | datetime
 State: TypeAlias = Callable[[], Any]  # returns the next State, or None at the end
 Value = TypeVar("Value")
 
-_SPACE = "\\t\\n\\v\\f\\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACE = "\\t\\n\\v\\f\\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # Digits that are younger than the Unicode of the oldest Python we run on; any but 0-9 make a wrong number.
 _YOUNG = "\U00010d40-\U00010d49\U000116d0-\U000116e3\U00011bf0-\U00011bf9\U00011de0-\U00011de9\U00011f50-\U00011f59"
 _DIGIT = f"\\d{_YOUNG}\U0001ccf0-\U0001ccf9\U0001e4f0-\U0001e4f9\U0001e5f1-\U0001e5fa"
 _COMMENT = "(?:#|//)[^\\n\\r\\0]*"
-_GAP = re.compile(f"(?:[{_SPACE}]+|{_COMMENT})*+")  # before a key or an array's value
+_GAP = re.compile(f"(?:[{SPACE}]+|{_COMMENT})*+")  # before a key or an array's value
 _LINE_GAP = re.compile(f"(?:[ \\t]+|{_COMMENT})*+")  # after a value, within the line
 _SLASH_GAP = re.compile("(?:[ \\t]+|/(?!/))*+")  # the same outside of maps, where a lone / is a blank
 _BLOCK_GAP = re.compile(f"(?:[ \\t]+|/(?!/)|{_COMMENT})*+")
 _CLOSE_GAP = re.compile("(?:[ \\t\\n\\r]+|/(?!/))*+")
 _BLANKS = re.compile("[ \\t]*+")
-_ASSIGN = re.compile(f"[{_SPACE}]*+[=:]?[{_SPACE}]*+")
-_ANY_BLANKS = re.compile(f"[{_SPACE}]*+")
+_ASSIGN = re.compile(f"[{SPACE}]*+[=:]?[{SPACE}]*+")
+_ANY_BLANKS = re.compile(f"[{SPACE}]*+")
 
-_NAME = re.compile(f"[\\s\\S][^{_SPACE}=:\\0]*+")
+# What nearly all of a large conf is made of, matched at once. For speed only: the states below read it as well.
+_PAIR = re.compile(
+    f'{_GAP.pattern}(?:("[^"\\0]*+")[{SPACE}]*+|([A-Za-z0-9_]++))[=:][{SPACE}]*+'
+    '(?:"([^"\\\\\\0]*+)"([ \\t]*+[,;\\n\\r])?)?'
+)
+_ITEM = re.compile(_GAP.pattern + '"([^"\\\\\\0]*+)"([ \\t]*+[,\\n\\r])?')
+
+_NAME = re.compile(f"[\\s\\S][^{SPACE}=:\\0]*+")
 _QUOTED = re.compile("\"([^\"\\0]*+)\"|'([^'\\0]*+)'")
 _INCLUDE = re.compile("[iI\u0130][nN][cC][lL][uU][dD][eE]\\Z")
 _INCLUDED = re.compile("[^ \\t\\n\\r\\0;}']*+")
@@ -48,7 +55,6 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False,
 _DIGITS = re.compile(f"[{_DIGIT}]++")
 _SIZE = re.compile("[kKmMgGtTpPeE][bBiI]*+")
 _AFTER_NUMBER = re.compile("[ \\t\\n\\r\\0;,}]|\\Z")
-_AFTER_SIZE = re.compile(f"[ \\t\\n\\r\\0;,}}{_DIGIT}]|\\Z")
 _ADDRESS = re.compile(f"[{_DIGIT}.:\\-]*+")
 _DATE_LENGTH = len("2026-01-31T23:59:59Z")
 _NO_ESCAPE = 'The only escapes are \\t, \\n, \\r, \\", \\\\ and \\x with two hexadecimal digits.'
@@ -166,27 +172,49 @@ class _Lexer:
     # Maps and arrays
 
     def map(self) -> State | None:
+        while match := _PAIR.match(self.text, self.at):
+            quoted, bare, text, ended = match.groups()
+            if quoted is None:
+                self.name, start = bare, match.start(2)
+            else:
+                self.name, start = quoted[1:-1], match.start(1)
+            self.sink.key(self.name, start)
+            self.at = match.end()
+            if text is None:
+                return self.map_value()
+            self.sink.value(text, start)
+            if ended is None:
+                return self.map_end
+        return self.map_key()
+
+    def map_key(self) -> State | None:
         character = self.peek(_GAP)
         start = self.at
-        if character in "\"'" and character:
+        if character == "}":
+            self.at += 1
+            return self.map_done()
+        if not character:
+            raise Refused(start, "Expected a key or a } here, not the end of the text.")
+        if character in "]=:\0":
+            raise Refused(start, "Expected a key or a } here.")
+        if character in "\"'":
             match = _QUOTED.match(self.text, start)
             if match is None:
                 raise Refused(start, "This key's quote doesn't end.")
             self.name = match[0][1:-1]
             self.at = match.end()
-        elif character == "}":
-            self.at += 1
-            return self.map_done()
-        elif not character or character in "]=:\0":
-            raise Refused(start, f"Expected a key or a }} here{', not the end of the text' * (not character)}.")
         elif self.bare_key(start + (character == "/")):  # a lone / is dropped, and what follows is a key
             self.after.append(self.map_end)
             return self.included
         elif self.text[self.at : self.at + 1] in ("", "\0"):
             raise Refused(start, "Expected a value after this key.")
         self.sink.key(self.name, start)
-        character = self.peek(_ASSIGN)
-        if character == "}":  # closes the map; the server then files it under this key
+        self.at = _ASSIGN.match(self.text, self.at).end()  # type: ignore[union-attr]
+        return self.map_value()
+
+    def map_value(self) -> State | None:
+        character = self.text[self.at : self.at + 1]
+        if character == "}":  # closes the map, which the server then files under the key without a value
             self.at += 1
             return self.map_done()
         if character == ",":
@@ -206,6 +234,11 @@ class _Lexer:
         return self.after.pop()
 
     def array(self) -> State | None:
+        while match := _ITEM.match(self.text, self.at):
+            self.at = match.end()
+            self.sink.value(match[1], match.start(1) - 1)
+            if match[2] is None:
+                return self.array_end
         character = self.peek(_GAP)
         if character == "]":
             self.at += 1
@@ -357,7 +390,7 @@ class _Lexer:
         match = _SIZE.match(self.text, self.at)
         if match is not None:
             self.at = match.end()
-            return self.whole(start) if _AFTER_SIZE.match(self.text, self.at) else self.bare(start)
+            return self.whole(start) if _AFTER_NUMBER.match(self.text, self.at) else self.bare(start)
         if negative or _AFTER_NUMBER.match(self.text, self.at):
             return self.whole(start)
         if character == "-":

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import posixpath
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from .errors import ConfSyntaxError
@@ -42,7 +43,7 @@ class Parsed:
     """
 
     tree: dict[str, Any]
-    positions: dict[Path, Position]
+    positions: Mapping[Path, Position]
     variables: dict[str, Position]
     includes: tuple[str, ...]
 
@@ -61,36 +62,43 @@ def parse(
     UTF-8 as surrogateescape; the tree then holds them too.
     """
     run = _Run(read, environ or {})
-    parser = _Parser(run, _File(file, text), files=(posixpath.normpath(file),))
+    parser = _Parser(run, run.file(file, text), inside=(posixpath.normpath(file),))
     parser.parse()
-    return Parsed(parser.tree, _positions(parser.marks), run.variables, tuple(run.includes))
+    return Parsed(parser.tree, _Positions(run.files, parser.marks), run.variables, tuple(run.includes))
 
 
 class _File:
-    """A text and its lines; the value of an environment variable is all at one `place`."""
+    """A text, and where its lines begin; the value of an environment variable is all at one `place`.
 
-    def __init__(self, name: str, text: str, place: Position | None = None) -> None:
+    A mark is an offset into all texts of one call laid end to end; this one's begin at `base`.
+    """
+
+    def __init__(self, name: str, text: str, base: int, place: Position | None = None) -> None:
         self.name = name
-        self.place = place
         self.text = text
+        self.base = base
+        self.place = place
         self._lines: list[int] = []
 
     def position(self, offset: int) -> Position:
         if self.place is not None:
             return self.place
-        if not self._lines:
-            self._lines = [0]
-            at = self.text.find("\n")
-            while at >= 0:
-                self._lines.append(at + 1)
-                at = self.text.find("\n", at + 1)
-        line = bisect_right(self._lines, offset)
-        return Position(self.name, line, offset - self._lines[line - 1] + 1)
+        lines = self._lines or self._find_lines()
+        line = bisect_right(lines, offset)
+        return Position(self.name, line, offset - lines[line - 1] + 1)
+
+    def _find_lines(self) -> list[int]:
+        at = 0
+        while at >= 0:
+            self._lines.append(at)
+            at = self.text.find("\n", at) + 1 or -1
+        return self._lines
 
 
 # Beside each map or array its marks: where the key or item stands, and the marks inside its value.
-_Mark: TypeAlias = "tuple[_File, int, _Marks | None]"
+# There are as many as values, so they are kept small: most are one number.
 _Marks: TypeAlias = "dict[str, _Mark] | list[_Mark]"
+_Mark: TypeAlias = "int | tuple[int, _Marks]"
 
 
 class _Run:
@@ -99,25 +107,68 @@ class _Run:
     def __init__(self, read: Callable[[str], str] | None, environ: Mapping[str, str]) -> None:
         self.read = read
         self.environ = environ
+        self.files: list[_File] = []
         self.variables: dict[str, Position] = {}
         self.includes: dict[str, None] = {}
         self.included = 0
         self.repeated = 0
 
+    def file(self, name: str, text: str, place: Position | None = None) -> _File:
+        base = self.files[-1].base + len(self.files[-1].text) + 1 if self.files else 0
+        self.files.append(_File(name, text, base, place))
+        return self.files[-1]
+
+
+class _Positions(Mapping[Path, Position]):
+    """Positions, worked out when asked for: most callers want few of very many."""
+
+    def __init__(self, files: list[_File], marks: _Marks) -> None:
+        self._files = files
+        self._marks = marks
+
+    def __getitem__(self, path: Path) -> Position:
+        mark: _Mark | None = (0, self._marks) if path else None
+        for step in path:
+            marks = mark[1] if isinstance(mark, tuple) else None
+            if isinstance(marks, dict):
+                mark = marks.get(step) if isinstance(step, str) else None
+            elif isinstance(marks, list) and isinstance(step, int) and 0 <= step < len(marks):
+                mark = marks[step]
+            else:
+                mark = None
+        if mark is None:
+            raise KeyError(path)
+        offset = mark[0] if isinstance(mark, tuple) else mark
+        file = self._files[bisect_right(self._files, offset, key=attrgetter("base")) - 1]
+        return file.position(offset - file.base)
+
+    def __iter__(self) -> Iterator[Path]:
+        todo: list[tuple[Path, _Marks]] = [((), self._marks)]
+        while todo:
+            path, marks = todo.pop()
+            for step, mark in marks.items() if isinstance(marks, dict) else enumerate(marks):
+                yield (*path, step)
+                if isinstance(mark, tuple):
+                    todo.append(((*path, step), mark[1]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
 
 class _Parser:
     """One file, or one value from the environment: a Sink that builds the tree.
 
-    `files` are the files that are open now, outermost first; `asked` are the environment
+    `inside` are the files that are open now, outermost first; `asked` are the environment
     variables whose values are being read, `level` is how deep the tree will stand.
     """
 
     def __init__(
-        self, run: _Run, file: _File, files: tuple[str, ...], level: int = 0, asked: frozenset[str] = frozenset()
+        self, run: _Run, file: _File, inside: tuple[str, ...], level: int = 0, asked: frozenset[str] = frozenset()
     ) -> None:
         self.run = run
         self.file = file
-        self.files = files
+        self.inside = inside
+        self.base = file.base
         self.level = level
         self.asked = asked
         self.tree: dict[str, Any] = {}
@@ -161,7 +212,7 @@ class _Parser:
         for here, marks in [(self.here, self.here_marks), *[(here, marks) for here, marks, _ in reversed(self.open)]]:
             if isinstance(here, dict) and name in here:
                 self.repeat(here[name], offset)
-                return self.put(here[name], offset, marks[name][2])
+                return self.put(here[name], offset, _inner(marks[name]))
         self.from_environment(name, offset)
         return None
 
@@ -170,17 +221,17 @@ class _Parser:
         if run.read is None:
             raise Refused(offset, f"The file {path} can't be included here: give its content instead.")
         joined = _join(self.file.name, path)
-        if joined in self.files:
+        if joined in self.inside:
             raise Refused(offset, f"The file {joined} includes itself.")
         run.included += 1
-        if run.included > MAX_INCLUDES or len(self.files) > MAX_LEVELS:
+        if run.included > MAX_INCLUDES or len(self.inside) > MAX_LEVELS:
             raise Refused(offset, "Too many files include each other.")
         try:
             text = run.read(joined)
         except OSError as error:
             raise Refused(offset, f"The file {joined} can't be read: {error.strerror or error}.") from error
         run.includes[joined] = None
-        inner = _Parser(run, _File(joined, text), (*self.files, joined), self.level + len(self.open))
+        inner = _Parser(run, run.file(joined, text), (*self.inside, joined), self.level + len(self.open))
         inner.parse()
         assert isinstance(self.here, dict)  # noqa: S101 - a key stands in a map
         self.here.update(inner.tree)
@@ -195,11 +246,11 @@ class _Parser:
         """
         if isinstance(self.here, list):
             self.here.append(value)
-            self.here_marks.append((self.file, offset, marks))
+            self.here_marks.append(self.base + offset if marks is None else (self.base + offset, marks))
         else:
             key, offset = self.keys.pop()
             self.here[key] = value
-            self.here_marks[key] = (self.file, offset, marks)
+            self.here_marks[key] = self.base + offset if marks is None else (self.base + offset, marks)
 
     def enter(self, value: dict[str, Any] | list[Any], marks: Any, offset: int) -> None:
         self.open.append((self.here, self.here_marks, offset))
@@ -219,8 +270,8 @@ class _Parser:
         text = self.run.environ.get(name)
         if text is None:
             raise Refused(offset, f"Nothing above defines ${name}: give its value from the server's environment.")
-        file = _File("", f"pk={text}", place)
-        inner = _Parser(self.run, file, self.files, self.level + len(self.open), self.asked | {name})
+        file = self.run.file("", f"pk={text}", place)
+        inner = _Parser(self.run, file, self.inside, self.level + len(self.open), self.asked | {name})
         try:
             inner.parse()
         except ConfSyntaxError as error:
@@ -230,7 +281,7 @@ class _Parser:
         if "pk" not in inner.tree:
             raise Refused(offset, f"The value of ${name} from the environment is none.")
         self.run.variables.setdefault(name, place)
-        self.put(inner.tree["pk"], offset, inner.marks["pk"][2])
+        self.put(inner.tree["pk"], offset, _inner(inner.marks["pk"]))
 
     # Limits
 
@@ -277,14 +328,5 @@ def _measure(value: dict[str, Any] | list[Any]) -> tuple[int, int]:
     return size, levels
 
 
-def _positions(marks: _Marks) -> dict[Path, Position]:
-    found: dict[Path, Position] = {}
-    todo: list[tuple[Path, _Marks]] = [((), marks)]
-    while todo:
-        path, inside = todo.pop()
-        for step, (file, offset, inner) in inside.items() if isinstance(inside, dict) else enumerate(inside):
-            here = (*path, step)
-            found[here] = file.position(offset)
-            if inner:
-                todo.append((here, inner))
-    return found
+def _inner(mark: _Mark) -> _Marks | None:
+    return mark[1] if isinstance(mark, tuple) else None
