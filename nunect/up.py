@@ -129,7 +129,7 @@ def _first_administrator() -> str:
         return ""
     chosen = settings.ADMIN_PASSWORD
     password = chosen or secrets.token_urlsafe(15)
-    people.create_superuser("admin", "", password)  # type: ignore[attr-defined]
+    people.create_superuser("admin", "", password)
     return "" if chosen else password
 
 
@@ -252,7 +252,7 @@ def _works() -> Callable[[], Awaitable[bool]]:
 def _answers(url: str) -> Callable[[], Awaitable[bool]]:
     def ask() -> bool:
         with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
-            return answer.status == 200
+            return bool(answer.status == 200)
         return False
 
     async def check() -> bool:

@@ -86,7 +86,7 @@ def _spec(block: RevisionBlock) -> AccountSpec:
 def try_again(target: System | Account) -> None:
     """Ask for a run with the same rows, also for accounts that a server refused."""
     system_id = target.pk if isinstance(target, System) else target.system_id
-    accounts = QuerySet(Account).filter(system=system_id, problem_kind=Account.Problem.FAILED)
+    accounts = QuerySet[Account](Account).filter(system=system_id, problem_kind=Account.Problem.FAILED)
     if isinstance(target, Account):
         accounts = accounts.filter(pk=target.pk)
     accounts.update(problem_kind="", problem="")

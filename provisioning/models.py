@@ -74,7 +74,8 @@ class RevisionBlock(models.Model):
     @property
     def tree(self) -> dict[str, Any]:
         """The account's conf tree, its keys in the order of the file."""
-        return json.loads(zlib.decompress(self.conf).decode("utf-8", "surrogateescape"))
+        tree: dict[str, Any] = json.loads(zlib.decompress(self.conf).decode("utf-8", "surrogateescape"))
+        return tree
 
     @staticmethod
     def pack_tree(tree: dict[str, Any]) -> bytes:

@@ -20,6 +20,6 @@ def next_number(system_id: int) -> int:
 
 def _count(system_id: int, column: str) -> int:
     with transaction.atomic():
-        row = QuerySet(System).filter(pk=system_id)
+        row = QuerySet[System](System).filter(pk=system_id)
         row.update(**{column: F(column) + 1})
-        return row.values_list(column, flat=True).get()
+        return int(row.values_list(column, flat=True).get())

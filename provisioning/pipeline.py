@@ -105,10 +105,11 @@ class Run:
     def _make_true(self) -> bool:
         generated, known = self._generated()
         found = read_generated(self.system.folder)
-        difference = (
-            drift.in_file(found, self.enforced.revision, self.writer.intent, self.enforced.text, self.system.folder)
-            or self._foreign_servers()
+        foreign = self._foreign_servers()
+        difference = drift.in_file(
+            found, self.enforced.revision, self.writer.intent, self.enforced.text, self.system.folder
         )
+        difference = difference or foreign
         if difference is not None and not drift.remember(self.system, difference):
             recording.note_servers(self.system, self.seen, generated.sha256)
             recording.note_problem(self.system_id, "drift", difference.summary + " It waits for your answer.")

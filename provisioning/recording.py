@@ -126,7 +126,7 @@ def _authors(since: Revision | None) -> list[dict[str, str]]:
     """Who changed configuration rows since a revision, and through which door."""
     found: set[tuple[str, str]] = set()
     for model in CONFIG_MODELS:
-        history = model.history.all()  # type: ignore[attr-defined]
+        history = model.history.all()
         if since is not None:
             history = history.filter(history_date__gt=since.created_at)
         rows = history.order_by().values_list("history_user__username", "door").distinct()[:20]
@@ -136,7 +136,7 @@ def _authors(since: Revision | None) -> list[dict[str, str]]:
 
 def settle(system: System, goal: Goal, plan: Plan, *, reached: bool) -> None:
     """Write how far each account is: enforced, held or failed. reached: the plan's target is what runs."""
-    behind = QuerySet(Account).filter(system=system).exclude(done=F("wanted"), problem_kind="")
+    behind = QuerySet[Account](Account).filter(system=system).exclude(done=F("wanted"), problem_kind="")
     rows = list(behind.only("name", "wanted", "done", "problem_kind", "problem", "problem_wanted"))
     touched = []
     for row in rows:
@@ -170,7 +170,7 @@ def _verdict(account: str, plan: Plan) -> tuple[str, str]:
 def note_problem(system_id: int, step: str, detail: str, words: str = "") -> None:
     """Show on the system what keeps its servers from following; writes once for the same words."""
     text = f"{detail}\n{words}".strip()
-    changed = QuerySet(System).filter(pk=system_id).exclude(problem=text, problem_step=step)
+    changed = QuerySet[System](System).filter(pk=system_id).exclude(problem=text, problem_step=step)
     if changed.update(problem=text, problem_step=step, problem_at=timezone.now()):
         record("run failed", System.objects.get(pk=system_id), step=step, why=text)
 

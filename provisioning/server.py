@@ -164,7 +164,7 @@ class Seen:
         jetstream = (data.get("jetstream") or {}).get("config") or {}
         loaded = None
         with suppress(ValueError, TypeError):
-            loaded = datetime.fromisoformat(data.get("config_load_time"))
+            loaded = datetime.fromisoformat(data.get("config_load_time", ""))
         return cls(
             server_id=server.get("id", ""),
             name=server.get("name", ""),

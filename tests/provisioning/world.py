@@ -172,9 +172,11 @@ include "{GENERATED}"
             )
         except Exception:
             return None
-        with contextlib.suppress(nats.errors.Error):  # a server that reloads may answer late
+        try:
             await client.publish(subject, b"")
             await client.flush(5)
+        except nats.errors.Error:
+            return None
         await asyncio.sleep(0.01)
         with contextlib.suppress(Exception):
             await client.close()
