@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any
@@ -63,9 +64,9 @@ def spec_from_json(text: str) -> AccountSpec:
 
 
 @cache
-def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+def _defaults(kind: Hashable) -> tuple[tuple[str, Any], ...]:
     found = []
-    for field in fields(kind):
+    for field in fields(kind):  # type: ignore[arg-type]
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         found.append((field.name, default))
     return tuple(found)
