@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from django.db import models, transaction
 from simple_history.utils import get_history_manager_for_model
 
+from accounts_app.door import current_door
 from accounts_app.wanted import want
 
 M = TypeVar("M", bound=models.Model)
@@ -22,6 +23,16 @@ def want_for(rows: Iterable[Any]) -> None:
         by_system[system_id].update(account_ids)
     for system_id, account_ids in sorted(by_system.items()):
         want(system_id, account_ids)
+
+
+def _told_by() -> dict[str, Any]:
+    """What the bulk writer of history needs to know of the door; it sends no signal that could tell it."""
+    door = current_door()
+    return {
+        "default_user": door.person,
+        "default_change_reason": door.reason,
+        "custom_historical_attrs": {"door": door.name, "request_id": door.request_id},
+    }
 
 
 class ConfigQuerySet(models.QuerySet[M]):
@@ -48,7 +59,7 @@ class ConfigQuerySet(models.QuerySet[M]):
         with transaction.atomic():
             rows = super().bulk_create(objs, *args, **options)
             history = get_history_manager_for_model(self.model)
-            history.bulk_history_create(rows, batch_size=1000)
+            history.bulk_history_create(rows, batch_size=1000, **_told_by())
             want_for(rows)
         return rows
 
@@ -60,5 +71,5 @@ class ConfigQuerySet(models.QuerySet[M]):
         for start in range(0, len(pks), 500):
             plain = self.model._base_manager.filter(pk__in=pks[start : start + 500])
             rows = list(plain.select_related(*related) if related else plain)
-            history.bulk_history_create(rows, batch_size=1000, update=True)
+            history.bulk_history_create(rows, batch_size=1000, update=True, **_told_by())
             want_for(rows)

@@ -126,6 +126,15 @@ def read_account(account: Account) -> AccountSpec:
         return _accounts([account.pk], timezone.now())[account.pk]
 
 
+def read_accounts(account_ids: Iterable[int]) -> dict[int, AccountSpec]:
+    """{primary key: spec} of some accounts as their rows stand now."""
+    ids, found = sorted(account_ids), {}
+    with one_moment():
+        for start in range(0, len(ids), CHUNK):
+            found.update(_accounts(ids[start : start + CHUNK], timezone.now()))
+    return found
+
+
 def read_shared_roles(system_id: int) -> tuple[RoleSpec, ...]:
     """The shared roles of a system as their rows stand now."""
     with one_moment():
@@ -244,6 +253,7 @@ def _users(account_ids: list[int], now: datetime) -> dict[int, list[UserSpec]]:
                 enabled=enabled and (expires_at is None or expires_at > now),
                 retiring=retiring,
                 description=description,
+                expires=expires_at.isoformat() if expires_at else "",
             )
         )
     return found

@@ -68,7 +68,8 @@ class SecretSpec:
 class UserSpec:
     """One NATS user. `retiring` is the credential that still works until an overlap ends.
 
-    enabled is False for a user that is disabled or expired: it is kept, but not rendered.
+    enabled is False for a user that is disabled or expired: it is kept, but not rendered. expires: when
+    (ISO 8601), "" for never; only the rows know it, a conf can't say it.
     role: name of a role of its account, or of a shared role of the system as "*/name".
     """
 
@@ -82,6 +83,7 @@ class UserSpec:
     enabled: bool = True
     retiring: SecretSpec | None = None
     description: str = ""
+    expires: str = ""
 
 
 @dataclass(frozen=True, slots=True)

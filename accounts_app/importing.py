@@ -1,0 +1,127 @@
+"""A conf that people have → rows: what was taken, what was left, and what can't be rows, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from accounts_app import credentials
+from accounts_app.models import NatsUser, System, record
+from accounts_app.natsconf.parse import Parsed, parse
+from accounts_app.natsconf.reading import Note, Reading, read_accounts
+from accounts_app.natsconf.specs import AccountSpec, SecretSpec, UserSpec
+from accounts_app.reconcile import Changes, reconcile
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of a conf. refused: nothing was taken, and the notes say why.
+
+    notes: places of the conf with a verdict ("taken", "left", "weak", "refused") and a sentence.
+    variables: what came from the environment that was given.
+    """
+
+    notes: tuple[Note, ...] = ()
+    changes: Changes = field(default_factory=Changes)
+    accounts: int = 0
+    users: int = 0
+    refused: bool = False
+    dry_run: bool = False
+    variables: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "refused": self.refused,
+            "dry_run": self.dry_run,
+            "accounts": self.accounts,
+            "users": self.users,
+            "changes": self.changes.as_dict(),
+            "variables": list(self.variables),
+            "notes": [
+                {"where": where(note), "path": list(note.path), "verdict": note.verdict, "sentence": note.sentence}
+                for note in self.notes
+            ],
+        }
+
+
+def where(note: Note) -> str:
+    """file:line:column of a note, "" when it belongs to no place."""
+    place = note.position
+    return f"{place.file}:{place.line}:{place.column}" if place else ""
+
+
+def read_conf(path: Path, environ: Mapping[str, str] | None = None) -> Parsed:
+    """Parse a conf file with its includes. Raises NatsConfError with the place, or OSError."""
+
+    def read(name: str) -> str:
+        return Path(name).read_bytes().decode("utf-8", "surrogateescape")
+
+    return parse(read(str(path)), file=str(path), read=read, environ=environ)
+
+
+def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> ImportReport:
+    """Make rows of what a conf says, all or nothing; the same conf again changes nothing.
+
+    Passwords in clear are hashed at the low cost and remembered by a keyed fingerprint. The file's own
+    system account becomes the system's. Raises ReconcileError with the places that can't be rows.
+    """
+    identity = system.identity
+    known = dict(NatsUser.objects.filter(system=system).exclude(nkey="").values_list("nkey", "name"))
+    reading = read_accounts(parsed, own={identity.guard, identity.control, identity.relay}, keys=known)
+    variables = tuple(sorted(parsed.variables))
+    if reading.refused:
+        return ImportReport(reading.notes, refused=True, dry_run=dry_run, variables=variables)
+    fingerprints: dict[str, str] = {}
+    specs = [_hashed(system, spec, fingerprints) for spec in _at_home(reading, system)]
+    with transaction.atomic():
+        changes = reconcile(system, specs, fingerprints=fingerprints)
+        if changes:
+            record("imported", system, accounts=len(specs), changes=changes.as_dict())
+        if dry_run:
+            transaction.set_rollback(True)
+    return ImportReport(
+        reading.notes, changes, len(specs), sum(len(spec.users) for spec in specs), False, dry_run, variables
+    )
+
+
+def _at_home(reading: Reading, system: System) -> list[AccountSpec]:
+    """The specs, with the file's system account under the name that this system has for it."""
+    theirs, ours = reading.system_account, system.system_account
+    if theirs == ours:
+        return list(reading.accounts)
+    return [
+        replace(
+            spec,
+            name=ours if spec.name == theirs else spec.name,
+            imports=tuple(replace(each, account=ours) if each.account == theirs else each for each in spec.imports),
+        )
+        for spec in reading.accounts
+    ]
+
+
+def _hashed(system: System, spec: AccountSpec, fingerprints: dict[str, str]) -> AccountSpec:
+    """The spec with hashes in place of plain passwords; known ones keep the hash that they have."""
+    plain = [user.name for user in spec.users if user.secret.plain]
+    if not plain:
+        return spec
+    known: dict[str, tuple[str, str]] = {}
+    for start in range(0, len(plain), 500):
+        rows = NatsUser.objects.filter(system=system, name__in=plain[start : start + 500])
+        known |= {name: (mark, old) for name, mark, old in rows.values_list("name", "fingerprint", "password_hash")}
+    return replace(spec, users=tuple(_hash_one(user, known, fingerprints) for user in spec.users))
+
+
+def _hash_one(user: UserSpec, known: Mapping[str, tuple[str, str]], fingerprints: dict[str, str]) -> UserSpec:
+    if not user.secret.plain:
+        return user
+    password = user.secret.identity
+    mark = credentials.fingerprint(password)
+    fingerprints[user.name] = mark
+    old_mark, old_hash = known.get(user.name, ("", ""))
+    hashed = old_hash if old_hash and old_mark == mark else credentials.hash_password(password, chosen=False)
+    return replace(user, secret=SecretSpec("password", hashed))

@@ -1,0 +1,543 @@
+"""Specs → rows: make the rows of accounts equal to what a file, a revision or a program says.
+
+One transaction, few queries, and nothing written where nothing differs. History and counters come with
+the rows' own querysets.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from accounts_app.models import (
+    Account,
+    Export,
+    ExportAccess,
+    Import,
+    MappingDestination,
+    NatsUser,
+    Role,
+    SubjectPermission,
+    System,
+)
+from accounts_app.models import Mapping as MappingRow
+from accounts_app.natsconf import names
+from accounts_app.natsconf.render import RenderError, account_tree, check_logins
+from accounts_app.natsconf.specs import (
+    AccountSpec,
+    JetStreamSpec,
+    LimitsSpec,
+    ResponseSpec,
+    RoleSpec,
+    RuleSpec,
+    SecretSpec,
+    UserSpec,
+)
+from accounts_app.snapshot import JETSTREAM_FIELDS, LIMIT_FIELDS, read_accounts, read_shared_roles
+
+BATCH = 500
+
+
+class ReconcileError(ValidationError):
+    """What can't become rows: one sentence for each place. Nothing was written."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """How many rows were created, updated and deleted, by the model's name; false when none."""
+
+    created: Counter[str] = field(default_factory=Counter)
+    updated: Counter[str] = field(default_factory=Counter)
+    deleted: Counter[str] = field(default_factory=Counter)
+
+    def __bool__(self) -> bool:
+        return bool(self.created or self.updated or self.deleted)
+
+    def as_dict(self) -> dict[str, dict[str, int]]:
+        return {"created": dict(self.created), "updated": dict(self.updated), "deleted": dict(self.deleted)}
+
+
+def reconcile(
+    system: System,
+    accounts: Iterable[AccountSpec],
+    *,
+    shared_roles: Iterable[RoleSpec] | None = None,
+    prune: bool = False,
+    restore: bool = False,
+    fingerprints: Mapping[str, str] | None = None,
+) -> Changes:
+    """Make the rows of `accounts` equal to their specs, all or nothing, and say what changed.
+
+    What an account holds and its spec lacks goes; accounts without a spec go with `prune` only, the servers'
+    own never. shared_roles None: leave them. Owners stay, and descriptions and expiries where the spec has none.
+    restore: never bring back a credential, and never a disabled or expired user: who is there keeps what it has,
+    who is gone comes back disabled and without one. fingerprints: {user: fingerprint} of imported passwords.
+
+    Raises ReconcileError, with every place that is wrong.
+    """
+    wanted = {spec.name: spec for spec in accounts}
+    with transaction.atomic():
+        System.objects.select_for_update().get(pk=system.pk)
+        return _Reconciliation(system, wanted, restore, fingerprints or {}).run(shared_roles, prune)
+
+
+class _Reconciliation:
+    def __init__(
+        self, system: System, wanted: dict[str, AccountSpec], restore: bool, fingerprints: Mapping[str, str]
+    ) -> None:
+        self.system, self.wanted, self.restore, self.fingerprints = system, wanted, restore, fingerprints
+        self.changes = Changes()
+
+    def run(self, shared_roles: Iterable[RoleSpec] | None, prune: bool) -> Changes:
+        rows = {row.name: row for row in Account.objects.filter(system=self.system)}
+        present = read_accounts(rows[name].pk for name in self.wanted if name in rows)
+        self.present = {spec.name: spec for spec in present.values()}
+        shared_now = read_shared_roles(self.system.pk)
+        shared = shared_now if shared_roles is None else tuple(shared_roles)
+        self.wanted = {name: self._kept(spec) for name, spec in self.wanted.items()}
+        self._check(shared, rows)
+        differing = {
+            name: spec for name, spec in self.wanted.items() if _comparable(spec) != _comparable(self.present.get(name))
+        }
+        gone = [row for name, row in rows.items() if prune and name not in self.wanted and not row.is_reserved]
+        if not differing and not gone and shared == shared_now:
+            return self.changes
+        self._drop_imports(gone)
+        self.accounts = self._accounts(differing, rows)
+        leftover_roles = self._roles(differing, shared, with_shared=shared_roles is not None)
+        leftover_users = self._users(differing)
+        self._delete(leftover_users)
+        self._rules(differing, shared, with_shared=shared_roles is not None)
+        self._default_roles(differing)
+        self._delete(leftover_roles)
+        self._sharing(differing)
+        self._mappings(differing)
+        self._delete(gone)
+        return self.changes
+
+    # --- before anything is written -----------------------------------------
+
+    def _kept(self, spec: AccountSpec) -> AccountSpec:
+        """The spec with what the rows know and a conf can't say, and without what a restore must not bring back."""
+        now = self.present.get(spec.name)
+        known = {user.name: user for user in now.users} if now else {}
+        users = tuple(self._kept_user(user, known.get(user.name)) for user in spec.users)
+        return replace(spec, users=users, description=spec.description or (now.description if now else ""))
+
+    def _kept_user(self, user: UserSpec, now: UserSpec | None) -> UserSpec:
+        if now is None:
+            return replace(user, secret=SecretSpec("none"), enabled=False, retiring=None) if self.restore else user
+        kept = replace(user, description=user.description or now.description, expires=now.expires)
+        if self.restore:
+            kept = replace(kept, secret=now.secret, retiring=now.retiring, enabled=now.enabled and user.enabled)
+        return kept
+
+    def _check(self, shared: tuple[RoleSpec, ...], rows: Mapping[str, Account]) -> None:
+        wrong: list[str] = []
+        everyone = {*rows, *self.wanted}
+        for spec in self.wanted.values():
+            try:
+                if not spec.name.startswith("$"):
+                    names.check_account_name(spec.name)
+                account_tree(spec, shared, self.system.identity, everyone)
+            except (RenderError, ValueError) as error:
+                wrong.append(str(error))
+        wrong += [str(error) for error in check_logins(self.wanted.values(), self.system.identity)]
+        wrong += self._taken_elsewhere()
+        if wrong:
+            raise ReconcileError(wrong)
+
+    def _taken_elsewhere(self) -> list[str]:
+        """Names and nkeys that users of accounts without a spec have already."""
+        others = NatsUser.objects.filter(system=self.system).exclude(account__name__in=list(self.wanted)[:BATCH])
+        by_name = {user.name: spec.name for spec in self.wanted.values() for user in spec.users}
+        by_key = {
+            user.secret.identity: user.name
+            for spec in self.wanted.values()
+            for user in spec.users
+            if user.secret.kind == "nkey"
+        }
+        found = []
+        for name, nkey, account in others.values_list("name", "nkey", "account__name").iterator():
+            if account in self.wanted:
+                continue
+            if name in by_name:
+                found.append(f"User “{name}” exists in account “{account}” already; names are unique in a system.")
+            elif nkey and nkey in by_key:
+                found.append(f"User “{by_key[nkey]}” has the nkey of user “{name}” of account “{account}”.")
+        return found[:100]
+
+    # --- rows ---------------------------------------------------------------
+
+    def _accounts(self, differing: Mapping[str, AccountSpec], rows: Mapping[str, Account]) -> dict[str, Account]:
+        present = {name: rows[name] for name in differing if name in rows}
+        wanted = {name: _account_fields(spec) for name, spec in differing.items()}
+        made, _ = self._sync(Account, present, wanted, lambda name: Account(system=self.system, name=name))
+        return {**rows, **made}
+
+    def _roles(
+        self, differing: Mapping[str, AccountSpec], shared: tuple[RoleSpec, ...], *, with_shared: bool
+    ) -> list[Role]:
+        ids = {self.accounts[name].pk: name for name in differing}
+        present: dict[tuple[str, str], Role] = {}
+        for part in _parts(list(ids)):
+            present |= {(ids[row.account_id], row.name): row for row in Role.objects.filter(account__in=part)}
+        self.shared = {row.name: row for row in Role.objects.filter(system=self.system, account=None)}
+        wanted = {
+            (name, role.name): _role_fields(role) for name, account in differing.items() for role in account.roles
+        }
+        if with_shared:
+            present |= {("*", name): row for name, row in self.shared.items()}
+            wanted |= {("*", role.name): _role_fields(role) for role in shared}
+
+        def make(key: tuple[str, str]) -> Role:
+            return Role(system=self.system, account=None if key[0] == "*" else self.accounts[key[0]], name=key[1])
+
+        self.roles, leftover = self._sync(Role, present, wanted, make)
+        self.roles = {**{("*", name): row for name, row in self.shared.items()}, **self.roles}
+        return leftover
+
+    def _role_of(self, account: str, name: str) -> Role | None:
+        if not name:
+            return None
+        return self.roles[("*", name[2:])] if name.startswith("*/") else self.roles[(account, name)]
+
+    def _users(self, differing: Mapping[str, AccountSpec]) -> list[NatsUser]:
+        ids = {self.accounts[name].pk: name for name in differing}
+        present: dict[str, NatsUser] = {}
+        for part in _parts(list(ids)):
+            present |= {row.name: row for row in NatsUser.objects.filter(account__in=part)}
+        self.users_before = {name: row.pk for name, row in present.items()}
+        wanted: dict[str, dict[str, Any]] = {}
+        homes: dict[str, str] = {}
+        for account, spec in differing.items():
+            for user in spec.users:
+                homes[user.name] = account
+                wanted[user.name] = self._user_fields(account, user, present.get(user.name))
+        moved = [
+            row for name, row in present.items() if name in homes and row.account_id != self.accounts[homes[name]].pk
+        ]
+        self._delete(moved)  # NATS users don't move: the one of the other account goes, a new one comes
+        present = {name: row for name, row in present.items() if row not in moved}
+
+        def make(name: str) -> NatsUser:
+            return NatsUser(system=self.system, account=self.accounts[homes[name]], name=name)
+
+        self.users, leftover = self._sync(NatsUser, present, wanted, make)
+        return leftover
+
+    def _user_fields(self, account: str, user: UserSpec, row: NatsUser | None) -> dict[str, Any]:
+        kind, identity = user.secret.kind, user.secret.identity
+        fields = {
+            "description": user.description,
+            "credential": kind,
+            "password_hash": identity if kind == "password" else "",
+            "nkey": identity if kind == "nkey" else "",
+            "certificate": identity if kind == "certificate" else "",
+            "access": user.access,
+            "role": self._role_of(account, user.role) if user.access == "role" else None,
+            "connection_types": list(user.connection_types),
+            **_response_fields(user.responses),
+        }
+        if user.name in self.fingerprints:
+            fields["fingerprint"] = self.fingerprints[user.name]
+        if row is None:
+            fields["enabled"] = user.enabled
+            fields["expires_at"] = datetime.fromisoformat(user.expires) if user.expires else None
+        elif user.enabled != (row.is_live() or (row.enabled and row.credential == "none")):
+            fields["enabled"] = user.enabled
+        return fields
+
+    def _rules(self, differing: Mapping[str, AccountSpec], shared: tuple[RoleSpec, ...], *, with_shared: bool) -> None:
+        wanted: set[tuple[str, int, RuleSpec]] = set()
+        for account, spec in differing.items():
+            for role in spec.roles:
+                wanted.update(("role", self.roles[(account, role.name)].pk, rule) for rule in role.rules)
+            for user in spec.users:
+                wanted.update(("user", self.users[user.name].pk, rule) for rule in user.rules)
+        if with_shared:
+            for role in shared:
+                wanted.update(("role", self.roles[("*", role.name)].pk, rule) for rule in role.rules)
+        touched_roles = [row.pk for (home, _), row in self.roles.items() if home != "*" or with_shared]
+        present: dict[tuple[str, int, RuleSpec], int] = {}
+        present |= self._present_rules("role", touched_roles)
+        present |= self._present_rules("user", [row.pk for row in self.users.values()])
+        stale = [pk for key, pk in present.items() if key not in wanted]
+        for part in _parts(stale):
+            SubjectPermission.objects.filter(pk__in=part).delete()
+        self.changes.deleted.update({"permission": len(stale)} if stale else {})
+        users = {row.pk: row for row in self.users.values()}
+        roles = {row.pk: row for row in self.roles.values()}
+        fresh = [
+            SubjectPermission(
+                role=roles[owner] if kind == "role" else None,
+                user=users[owner] if kind == "user" else None,
+                action=rule.action,
+                effect=rule.effect,
+                subject=rule.subject,
+                queue=rule.queue,
+            )
+            for kind, owner, rule in sorted(wanted - present.keys())
+        ]
+        if fresh:
+            SubjectPermission.objects.bulk_create(fresh, batch_size=BATCH)
+            self.changes.created["permission"] += len(fresh)
+
+    def _present_rules(self, kind: str, owners: list[int]) -> dict[tuple[str, int, RuleSpec], int]:
+        found: dict[tuple[str, int, RuleSpec], int] = {}
+        for part in _parts(owners):
+            rows = SubjectPermission.objects.filter(**{f"{kind}__in": part}).order_by()
+            for pk, owner, *rule in rows.values_list("pk", f"{kind}_id", "action", "effect", "subject", "queue"):
+                found[(kind, owner, RuleSpec(*rule))] = pk
+        return found
+
+    def _default_roles(self, differing: Mapping[str, AccountSpec]) -> None:
+        present = {name: self.accounts[name] for name in differing}
+        wanted = {name: {"default_role": self._role_of(name, spec.default_role)} for name, spec in differing.items()}
+        self._sync(Account, present, wanted, lambda name: present[name], quiet=True)
+
+    def _sharing(self, differing: Mapping[str, AccountSpec]) -> None:
+        ids = {self.accounts[name].pk: name for name in differing}
+        exports: dict[Hashable, Export] = {}
+        imports: dict[Hashable, Import] = {}
+        for part in _parts(list(ids)):
+            exports |= {
+                (ids[row.account_id], row.kind, row.subject): row for row in Export.objects.filter(account__in=part)
+            }
+            imports |= {
+                (ids[row.account_id], row.kind, row.from_account.name, row.subject, row.to): row
+                for row in Import.objects.filter(account__in=part).select_related("from_account")
+            }
+        wanted_exports: dict[Hashable, dict[str, Any]] = {}
+        wanted_imports: dict[Hashable, dict[str, Any]] = {}
+        for name, spec in differing.items():
+            for export in spec.exports:
+                wanted_exports[(name, export.kind, export.subject)] = {
+                    "public": export.accounts is None,
+                    "account_token_position": export.account_token_position,
+                    "response_type": export.response_type,
+                    "response_threshold": export.response_threshold,
+                    "latency_subject": export.latency_subject,
+                    "latency_sampling": export.latency_sampling,
+                    "allow_trace": export.allow_trace,
+                }
+            for each in spec.imports:
+                wanted_imports[(name, each.kind, each.account, each.subject, each.to)] = {
+                    "prefix": each.prefix,
+                    "share": each.share,
+                    "allow_trace": each.allow_trace,
+                }
+
+        def make_export(key: Any) -> Export:
+            return Export(account=self.accounts[key[0]], kind=key[1], subject=key[2])
+
+        def make_import(key: Any) -> Import:
+            return Import(
+                account=self.accounts[key[0]],
+                kind=key[1],
+                from_account=self.accounts[key[2]],
+                subject=key[3],
+                to=key[4],
+            )
+
+        made, leftover = self._sync(Export, exports, wanted_exports, make_export)
+        _, leftover_imports = self._sync(Import, imports, wanted_imports, make_import)
+        self._delete(leftover_imports)
+        self._delete(leftover)
+        self._accesses(differing, made)
+
+    def _accesses(self, differing: Mapping[str, AccountSpec], exports: Mapping[Hashable, Export]) -> None:
+        by_pk = {row.pk: key for key, row in exports.items()}
+        present: dict[Hashable, ExportAccess] = {}
+        for part in _parts(list(by_pk)):
+            rows = ExportAccess.objects.filter(export__in=part).select_related("account", "export__account")
+            present |= {(by_pk[row.export_id], row.account.name): row for row in rows}
+        wanted: dict[Hashable, dict[str, Any]] = {
+            ((name, export.kind, export.subject), other): {}
+            for name, spec in differing.items()
+            for export in spec.exports
+            for other in export.accounts or ()
+        }
+
+        def make(key: Any) -> ExportAccess:
+            return ExportAccess(export=exports[key[0]], account=self.accounts[key[1]])
+
+        _, leftover = self._sync(ExportAccess, present, wanted, make)
+        self._delete(leftover)
+
+    def _mappings(self, differing: Mapping[str, AccountSpec]) -> None:
+        ids = {self.accounts[name].pk: name for name in differing}
+        present: dict[Hashable, MappingRow] = {}
+        for part in _parts(list(ids)):
+            present |= {(ids[row.account_id], row.source): row for row in MappingRow.objects.filter(account__in=part)}
+        wanted: dict[Hashable, dict[str, Any]] = {}
+        ends: dict[Hashable, dict[str, Any]] = {}
+        for name, spec in differing.items():
+            for mapping in spec.mappings:
+                wanted[(name, mapping.source)] = {}
+                for end in mapping.destinations:
+                    ends[(name, mapping.source, end.subject, end.cluster)] = {"weight": end.weight}
+
+        def make(key: Any) -> MappingRow:
+            return MappingRow(account=self.accounts[key[0]], source=key[1])
+
+        made, leftover = self._sync(MappingRow, present, wanted, make)
+        self._delete(leftover)
+        by_pk = {row.pk: key for key, row in made.items()}
+        present_ends: dict[Hashable, MappingDestination] = {}
+        for part in _parts(list(by_pk)):
+            for row in MappingDestination.objects.filter(mapping__in=part):
+                home = by_pk[row.mapping_id]
+                present_ends[(*home, row.subject, row.cluster)] = row  # type: ignore[misc]
+
+        def make_end(key: Any) -> MappingDestination:
+            return MappingDestination(mapping=made[(key[0], key[1])], subject=key[2], cluster=key[3])
+
+        _, leftover_ends = self._sync(MappingDestination, present_ends, ends, make_end)
+        self._delete(leftover_ends)
+
+    # --- how rows are written -----------------------------------------------
+
+    def _sync(
+        self,
+        model: type[Any],
+        present: Mapping[Any, Any],
+        wanted: Mapping[Any, Mapping[str, Any]],
+        make: Callable[[Any], Any],
+        *,
+        quiet: bool = False,
+    ) -> tuple[dict[Any, Any], list[Any]]:
+        """Create what is missing and update what differs; ({key: row} of what is wanted, rows that are not)."""
+        fresh, altered, columns = {}, [], set()
+        for key, fields in wanted.items():
+            row = present.get(key)
+            if row is None:
+                row = fresh[key] = make(key)
+                for name, value in fields.items():
+                    setattr(row, name, value)
+                continue
+            differing = [name for name, value in fields.items() if _value(row, name) != _plain(value)]
+            for name in differing:
+                setattr(row, name, fields[name])
+            if differing:
+                altered.append(row)
+                columns.update(differing)
+        self._fit([*fresh.values(), *altered])
+        if fresh:
+            model.objects.bulk_create(fresh.values(), batch_size=BATCH)
+            self.changes.created[model._meta.verbose_name] += len(fresh)
+        if altered:
+            model.objects.bulk_update(altered, sorted(columns), batch_size=BATCH)
+            if not quiet:
+                self.changes.updated[str(model._meta.verbose_name)] += len(altered)
+        rows = {key: present[key] for key in wanted if key in present} | fresh
+        return rows, [row for key, row in present.items() if key not in wanted]
+
+    @staticmethod
+    def _fit(rows: Iterable[models.Model]) -> None:
+        """What a database would cut or refuse is said before it is asked."""
+        wrong = []
+        for row in rows:
+            for column in row._meta.concrete_fields:
+                most = getattr(column, "max_length", None)
+                value = getattr(row, column.attname)
+                if most and isinstance(value, str) and len(value) > most:
+                    wrong.append(f"{row}: {column.verbose_name} is longer than {most} characters.")
+        if wrong:
+            raise ReconcileError(wrong)
+
+    def _delete(self, rows: Iterable[models.Model]) -> None:
+        doomed = list(rows)
+        if not doomed:
+            return
+        model = type(doomed[0])
+        for part in _parts([row.pk for row in doomed]):
+            model._default_manager.filter(pk__in=part).delete()
+        self.changes.deleted[str(model._meta.verbose_name)] += len(doomed)
+
+    def _drop_imports(self, gone: Iterable[Account]) -> None:
+        """Imports protect the account that they take from: those of accounts that go must go first."""
+        for part in _parts([row.pk for row in gone]):
+            Import.objects.filter(account__in=part).delete()
+
+
+def _comparable(spec: AccountSpec | None) -> AccountSpec | None:
+    """The spec in one order, without what a reconciliation never writes over existing rows."""
+    if spec is None:
+        return None
+    users = tuple(
+        replace(
+            user,
+            retiring=None,
+            rules=tuple(sorted(set(user.rules))),
+            connection_types=tuple(sorted(user.connection_types)),
+        )
+        for user in sorted(spec.users, key=lambda user: user.name)
+    )
+    roles = tuple(
+        replace(role, rules=tuple(sorted(set(role.rules))), connection_types=tuple(sorted(role.connection_types)))
+        for role in sorted(spec.roles, key=lambda role: role.name)
+    )
+    exports = tuple(
+        replace(export, accounts=None if export.accounts is None else tuple(sorted(export.accounts)))
+        for export in spec.exports
+    )
+    return replace(
+        spec,
+        users=users,
+        roles=roles,
+        exports=tuple(sorted(exports, key=lambda export: (export.kind, export.subject))),
+        imports=tuple(sorted(spec.imports, key=lambda each: (each.kind, each.account, each.subject, each.to))),
+        mappings=tuple(
+            replace(
+                mapping, destinations=tuple(sorted(mapping.destinations, key=lambda end: (end.subject, end.cluster)))
+            )
+            for mapping in sorted(spec.mappings, key=lambda mapping: mapping.source)
+        ),
+    )
+
+
+def _account_fields(spec: AccountSpec) -> dict[str, Any]:
+    limits, jetstream = spec.limits or LimitsSpec(), spec.jetstream or JetStreamSpec()
+    return {
+        "description": spec.description,
+        "enabled": spec.enabled,
+        "jetstream": spec.jetstream is not None,
+        **{name: getattr(limits, name) for name in LIMIT_FIELDS},
+        **{f"jetstream_{name}": getattr(jetstream, name) for name in JETSTREAM_FIELDS},
+    }
+
+
+def _role_fields(role: RoleSpec) -> dict[str, Any]:
+    return {
+        "description": role.description,
+        "connection_types": list(role.connection_types),
+        **_response_fields(role.responses),
+    }
+
+
+def _response_fields(responses: ResponseSpec | None) -> dict[str, Any]:
+    return {
+        "allow_responses": responses is not None,
+        "responses_max": responses.max if responses else 0,
+        "responses_expires": responses.expires if responses else "",
+    }
+
+
+def _value(row: models.Model, name: str) -> Any:
+    column = row._meta.get_field(name)
+    return getattr(row, column.attname) if column.is_relation else getattr(row, name)  # type: ignore[union-attr]
+
+
+def _plain(value: Any) -> Any:
+    return value.pk if isinstance(value, models.Model) else value
+
+
+def _parts(items: list[Any]) -> Iterable[list[Any]]:
+    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
