@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from .errors import NatsConfError
@@ -29,7 +30,8 @@ class NotWritable(NatsConfError):
 def emit(tree: Mapping[str, Any]) -> str:
     """The whole conf, one top-level key after the other, in the map's own order.
 
-    Raises NotWritable for a key with NUL, or with both kinds of quotes and something that ends a bare key.
+    Only keys can leave bytes that are no UTF-8 in the text (surrogateescape). Raises NotWritable for a
+    key with NUL, or with both kinds of quotes and something that ends a bare key.
     """
     return "".join(f"{_entry(key, value, 0)}\n" for key, value in tree.items())
 
@@ -121,7 +123,8 @@ def _scalar(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return f"{value:.340f}".rstrip("0") + ("0" if value == int(value) else "")
+        text = format(Decimal(repr(value)), "f")  # the grammar knows no exponent
+        return text if "." in text else f"{text}.0"
     if isinstance(value, datetime):
         return value.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
     raise TypeError(f"a conf tree holds no {type(value).__name__}")

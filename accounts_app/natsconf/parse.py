@@ -270,6 +270,7 @@ class _Parser:
         text = self.run.environ.get(name)
         if text is None:
             raise Refused(offset, f"Nothing above defines ${name}: give its value from the server's environment.")
+        self.count(1, offset)
         file = self.run.file("", f"pk={text}", place)
         inner = _Parser(self.run, file, self.inside, self.level + len(self.open), self.asked | {name})
         try:
@@ -294,6 +295,9 @@ class _Parser:
             return
         size, levels = _measure(value)
         self.deep(len(self.open) + levels, offset)
+        self.count(size, offset)
+
+    def count(self, size: int, offset: int) -> None:
         self.run.repeated += size
         if self.run.repeated > MAX_REPEATED:
             raise Refused(offset, "Variables repeat too many values.")
