@@ -431,7 +431,7 @@ class _Reconciliation:
         self._fit([*fresh.values(), *altered])
         if fresh:
             model.objects.bulk_create(fresh.values(), batch_size=BATCH)
-            self.changes.created[model._meta.verbose_name] += len(fresh)
+            self.changes.created[str(model._meta.verbose_name)] += len(fresh)
         if altered:
             model.objects.bulk_update(altered, sorted(columns), batch_size=BATCH)
             if not quiet:

@@ -79,12 +79,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "simple_history",
-    "import_export",
     "axes",
     "accounts_app",
     "provisioning",
     "monitoring",
     "nunect",
+    "import_export",  # after ours, whose `import` command is the one meant
 ]
 
 MIDDLEWARE = [
@@ -247,4 +247,36 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("NUNECT_LOG_LEVEL", default="INFO")},
     "loggers": {"axes": {"level": "WARNING"}, "daphne.http_protocol": {"level": "WARNING"}},
+}
+
+# --- the admin --------------------------------------------------------------
+SIMPLE_HISTORY_REVERT_DISABLED = True  # a whole revision is reverted, so that the rows stay one state
+UNFOLD = {
+    "SITE_TITLE": "nunect",
+    "SITE_HEADER": "nunect",
+    "SITE_SUBHEADER": "control plane for NATS",
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "monitoring.dashboard.environment",
+    "DASHBOARD_CALLBACK": "monitoring.dashboard.start_page",
+    "STYLES": ["monitoring.dashboard.style"],
+    "BORDER_RADIUS": "6px",
+    "COMMAND": {"search_callback": "monitoring.dashboard.search"},
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.6)",
+            "100": "oklch(93.2% .032 255.6)",
+            "200": "oklch(88.2% .059 254.1)",
+            "300": "oklch(80.9% .105 251.8)",
+            "400": "oklch(70.7% .165 254.6)",
+            "500": "oklch(62.3% .214 259.8)",
+            "600": "oklch(54.6% .245 262.9)",
+            "700": "oklch(48.8% .243 264.4)",
+            "800": "oklch(42.4% .199 265.6)",
+            "900": "oklch(37.9% .146 265.5)",
+            "950": "oklch(28.2% .091 267.9)",
+        }
+    },
+    "SIDEBAR": {"show_search": False, "command_search": True, "navigation": "monitoring.dashboard.navigation"},
 }
