@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from json.encoder import encode_basestring
-from typing import Any, cast
+from typing import Any
 
-_spelled = cast(Callable[[str], str], encode_basestring)  # json.dumps of a string, in C, not made ASCII
+_spelled = encode_basestring  # json.dumps of a string, in C, not made ASCII
 _GO = str.maketrans(
     {
         "<": "\\u003c",
