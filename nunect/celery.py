@@ -1,11 +1,22 @@
 """The Celery application; tasks are `@shared_task`, so no room imports this module."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import beat_embedded_init, worker_process_init
+
+from nunect.supervisor import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nunect.settings")
 
 app = Celery("nunect")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_process_init.connect
+@beat_embedded_init.connect
+def end_with_the_worker(**kwargs: Any) -> None:
+    """The worker's own children end with it, also when it is killed."""
+    die_with_parent()

@@ -38,8 +38,8 @@ class Child:
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=DEATHS))
 
 
-def _die_with_parent() -> None:
-    """In the child, before exec: be killed when the supervisor is, so that nothing is left behind."""
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, so that nothing is left behind (Linux)."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -101,7 +101,7 @@ class Supervisor:
                 stderr=output,
                 env={**os.environ, **child.env},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
 
     async def _watch(self, child: Child) -> None:

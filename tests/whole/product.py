@@ -100,14 +100,21 @@ class Product:
                 os.kill(pid, signal.SIGKILL)
 
     def processes(self):
-        """Every process that has this product's state folder in its environment."""
+        """{pid: command} of every process with this product's state folder in its environment, and their children.
+
+        Valkey writes its title over its environment, so it is found as a child.
+        """
         mark = f"NUNECT_STATE_DIR={self.state}".encode()
-        found = {}
+        found, parents = {}, {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):
+                    pid = int(entry.name)
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    parents[pid] = (int((entry / "stat").read_text().rpartition(")")[2].split()[1]), command)
                     if mark in (entry / "environ").read_bytes().split(b"\0"):
-                        found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                        found[pid] = command
+        found |= {pid: command for pid, (parent, command) in parents.items() if parent in found and command}
         return found
 
     def get(self, path):
