@@ -2,16 +2,258 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+import re
+from typing import Any
 
-from accounts_app.admin.base import RowAdmin
-from accounts_app.models import Account
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.translation import gettext as say
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter
+
+from accounts_app import services
+from accounts_app.admin import chips
+from accounts_app.admin.base import OwnStateFilter, RowAdmin, RowForm, head_of, systems_of
+from accounts_app.models import Account, Role, record
+from accounts_app.natsconf.render import RenderError, render_account
+from accounts_app.snapshot import JETSTREAM_FIELDS, read_account, read_shared_roles
+
+SHOWN = 200_000  # characters of a block on its page; the rest is in the file to download
+_HASH = re.compile(r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}")
+MASK = "••••••"
+
+
+def masked(text: str) -> str:
+    """A conf text without its password hashes."""
+    return _HASH.sub(MASK, text)
+
+
+class AccountForm(RowForm):
+    CONSTRAINT_FIELDS = {"account_name_once_per_system": "name"}
+    CHECKED = ("system",)
+
+    class Meta:
+        model = Account
+        fields = "__all__"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        role = self.fields.get("default_role")
+        if isinstance(role, forms.ModelChoiceField):
+            own = Q(account=self.instance.pk) if self.instance.pk else Q(pk=None)
+            system = self.instance.system_id or self.initial.get("system")
+            role.queryset = Role.objects.filter(own | Q(account=None, system=system))
+            role.label_from_instance = _role_label  # type: ignore[method-assign]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if self.instance.is_reserved and cleaned.get("enabled") is False:
+            self.add_error("enabled", _("The servers' own account can't be disabled."))
+        return cleaned
+
+
+def _role_label(role: Role) -> str:
+    return role.name if role.account_id else say("%s (shared)") % role.name
+
+
+def tabs(account: Account, current: str) -> list[dict[str, Any]]:
+    """The parts of an account, with how many rows each has."""
+    found = [_tab("overview", _("Overview"), "account_change", account, current)]
+    for name, title, model in (  # counted one by one: joined, they would multiply
+        ("users", _("Users"), "natsuser"),
+        ("roles", _("Roles"), "role"),
+        ("exports", _("Exports"), "export"),
+        ("imports", _("Imports"), "import"),
+        ("mappings", _("Mappings"), "mapping"),
+    ):
+        url = reverse(f"admin:accounts_app_{model}_changelist") + f"?account__id__exact={account.pk}"
+        found.append({"title": title, "url": url, "count": getattr(account, name).count(), "current": False})
+    found.append(_tab("conf", _("Raw conf"), "account_conf", account, current))
+    found.append(_tab("history", _("History"), "account_history", account, current))
+    return found
+
+
+def _tab(name: str, title: Any, view: str, account: Account, current: str) -> dict[str, Any]:
+    url = reverse(f"admin:accounts_app_{view}", args=[account.pk])
+    return {"title": title, "url": url, "count": None, "current": name == current}
 
 
 @admin.register(Account)
 class AccountAdmin(RowAdmin):
-    list_display = ("name", "system", "enabled", "jetstream", "owner")
+    form = AccountForm
+    list_display = ("name", "chip", "user_count", "enabled", "jetstream", "owner", "description")
     list_select_related = ("system", "owner")
-    list_filter = ("system", "enabled", "jetstream")
+    list_filter = (
+        OwnStateFilter,
+        ("enabled", BooleanRadioFilter),
+        ("jetstream", BooleanRadioFilter),
+        ("system", AutocompleteSelectFilter),
+    )
     search_fields = ("name", "description")
-    autocomplete_fields = ("owner",)
+    autocomplete_fields = ("owner", "system")
+    fieldsets = (
+        (None, {"fields": ("system", "name", "description", "owner", "enabled", "default_role")}),
+        (_("Limits"), {"fields": (("max_connections", "max_subscriptions"), ("max_payload", "max_leafnodes"))}),
+        (
+            _("JetStream"),
+            {
+                "fields": (
+                    "jetstream",
+                    ("jetstream_max_mem", "jetstream_max_file"),
+                    ("jetstream_max_streams", "jetstream_max_consumers"),
+                    ("jetstream_max_ack_pending", "jetstream_mem_max_stream_bytes"),
+                    ("jetstream_disk_max_stream_bytes", "jetstream_max_bytes_required"),
+                    "jetstream_cluster_traffic",
+                )
+            },
+        ),
+    )
+    conditional_fields = dict.fromkeys((f"jetstream_{name}" for name in JETSTREAM_FIELDS), "jetstream == true")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows = super().get_queryset(request)
+        if request.resolver_match and request.resolver_match.url_name == "accounts_app_account_changelist":
+            rows = rows.annotate(user_total=Count("users"))
+        return rows
+
+    @admin.display(description=_("users"), ordering="user_total")
+    def user_count(self, account: Any) -> int:
+        return account.user_total
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fixed: list[str] = []
+        if isinstance(obj, Account):
+            fixed.append("system")
+            if obj.done or obj.is_reserved:
+                fixed.append("name")
+            if obj.is_reserved:
+                fixed.append("enabled")
+        return tuple(fixed)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        initial.setdefault("system", systems_of(request.user).values_list("pk", flat=True).first())
+        return initial
+
+    def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
+        found = super().head(request, object_id)
+        if found:
+            found["nu_tabs"] = tabs(found["nu_account"], "overview")
+        return found
+
+    # --- deleting -----------------------------------------------------------
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)  # an account takes its users along: one at a time, by its name
+        return actions
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if isinstance(obj, Account) and obj.is_reserved:
+            return False
+        return super().has_delete_permission(request, obj)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask for the account's name, and show how much goes along with it."""
+        account = self._account(request, object_id)
+        if not self.has_delete_permission(request, account):
+            raise PermissionDenied
+        problem = ""
+        try:
+            services.check_deletable([account])
+        except ValidationError as refused:
+            problem = " ".join(refused.messages)
+        error = ""
+        if request.method == "POST" and not problem:
+            if request.POST.get("name", "").strip() != account.name:
+                error = say("That is not the account's name.")
+            else:
+                with transaction.atomic():
+                    self.log_deletions(request, [account])
+                    self.delete_model(request, account)
+                self.message_user(request, say("“%s” is deleted; the servers follow.") % account.name, messages.SUCCESS)
+                return HttpResponseRedirect(reverse("admin:accounts_app_account_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": say("Delete account %s?") % account.name,
+            "opts": self.opts,
+            "account": account,
+            "original": account,
+            "parts": [tab for tab in tabs(account, "") if tab["count"]],
+            "problem": problem,
+            "error": error,
+        }
+        return TemplateResponse(request, "accounts_app/delete_account.html", context)
+
+    def delete_model(self, request: HttpRequest, obj: Account) -> None:
+        with transaction.atomic():
+            if obj.default_role_id:
+                obj.default_role = None
+                obj.save(update_fields=["default_role"])
+            obj.users.all().delete()  # a role in use is protected, also from its own account
+            obj.delete()
+
+    # --- raw conf, states ---------------------------------------------------
+
+    def get_urls(self) -> list[Any]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("states/", wrap(chips.states), name="accounts_app_states"),
+            path("<path:object_id>/conf/", wrap(self.conf_view), name="accounts_app_account_conf"),
+            *super().get_urls(),
+        ]
+
+    def _account(self, request: HttpRequest, object_id: str) -> Account:
+        account = self.get_object(request, unquote(object_id))
+        if account is None:
+            raise Http404
+        return account
+
+    def conf_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The block that the rows stand for, as it goes into the file."""
+        account = self._account(request, object_id)
+        if not self.has_view_permission(request, account):
+            raise PermissionDenied
+        problem, text = "", ""
+        present = set(Account.objects.filter(system=account.system_id, enabled=True).values_list("name", flat=True))
+        try:
+            spec, shared = read_account(account), read_shared_roles(account.system_id)
+            text = render_account(spec, shared, account.system.identity, present).text
+        except RenderError as refused:
+            problem = str(refused)
+        reveal = bool(request.GET.get("secrets")) and request.user.is_superuser  # type: ignore[union-attr]
+        if reveal:
+            record("password hashes shown", account)
+        else:
+            text = masked(text)
+        if request.GET.get("download"):
+            name = re.sub(r"[^A-Za-z0-9_-]", "", account.name) or "account"
+            return HttpResponse(
+                text,
+                content_type="text/plain; charset=utf-8",
+                headers={"Content-Disposition": f'attachment; filename="{name}.conf"', "Cache-Control": "no-store"},
+            )
+        context = {
+            **self.admin_site.each_context(request),
+            **head_of(account),
+            "title": account.name,
+            "opts": self.opts,
+            "original": account,
+            "text": text[:SHOWN],
+            "more": len(text) > SHOWN,
+            "problem": problem,
+            "reveal": reveal,
+            "has_hashes": MASK in text,
+            "nu_tabs": tabs(account, "conf"),
+            "media": self.media,
+        }
+        return TemplateResponse(request, "accounts_app/conf.html", context)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from accounts_app.admin.base import ReadOnlyAdmin
 from accounts_app.models import AuditEntry
@@ -10,6 +15,14 @@ from accounts_app.models import AuditEntry
 
 @admin.register(AuditEntry)
 class AuditAdmin(ReadOnlyAdmin):
-    list_display = ("at", "act", "object_name", "object_type", "person_name", "door")
-    search_fields = ("act", "object_name", "person_name")
-    list_filter = ("door", "object_type")
+    list_display = ("at", "act", "object_name", "object_type", "who", "door")
+    search_fields = ("act", "object_name", "person_name", "request_id")
+    list_filter = (("at", RangeDateTimeFilter),)
+    fields = ("at", "act", "object_type", "object_name", "object_id", "who", "door", "detail", "request_id")
+
+    @admin.display(description=_("who"), ordering="person_name")
+    def who(self, entry: AuditEntry) -> Any:
+        return entry.person_name or _("nunect itself")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.fields

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import IntegrityError, models
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import DropdownFilter
 
 from accounts_app import validators
-from accounts_app.models import System
+from accounts_app.admin import chips
+from accounts_app.models import Account, System
 
 PAGE = 50
 
@@ -93,6 +96,35 @@ class DistinctFormSet(forms.BaseInlineFormSet):
             seen.add(key)
 
 
+class StateFilter(DropdownFilter):
+    """Rows by the state of their account. PATH: how to reach the account from the row."""
+
+    title = _("state")
+    parameter_name = "state"
+    PATH = "account__"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, chips.STATES[name][1]) for name in ("applied", "pending", "held", "failed")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        path, state = self.PATH, self.value()
+        if state == "applied":
+            return queryset.filter(**{f"{path}wanted": models.F(f"{path}done")})
+        moving = queryset.exclude(**{f"{path}wanted": models.F(f"{path}done")})
+        answered = {f"{path}problem_wanted": models.F(f"{path}wanted")}
+        if state in ("held", "failed"):
+            return moving.filter(**answered, **{f"{path}problem_kind": state})
+        if state == "pending":
+            return moving.exclude(models.Q(**answered) & ~models.Q(**{f"{path}problem_kind": ""}))
+        return queryset
+
+
+class OwnStateFilter(StateFilter):
+    """The same for accounts themselves."""
+
+    PATH = ""
+
+
 class Visible:
     """Lists and objects through `visible_to`, 50 a page, without counting the whole table twice."""
 
@@ -100,18 +132,50 @@ class Visible:
     list_max_show_all = 200
     show_full_result_count = False
     show_facets = "NEVER"
-    list_filter_submit = False
+    list_filter_submit = True
     list_fullwidth = True
     warn_unsaved_form = True
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return visible(super().get_queryset(request), request.user)  # type: ignore[misc]
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        for key, value in request.GET.items():
+            if key.endswith("__id__exact") and value and not _is_number(value):
+                return HttpResponseRedirect(f"{request.path}?e=1")  # as Django does with a filter it can't read
+        return super().changelist_view(request, extra_context)  # type: ignore[misc]
+
+
+def head_of(row: Any) -> dict[str, Any]:
+    """The context of `object_head.html` for one row."""
+    account = row if isinstance(row, Account) else getattr(row, "account", None)
+    owner = account or (row if isinstance(row, System) else getattr(row, "system", None))
+    return {
+        "nu_chip": chips.chip_of(row),
+        "nu_key": f"{owner._meta.model_name}-{owner.pk}" if owner is not None else "",
+        "nu_state": owner.state if owner is not None else "",
+        "nu_problem": owner.problem if owner is not None else "",
+        "nu_account": account,
+        "nu_last": row.history.select_related("history_user").order_by("-history_id").first(),
+    }
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def _check_number(text: str) -> None:
+    """Not found, rather than an error, for what can't be a primary key."""
+    if not _is_number(text):
+        raise Http404
+
 
 class RowAdmin(Visible, SimpleHistoryAdmin, ModelAdmin):
     """A configuration row with its history."""
 
     form = RowForm
+    change_form_outer_before_template = "accounts_app/object_head.html"
+    list_before_template = "accounts_app/list_head.html"
     history_list_display = ["door"]
     history_list_per_page = PAGE
 
@@ -123,7 +187,9 @@ class RowAdmin(Visible, SimpleHistoryAdmin, ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            return super().changeform_view(
+                request, object_id, form_url, {**self.head(request, object_id), **(extra_context or {})}
+            )
         except IntegrityError:
             self.message_user(
                 request,
@@ -131,6 +197,33 @@ class RowAdmin(Visible, SimpleHistoryAdmin, ModelAdmin):
                 messages.ERROR,
             )
             return HttpResponseRedirect(request.get_full_path())
+
+    def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
+        """What `object_head.html` shows: the chip, the reason, the last change."""
+        row = self.get_object(request, unquote(object_id)) if object_id else None
+        if row is None or not self.has_view_permission(request, row):
+            return {}
+        return head_of(row)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        _check_number(unquote(object_id))
+        return super().history_view(request, object_id, extra_context)
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        _check_number(object_id)
+        _check_number(version_id)
+        return super().history_form_view(request, object_id, version_id, extra_context)
+
+    class Media:
+        js = (forms.Script("accounts_app/nunect.js", type="module"),)
+
+    @admin.display(description=_("state"))
+    def chip(self, row: Any) -> Any:
+        return chips.chip_of(row)
 
 
 class RowInline(TabularInline):

@@ -2,18 +2,384 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+import hashlib
+from datetime import timedelta
+from typing import Any
 
-from accounts_app.admin.base import RowAdmin
-from accounts_app.admin.roles import PermissionInline
-from accounts_app.models import NatsUser
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as say
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django.views.decorators.debug import sensitive_post_parameters
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter, ChoicesDropdownFilter
+from unfold.decorators import action
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from accounts_app import services
+from accounts_app.admin import chips
+from accounts_app.admin.base import RowAdmin, RowForm, StateFilter
+from accounts_app.admin.roles import WILDCARDS, ConnectionTypesField, PermissionInline
+from accounts_app.models import Account, NatsUser, Role
+
+KEEP = "keep"
+NEW = {
+    "nkey": _("New nkey pair — nunect makes it and shows the seed once; best for most clients"),
+    "nkey_own": _("An nkey that the client made itself — paste its public part"),
+    "password": _("Generated password — shown once"),
+    "password_own": _("A password that you choose"),
+    "certificate": _("TLS certificate"),
+}
+_ERRORS = (ValidationError, ValueError)
+
+
+def _sentence(refused: Exception) -> str:
+    return " ".join(refused.messages) if isinstance(refused, ValidationError) else str(refused)
+
+
+class UserForm(RowForm):
+    """`way` says how the credential comes about. The secret itself is no field of any row."""
+
+    CONSTRAINT_FIELDS = {
+        "user_name_once_per_system": "name",
+        "nkey_once_per_system": "own_nkey",
+        "role_with_access_role": "role",
+        "user_has_its_credential": "way",
+    }
+    CHECKED = ("system", "nkey", "password_hash", "certificate", "credential")
+
+    way = forms.ChoiceField(label=_("Credential"), widget=UnfoldAdminRadioSelectWidget(radio_style=2))
+    own_nkey = forms.CharField(
+        label=_("Public nkey"),
+        required=False,
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=_("Starts with U. The seed (it starts with SU) stays with the client."),
+    )
+    own_password = forms.CharField(
+        label=_("Password"),
+        required=False,
+        strip=False,
+        max_length=200,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text=_("At most 72 bytes. It costs the server more at each login than a generated one."),
+    )
+    own_certificate = forms.CharField(
+        label=_("Certificate identity"),
+        required=False,
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=NatsUser._meta.get_field("certificate").help_text,
+    )
+    connection_types = ConnectionTypesField(
+        help_text=_("How it may connect; none ticked: as its role says, or in every way."),
+        label=_("connection types"),
+    )
+
+    class Meta:
+        model = NatsUser
+        exclude = ("credential", "nkey", "certificate")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.secret: services.NewSecret | None = None
+        if "way" in self.fields:
+            ways: list[tuple[str, Any]] = list(NEW.items())
+            if self.instance.pk:
+                kept = self.instance.get_credential_display()
+                ways.insert(0, (KEEP, _("Keep what it has: %(credential)s") % {"credential": kept}))
+            self.fields["way"].choices = ways  # type: ignore[attr-defined]
+            self.fields["way"].initial = KEEP if self.instance.pk else "nkey"
+        account = self.instance.account_id or self.initial.get("account")
+        role = self.fields.get("role")
+        if isinstance(role, forms.ModelChoiceField) and str(account or "").isdecimal():
+            system = Account.objects.filter(pk=account).values("system")[:1]
+            role.queryset = Role.objects.filter(Q(account=account) | Q(account=None, system__in=system))
+
+    def _post_clean(self) -> None:
+        if not self.errors:
+            account = self.cleaned_data.get("account") or getattr(self.instance, "account", None)
+            if account is not None:
+                self.instance.system_id = account.system_id
+            self._take_credential()
+        super()._post_clean()  # type: ignore[misc]
+
+    def _take_credential(self) -> None:
+        way, data = self.cleaned_data.get("way", KEEP), self.cleaned_data
+        needed = {
+            "nkey_own": ("own_nkey", _("Paste the public nkey.")),
+            "password_own": ("own_password", _("Choose a password.")),
+            "certificate": ("own_certificate", _("Say whose certificate it is.")),
+        }
+        field, ask = needed.get(way, ("way", ""))
+        if way == KEEP:
+            return
+        if ask and not data.get(field):
+            self.add_error(field, ask)
+            return
+        if way == "nkey_own" and data["own_nkey"].strip().startswith("S"):
+            self.add_error(field, _("This is a seed, which is secret: paste the public key, which starts with U."))
+            return
+        kind = way.removesuffix("_own")
+        given = {field.removeprefix("own_"): data[field]} if ask else {}
+        if way == "nkey_own":
+            given["nkey"] = data[field].strip()
+        try:
+            self.secret = services.set_credential(self.instance, kind, **given)
+        except _ERRORS as refused:
+            self.add_error(field, _sentence(refused))
+        else:  # who replaces a credential here wants the former ones to end
+            self.instance.retiring_nkey = self.instance.retiring_password_hash = ""
+            self.instance.retiring_until = None
+
+
+class OverlapForm(forms.Form):
+    """Until when the former credential works beside the new one."""
+
+    until = forms.SplitDateTimeField(
+        label=_("The former credential works until"),
+        widget=UnfoldAdminSplitDateTimeWidget(),
+        error_messages={"required": _("Say until when."), "invalid": _("Give a date and a time.")},
+    )
+
+    def clean_until(self) -> Any:
+        until = self.cleaned_data["until"]
+        now = timezone.now()
+        if until <= now:
+            raise ValidationError(_("This time is over already."))
+        if until > now + timedelta(days=366):
+            raise ValidationError(_("A year from now at most: two credentials are two doors."))
+        return until
+
+
+def stamp(user: NatsUser) -> str:
+    """Tells one credential of a user from another, so that a stale page can't replace a newer one."""
+    held = f"{user.pk}:{user.credential}:{user.nkey}:{user.password_hash}:{user.certificate}"
+    return hashlib.sha256(held.encode()).hexdigest()[:16]
 
 
 @admin.register(NatsUser)
 class NatsUserAdmin(RowAdmin):
-    list_display = ("name", "account", "credential", "access", "role", "enabled")
+    form = UserForm
+    list_display = ("name", "account", "chip", "credential", "may", "live", "expires_at")
     list_select_related = ("account", "role")
-    search_fields = ("name", "description", "account__name")
-    list_filter = ("enabled", "credential", "access")
+    list_filter = (
+        StateFilter,
+        ("account", AutocompleteSelectFilter),
+        ("enabled", BooleanRadioFilter),
+        ("credential", ChoicesDropdownFilter),
+        ("access", ChoicesDropdownFilter),
+        ("role", AutocompleteSelectFilter),
+    )
+    search_fields = ("name", "description", "account__name", "nkey")
     autocomplete_fields = ("account", "role", "owner")
     inlines = (PermissionInline,)
+    actions = ("disable", "enable")
+    actions_detail = ("connect", "rotate", "rotate_with_overlap")
+    fieldsets = (
+        (None, {"fields": ("account", "name", "description", "owner", "enabled", "expires_at")}),
+        (_("How it proves who it is"), {"fields": ("way", "own_nkey", "own_password", "own_certificate")}),
+        (
+            _("What it may do"),
+            {
+                "fields": (
+                    "access",
+                    "role",
+                    "allow_responses",
+                    ("responses_max", "responses_expires"),
+                    "connection_types",
+                )
+            },
+        ),
+    )
+    conditional_fields = {
+        "own_nkey": "way == 'nkey_own'",
+        "own_password": "way == 'password_own'",
+        "own_certificate": "way == 'certificate'",
+        "role": "access == 'role'",
+        "allow_responses": "access == 'own'",
+        "responses_max": "access == 'own' && allow_responses == true",
+        "responses_expires": "access == 'own' && allow_responses == true",
+    }
+
+    @admin.display(description=_("may"), ordering="access")
+    def may(self, user: NatsUser) -> Any:
+        return user.role if user.access == NatsUser.Access.ROLE else user.get_access_display()
+
+    @admin.display(description=_("enabled"), ordering="enabled")
+    def live(self, user: NatsUser) -> Any:
+        if not user.enabled:
+            return chips.chip("disabled")
+        return _("yes") if user.is_live() else chips.chip("expired")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        if not isinstance(obj, NatsUser):
+            return ()
+        return ("account", "credential", "nkey", "certificate", "retiring_until")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if not isinstance(obj, NatsUser):
+            return self.fieldsets
+        first, proof, *rest = self.fieldsets
+        held: list[str] = ["credential"]
+        if obj.credential == "nkey":
+            held.append("nkey")
+        if obj.credential == "certificate":
+            held.append("certificate")
+        if obj.retiring_until and obj.retiring_until > timezone.now():
+            held.append("retiring_until")
+        asked = proof[1]["fields"] if self.has_change_permission(request, obj) else ()
+        return (first, (proof[0], {"fields": (*held, *asked)}), *rest)
+
+    def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
+        return {**super().head(request, object_id), "nu_help": WILDCARDS}
+
+    # --- the secret is in the answer to the POST, and nowhere else -----------
+
+    @method_decorator(sensitive_post_parameters("own_password"))
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        return super().changeform_view(request, *args, **options)
+
+    def response_add(self, request: HttpRequest, obj: NatsUser, post_url_continue: str | None = None) -> HttpResponse:
+        return self._told_once(request, obj) or super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: NatsUser) -> HttpResponse:
+        return self._told_once(request, obj) or super().response_change(request, obj)
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
+        request.new_secret = getattr(form, "secret", None)  # type: ignore[attr-defined]
+        return super().save_form(request, form, change)
+
+    def _told_once(self, request: HttpRequest, user: NatsUser) -> HttpResponse | None:
+        secret = getattr(request, "new_secret", None)
+        return self._secret_page(request, user, secret) if secret is not None else None
+
+    def _secret_page(
+        self, request: HttpRequest, user: NatsUser, secret: services.NewSecret, note: str = ""
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": say("The secret of %s") % user.name,
+            "opts": self.opts,
+            "original": user,
+            "secret": secret.secret,
+            "kind": secret.kind,
+            "note": note,
+            "help": services.connection_help(user, secret.secret),
+            "media": self.media,
+        }
+        return TemplateResponse(
+            request, "accounts_app/secret.html", context, headers={"Cache-Control": "no-store, private"}
+        )
+
+    # --- pages and actions of one user ---------------------------------------
+
+    def _user(self, request: HttpRequest, object_id: Any, *, change: bool) -> NatsUser:
+        user = self.get_object(request, unquote(str(object_id)))
+        if user is None:
+            raise Http404
+        allowed = self.has_change_permission if change else self.has_view_permission
+        if not allowed(request, user):
+            raise PermissionDenied
+        return user
+
+    @action(description=_("Get connected"), url_path="connect", permissions=["view"], icon="cable")
+    def connect(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """URL, CLI context and a snippet, without the secret, which nobody knows any more."""
+        user = self._user(request, object_id, change=False)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": say("Connect %s") % user.name,
+            "opts": self.opts,
+            "original": user,
+            "help": services.connection_help(user),
+            "media": self.media,
+        }
+        return TemplateResponse(request, "accounts_app/connect.html", context)
+
+    @action(description=_("Rotate"), url_path="rotate", permissions=["change"], icon="autorenew")
+    def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """A new credential of the same kind; the former one ends as soon as the servers follow."""
+        return self._rotate(request, object_id, overlap=False)
+
+    @action(
+        description=_("Rotate with overlap"),
+        url_path="rotate-with-overlap",
+        permissions=["change"],
+        icon="swap_horiz",
+    )
+    def rotate_with_overlap(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """A new credential beside the former one, until a deadline."""
+        return self._rotate(request, object_id, overlap=True)
+
+    def _rotate(self, request: HttpRequest, object_id: str, *, overlap: bool) -> HttpResponse:
+        user = self._user(request, object_id, change=True)
+        tomorrow = (timezone.localtime() + timedelta(days=1)).replace(second=0, microsecond=0)
+        form = OverlapForm(request.POST if request.method == "POST" else None, initial={"until": tomorrow})
+        error = ""
+        if request.method == "POST":
+            if request.POST.get("stamp") != stamp(user):
+                error = say("Its credential was replaced meanwhile, perhaps by this very page. Look before you rotate.")
+            elif not overlap or form.is_valid():
+                try:
+                    with transaction.atomic():
+                        if overlap:
+                            secret = services.rotate_with_overlap(user, form.cleaned_data["until"])
+                        else:
+                            secret = services.rotate(user)
+                        self.log_change(request, user, say("Credential rotated."))
+                except (*_ERRORS, IntegrityError) as refused:
+                    error = _sentence(refused)
+                else:
+                    note = say("Both work until %s.") % _when(form) if overlap else ""
+                    return self._secret_page(request, user, secret, note)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": say("Rotate the credential of %s") % user.name,
+            "opts": self.opts,
+            "original": user,
+            "overlap": overlap,
+            "form": form,
+            "stamp": stamp(user),
+            "error": error,
+            "media": self.media + form.media,
+        }
+        return TemplateResponse(request, "accounts_app/rotate.html", context)
+
+    @admin.action(description=_("Disable the selected users"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[NatsUser]) -> HttpResponse | None:
+        count = services.disable_users(queryset)
+        said = ngettext("%d user disabled; the servers follow.", "%d users disabled; the servers follow.", count)
+        self._say(request, said % count)
+        return HttpResponseRedirect(request.get_full_path())
+
+    @admin.action(description=_("Enable the selected users"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[NatsUser]) -> HttpResponse | None:
+        try:
+            count = services.enable_users(queryset)
+        except ValidationError as refused:
+            self.message_user(request, _sentence(refused), messages.ERROR)
+        else:
+            said = ngettext("%d user enabled; the servers follow.", "%d users enabled; the servers follow.", count)
+            self._say(request, said % count)
+        return HttpResponseRedirect(request.get_full_path())
+
+    def _say(self, request: HttpRequest, text: str) -> None:
+        self.message_user(request, text, messages.SUCCESS)
+
+
+def _when(form: OverlapForm) -> str:
+    return timezone.localtime(form.cleaned_data["until"]).strftime("%Y-%m-%d %H:%M %Z")

@@ -1,0 +1,94 @@
+"""State chips: an icon and a word, and the one endpoint that turns them without reloading the page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, JsonResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts_app.models import Account, Role, System
+
+# state: (icon of the symbol font, word)
+STATES: dict[str, tuple[str, Any]] = {
+    "applied": ("check_circle", _("applied")),
+    "pending": ("schedule", _("pending")),
+    "held": ("front_hand", _("held")),
+    "failed": ("error", _("failed")),
+    "disabled": ("do_not_disturb_on", _("disabled")),
+    "expired": ("event_busy", _("expired")),
+    "in_sync": ("check_circle", _("in sync")),
+    "unreachable": ("cloud_off", _("unreachable")),
+    "foreign": ("warning", _("foreign configuration")),
+    "too_old": ("warning", _("too old")),
+    "open": ("front_hand", _("waits for you")),
+    "approved": ("check_circle", _("approved")),
+    "refused": ("block", _("refused")),
+    "gone": ("history", _("no longer asked for")),
+    "repaired": ("check_circle", _("repaired")),
+}
+MOST = 200  # keys in one question
+_KEY = re.compile(r"(account|system)-([0-9]{1,18})\Z")
+
+
+def chip(state: str, key: str = "", word: Any = "") -> SafeString:
+    """A chip. key: "account-5" or "system-1" when it shall turn by itself."""
+    icon, known = STATES.get(state, ("help", state))
+    return format_html(
+        '<span class="nu-chip nu-{}" data-nu-key="{}" data-nu-state="{}">'
+        '<span class="material-symbols-outlined" aria-hidden="true">{}</span><span class="nu-word">{}</span></span>',
+        state,
+        key,
+        state,
+        icon,
+        word or known,
+    )
+
+
+def account_chip(account: Account) -> SafeString:
+    return chip(account.state, f"account-{account.pk}")
+
+
+def system_chip(system: System) -> SafeString:
+    return chip(system.state, f"system-{system.pk}")
+
+
+def chip_of(row: Any) -> SafeString:
+    """The chip of any configuration row: the servers take accounts whole, so it is its account's."""
+    if isinstance(row, System):
+        return system_chip(row)
+    account = row if isinstance(row, Account) else getattr(row, "account", None)
+    if account is not None:
+        return account_chip(account)
+    return system_chip(row.system) if isinstance(row, Role) else SafeString("")
+
+
+def states(request: HttpRequest) -> JsonResponse:
+    """{key: {state, word, icon, problem}} of the keys asked for, as far as the person may see them."""
+    if not request.user.has_module_perms("accounts_app"):  # type: ignore[union-attr]
+        raise PermissionDenied
+    wanted: dict[str, set[int]] = {"account": set(), "system": set()}
+    for key in request.GET.get("keys", "")[:8000].split(",")[:MOST]:
+        found = _KEY.match(key)
+        if found:
+            wanted[found[1]].add(int(found[2]))
+    answer: dict[str, dict[str, str]] = {}
+    for kind, rows in (
+        ("account", Account.objects.visible_to(request.user)),  # type: ignore[attr-defined]
+        ("system", System.objects.visible_to(request.user)),
+    ):
+        if wanted[kind]:
+            for row in rows.filter(pk__in=wanted[kind]):
+                icon, word = STATES[row.state]
+                problem = row.problem if row.state in ("held", "failed") else ""
+                answer[f"{kind}-{row.pk}"] = {
+                    "state": row.state,
+                    "icon": icon,
+                    "word": str(word),
+                    "problem": problem,
+                }
+    return JsonResponse({"states": answer}, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,167 @@
+"""The start page: how the systems are, what waits for a person, what came last. And the way through the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, F, Q, QuerySet
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from unfold.dataclasses import SearchResult
+
+from accounts_app.admin import chips
+from accounts_app.models import Account, Export, Import, NatsUser, Role, Server, System
+from provisioning.admin import authors_of, sentences
+from provisioning.models import Drift, Hold, Revision
+
+SHOWN = 8  # rows of each list; the rest is behind its link
+FOUND = 8  # hits of each kind in the command search
+_COLOURS = {"dev": "info", "stage": "warning", "prod": "danger"}
+
+
+def style(request: HttpRequest) -> str:
+    return static("accounts_app/nunect.css")
+
+
+def environment(request: HttpRequest) -> tuple[str, str] | None:
+    """The label beside the person's name: the sharpest environment of the systems that they may see."""
+    seen = set(System.objects.visible_to(request.user).values_list("environment", flat=True))
+    for name in ("prod", "stage", "dev"):
+        if name in seen:
+            return name, _COLOURS[name]
+    return None
+
+
+def _may(request: HttpRequest, permission: str) -> bool:
+    return bool(request.user.has_perm(permission))
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar: only what the person may see, and how much waits for an answer."""
+
+    def item(title: Any, icon: str, model: str, badge: int = 0) -> dict[str, Any] | None:
+        app, name = model.split(".")
+        if not (_may(request, f"{app}.view_{name}") or _may(request, f"{app}.change_{name}")):
+            return None
+        found = {"title": title, "icon": icon, "link": reverse(f"admin:{app}_{name}_changelist")}
+        return {**found, "badge": badge, "badge_variant": "warning"} if badge else found
+
+    holds = Hold.objects.filter(state=Hold.State.OPEN).count() if _may(request, "provisioning.view_hold") else 0
+    drifts = Drift.objects.filter(state=Drift.State.OPEN).count() if _may(request, "provisioning.view_drift") else 0
+    groups: list[tuple[Any, list[dict[str, Any] | None]]] = [
+        ("", [{"title": _("Overview"), "icon": "monitoring", "link": reverse("admin:index")}]),
+        (
+            _("Access"),
+            [
+                item(_("Accounts"), "domain", "accounts_app.account"),
+                item(_("Users"), "person", "accounts_app.natsuser"),
+                item(_("Roles"), "badge", "accounts_app.role"),
+                item(_("Permissions"), "key", "accounts_app.subjectpermission"),
+                item(_("Exports"), "upload", "accounts_app.export"),
+                item(_("Imports"), "download", "accounts_app.import"),
+                item(_("Mappings"), "alt_route", "accounts_app.mapping"),
+            ],
+        ),
+        (
+            _("Changes"),
+            [
+                item(_("Held changes"), "front_hand", "provisioning.hold", holds),
+                item(_("Revisions"), "history", "provisioning.revision"),
+                item(_("Drift"), "difference", "provisioning.drift", drifts),
+            ],
+        ),
+        (
+            _("Servers"),
+            [item(_("Servers"), "dns", "accounts_app.server"), item(_("Systems"), "hub", "accounts_app.system")],
+        ),
+        (_("Audit"), [item(_("Audit trail"), "receipt_long", "accounts_app.auditentry")]),
+        (_("Settings"), [item(_("People"), "group", "auth.user"), item(_("Groups"), "groups", "auth.group")]),
+    ]
+    return [
+        {"title": title, "separator": False, "items": [one for one in items if one]}
+        for title, items in groups
+        if any(items)
+    ]
+
+
+def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Fill the start page; with `?fragment=1` the page asks for its own inside again."""
+    fragment = bool(request.GET.get("fragment"))
+    context["nu_base"] = "monitoring/fragment.html" if fragment else "admin/base_site.html"
+    context["fragment"] = fragment
+    context["systems"] = [_system(request, system) for system in System.objects.visible_to(request.user)]
+    rows = Account.objects.visible_to(request.user)
+    context["may_accounts"] = _may(request, "accounts_app.view_account")
+    context["may_add"] = _may(request, "accounts_app.add_account")
+    context["empty"] = context["may_accounts"] and not rows.exclude(name__startswith="$").exists()
+    return context
+
+
+def _system(request: HttpRequest, system: System) -> dict[str, Any]:
+    found: dict[str, Any] = {"row": system, "chip": chips.system_chip(system)}
+    if _may(request, "accounts_app.view_server"):
+        servers = list(Server.objects.filter(system=system)[:50])
+        found["servers"] = [(server, chips.chip(server.state)) for server in servers]
+        found["in_sync"] = sum(server.state == Server.State.IN_SYNC for server in servers)
+    if _may(request, "accounts_app.view_account"):
+        found |= _accounts(request, system)
+    if _may(request, "accounts_app.view_natsuser"):
+        users = NatsUser.objects.visible_to(request.user).filter(system=system)
+        found["users"] = users.aggregate(all=Count("pk"), enabled=Count("pk", filter=Q(enabled=True)))
+    if _may(request, "provisioning.view_hold"):
+        found["holds"] = Hold.objects.filter(system=system, state=Hold.State.OPEN)[:SHOWN]
+    if _may(request, "provisioning.view_drift"):
+        found["drifts"] = Drift.objects.filter(system=system, state=Drift.State.OPEN)[:SHOWN]
+    if _may(request, "provisioning.view_revision"):
+        revisions = list(Revision.objects.filter(system=system).order_by("-number")[:5])
+        found["revisions"] = [
+            (revision, authors_of(revision), sentences(revision.changes[:3]), max(0, len(revision.changes) - 3))
+            for revision in revisions
+        ]
+    found["quiet"] = not (
+        system.problem or found.get("failed_rows") or found.get("holds") or found.get("drifts") or found.get("pending")
+    )
+    return found
+
+
+def _accounts(request: HttpRequest, system: System) -> dict[str, Any]:
+    rows: QuerySet[Account] = Account.objects.visible_to(request.user).filter(system=system)
+    moving, answered = ~Q(wanted=F("done")), Q(problem_wanted=F("wanted"))
+    failed = rows.filter(moving, answered, problem_kind=Account.Problem.FAILED)
+    held = rows.filter(moving, answered, problem_kind=Account.Problem.HELD)
+    pending = rows.filter(moving).exclude(answered & ~Q(problem_kind=""))
+    return {
+        "accounts": rows.count(),
+        "failed": failed.count(),
+        "failed_rows": [(row, chips.account_chip(row)) for row in failed[:SHOWN]],
+        "held": held.count(),
+        "pending": pending.count(),
+        "pending_rows": [(row, chips.account_chip(row)) for row in pending[:SHOWN]],
+    }
+
+
+_SEARCHED: tuple[tuple[type[Any], str, str, str], ...] = (
+    (Account, "name", "domain", ""),
+    (NatsUser, "name", "person", "account"),
+    (Role, "name", "badge", "account"),
+    (Export, "subject", "upload", "account"),
+    (Import, "subject", "download", "account"),
+)
+
+
+def search(request: HttpRequest, term: str) -> list[SearchResult]:
+    """What the command search finds: a few of each kind, through the same visibility as the lists."""
+    hits: list[SearchResult] = []
+    for model, field, icon, parent in _SEARCHED:
+        meta = model._meta
+        if not _may(request, f"{meta.app_label}.view_{meta.model_name}"):
+            continue
+        rows = model.objects.visible_to(request.user).filter(**{f"{field}__icontains": term})
+        for row in (rows.select_related(parent) if parent else rows)[:FOUND]:
+            link = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
+            owner = getattr(row, parent, None) if parent else None
+            about = f"{meta.verbose_name} · {owner}" if owner else str(meta.verbose_name)
+            hits.append(SearchResult(title=str(row), description=about, link=link, icon=icon))
+    return hits
