@@ -7,14 +7,16 @@ the rows' own querysets.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models import QuerySet
 
+from accounts_app import validators
 from accounts_app.models import (
     Account,
     Export,
@@ -27,7 +29,8 @@ from accounts_app.models import (
     System,
 )
 from accounts_app.models import Mapping as MappingRow
-from accounts_app.natsconf import names
+from accounts_app.natsconf import names, subjects
+from accounts_app.natsconf.names import login_key
 from accounts_app.natsconf.render import RenderError, account_tree, check_logins
 from accounts_app.natsconf.specs import (
     AccountSpec,
@@ -44,8 +47,24 @@ from accounts_app.snapshot import JETSTREAM_FIELDS, LIMIT_FIELDS, read_accounts,
 BATCH = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One place that can't become rows. where: the account and the row; field: the model's, "" for none."""
+
+    where: str
+    field: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.sentence}"
+
+
 class ReconcileError(ValidationError):
-    """What can't become rows: one sentence for each place. Nothing was written."""
+    """What can't become rows, in `places`; each is a sentence, too. Nothing was written."""
+
+    def __init__(self, places: Iterable[Wrong]) -> None:
+        self.places = tuple(places)
+        super().__init__([str(place) for place in self.places])
 
 
 @dataclass(slots=True)
@@ -81,10 +100,32 @@ def reconcile(
 
     Raises ReconcileError, with every place that is wrong.
     """
-    wanted = {spec.name: spec for spec in accounts}
-    with transaction.atomic():
-        System.objects.select_for_update().get(pk=system.pk)
-        return _Reconciliation(system, wanted, restore, fingerprints or {}).run(shared_roles, prune)
+    given = list(accounts)
+    wanted = {spec.name: spec for spec in given}
+    if len(wanted) < len(given):
+        twice = sorted(name for name, count in Counter(spec.name for spec in given).items() if count > 1)
+        raise ReconcileError(Wrong(_in(name), "name", "This account is there twice.") for name in twice)
+    roles = None if shared_roles is None else tuple(shared_roles)
+    try:
+        with transaction.atomic():
+            System.objects.select_for_update().get(pk=system.pk)
+            return _Reconciliation(system, wanted, restore, fingerprints or {}).run(roles, prune)
+    except models.ProtectedError as kept:
+        raise ReconcileError(_who_keeps(kept)) from kept
+
+
+def _in(account: str, where: str = "") -> str:
+    return f"Account “{account}”, {where}" if where else f"Account “{account}”"
+
+
+def _who_keeps(kept: models.ProtectedError) -> list[Wrong]:
+    """What would have to go first, as the rows say it."""
+    rows = sorted(kept.protected_objects, key=str)[:20]
+    homes = [(row, row if isinstance(row, Account) else getattr(row, "account", None)) for row in rows]
+    return [
+        Wrong(_in(str(home), f"{row._meta.verbose_name} “{row}”"), "", "It uses what was to be deleted.")
+        for row, home in homes
+    ]
 
 
 class _Reconciliation:
@@ -93,26 +134,27 @@ class _Reconciliation:
     ) -> None:
         self.system, self.wanted, self.restore, self.fingerprints = system, wanted, restore, fingerprints
         self.changes = Changes()
+        self.changes_needed: dict[int, set[str]] = {}  # {user's pk: columns to write again though they look equal}
 
-    def run(self, shared_roles: Iterable[RoleSpec] | None, prune: bool) -> Changes:
+    def run(self, shared_roles: tuple[RoleSpec, ...] | None, prune: bool) -> Changes:
         rows = {row.name: row for row in Account.objects.filter(system=self.system)}
         present = read_accounts(rows[name].pk for name in self.wanted if name in rows)
         self.present = {spec.name: spec for spec in present.values()}
         shared_now = read_shared_roles(self.system.pk)
-        shared = shared_now if shared_roles is None else tuple(shared_roles)
+        shared = shared_now if shared_roles is None else shared_roles
+        gone = [row for name, row in rows.items() if prune and name not in self.wanted and not self._reserved(name)]
+        self.gone = {row.name for row in gone}
         self.wanted = {name: self._kept(spec) for name, spec in self.wanted.items()}
         self._check(shared, rows)
         differing = {
             name: spec for name, spec in self.wanted.items() if _comparable(spec) != _comparable(self.present.get(name))
         }
-        gone = [row for name, row in rows.items() if prune and name not in self.wanted and not row.is_reserved]
         if not differing and not gone and shared == shared_now:
             return self.changes
-        self._drop_imports(gone)
+        self._empty(gone)
         self.accounts = self._accounts(differing, rows)
         leftover_roles = self._roles(differing, shared, with_shared=shared_roles is not None)
-        leftover_users = self._users(differing)
-        self._delete(leftover_users)
+        self._users(differing)
         self._rules(differing, shared, with_shared=shared_roles is not None)
         self._default_roles(differing)
         self._delete(leftover_roles)
@@ -123,6 +165,9 @@ class _Reconciliation:
 
     # --- before anything is written -----------------------------------------
 
+    def _reserved(self, name: str) -> bool:
+        return name.startswith("$") or name == self.system.system_account
+
     def _kept(self, spec: AccountSpec) -> AccountSpec:
         """The spec with what the rows know and a conf can't say, and without what a restore must not bring back."""
         now = self.present.get(spec.name)
@@ -132,45 +177,70 @@ class _Reconciliation:
 
     def _kept_user(self, user: UserSpec, now: UserSpec | None) -> UserSpec:
         if now is None:
-            return replace(user, secret=SecretSpec("none"), enabled=False, retiring=None) if self.restore else user
+            bare = self.restore or user.secret.kind == "none"
+            return replace(user, secret=SecretSpec("none"), enabled=False, retiring=None) if bare else user
         kept = replace(user, description=user.description or now.description, expires=now.expires)
         if self.restore:
             kept = replace(kept, secret=now.secret, retiring=now.retiring, enabled=now.enabled and user.enabled)
+        elif user.secret.kind == "none":  # where a file has none, the one that somebody gave it here stays
+            kept = replace(kept, secret=now.secret, enabled=now.enabled and user.enabled)
         return kept
 
     def _check(self, shared: tuple[RoleSpec, ...], rows: Mapping[str, Account]) -> None:
-        wrong: list[str] = []
-        everyone = {*rows, *self.wanted}
+        wrong: list[Wrong] = []
+        everyone = {*rows, *self.wanted} - self.gone
+        wrong += _wrong_roles("", shared)
         for spec in self.wanted.values():
-            try:
-                if not spec.name.startswith("$"):
-                    names.check_account_name(spec.name)
-                account_tree(spec, shared, self.system.identity, everyone)
-            except (RenderError, ValueError) as error:
-                wrong.append(str(error))
-        wrong += [str(error) for error in check_logins(self.wanted.values(), self.system.identity)]
-        wrong += self._taken_elsewhere()
+            found = [*_wrong_texts(spec), *_wrong_roles(spec.name, spec.roles), *self._strangers(spec, everyone)]
+            usable = {role.name for role in spec.roles} | {f"*/{role.name}" for role in shared}
+            found += _wrong_users(spec, usable)
+            if not found:
+                try:
+                    account_tree(spec, shared, self.system.identity, everyone)
+                except RenderError as error:
+                    found.append(Wrong(_in(error.account, error.where), "", error.reason))
+            wrong += found
+        for twice in check_logins(self.wanted.values(), self.system.identity):
+            wrong.append(Wrong(_in(twice.account, twice.where), "credential", twice.reason))
+        wrong += [*_twice(self.wanted.values()), *self._taken_elsewhere()]
         if wrong:
-            raise ReconcileError(wrong)
+            raise ReconcileError(dict.fromkeys(wrong))
 
-    def _taken_elsewhere(self) -> list[str]:
-        """Names and nkeys that users of accounts without a spec have already."""
-        others = NatsUser.objects.filter(system=self.system).exclude(account__name__in=list(self.wanted)[:BATCH])
-        by_name = {user.name: spec.name for spec in self.wanted.values() for user in spec.users}
-        by_key = {
-            user.secret.identity: user.name
+    def _strangers(self, spec: AccountSpec, everyone: Collection[str]) -> Iterable[Wrong]:
+        """Accounts that sharing names and that don't exist."""
+        for export in spec.exports:
+            for name in export.accounts or ():
+                if name not in everyone:
+                    where = _in(spec.name, f"export “{export.subject}”")
+                    yield Wrong(where, "account", f"Account “{name}” does not exist.")
+        for each in spec.imports:
+            if each.account not in everyone:
+                where = _in(spec.name, f"import of {each.kind} “{each.subject}”")
+                yield Wrong(where, "from_account", f"Account “{each.account}” does not exist.")
+
+    def _taken_elsewhere(self) -> list[Wrong]:
+        """Names and logins that users of accounts without a spec have already."""
+        users = {user.name: spec.name for spec in self.wanted.values() for user in spec.users}
+        logins = {
+            login_key(user.name, user.secret): (spec.name, user.name)
             for spec in self.wanted.values()
             for user in spec.users
-            if user.secret.kind == "nkey"
         }
         found = []
-        for name, nkey, account in others.values_list("name", "nkey", "account__name").iterator():
-            if account in self.wanted:
+        others = NatsUser.objects.filter(system=self.system).order_by()
+        columns = ("name", "credential", "nkey", "retiring_nkey", "certificate", "account__name")
+        for name, kind, nkey, retiring, certificate, account in others.values_list(*columns).iterator():
+            if account in self.wanted or account in self.gone:
                 continue
-            if name in by_name:
-                found.append(f"User “{name}” exists in account “{account}” already; names are unique in a system.")
-            elif nkey and nkey in by_key:
-                found.append(f"User “{by_key[nkey]}” has the nkey of user “{name}” of account “{account}”.")
+            if name in users:
+                told = f"Account “{account}” has a user of this name already; names are unique in a system."
+                found.append(Wrong(_in(users[name], f"user “{name}”"), "name", told))
+                continue
+            theirs = {nkey, retiring, certificate if kind == "certificate" else "", name if kind == "password" else ""}
+            for login in theirs & logins.keys() - {""}:
+                home, user = logins[login]
+                told = f"User “{name}” of account “{account}” logs in like this already."
+                found.append(Wrong(_in(home, f"user “{user}”"), "credential", told))
         return found[:100]
 
     # --- rows ---------------------------------------------------------------
@@ -187,7 +257,7 @@ class _Reconciliation:
         ids = {self.accounts[name].pk: name for name in differing}
         present: dict[tuple[str, str], Role] = {}
         for part in _parts(list(ids)):
-            present |= {(ids[row.account_id], row.name): row for row in Role.objects.filter(account__in=part)}
+            present |= {(ids[row.account_id or 0], row.name): row for row in Role.objects.filter(account__in=part)}
         self.shared = {row.name: row for row in Role.objects.filter(system=self.system, account=None)}
         wanted = {
             (name, role.name): _role_fields(role) for name, account in differing.items() for role in account.roles
@@ -206,31 +276,47 @@ class _Reconciliation:
     def _role_of(self, account: str, name: str) -> Role | None:
         if not name:
             return None
-        return self.roles[("*", name[2:])] if name.startswith("*/") else self.roles[(account, name)]
+        found: Role = self.roles[("*", name[2:])] if name.startswith("*/") else self.roles[(account, name)]
+        return found
 
-    def _users(self, differing: Mapping[str, AccountSpec]) -> list[NatsUser]:
+    def _users(self, differing: Mapping[str, AccountSpec]) -> None:
         ids = {self.accounts[name].pk: name for name in differing}
         present: dict[str, NatsUser] = {}
         for part in _parts(list(ids)):
             present |= {row.name: row for row in NatsUser.objects.filter(account__in=part)}
-        self.users_before = {name: row.pk for name, row in present.items()}
         wanted: dict[str, dict[str, Any]] = {}
         homes: dict[str, str] = {}
         for account, spec in differing.items():
             for user in spec.users:
                 homes[user.name] = account
                 wanted[user.name] = self._user_fields(account, user, present.get(user.name))
-        moved = [
-            row for name, row in present.items() if name in homes and row.account_id != self.accounts[homes[name]].pk
+        # Users don't move between accounts: the one of the other account goes, a new one comes. What goes does
+        # so first, because a new one may have its nkey.
+        going = [
+            row for name, row in present.items() if name not in homes or row.account_id != self.accounts[homes[name]].pk
         ]
-        self._delete(moved)  # NATS users don't move: the one of the other account goes, a new one comes
-        present = {name: row for name, row in present.items() if row not in moved}
+        self._delete(going)
+        for row in going:
+            del present[row.name]
+        self._free_nkeys(present, wanted)
 
         def make(name: str) -> NatsUser:
             return NatsUser(system=self.system, account=self.accounts[homes[name]], name=name)
 
-        self.users, leftover = self._sync(NatsUser, present, wanted, make)
-        return leftover
+        self.users, _ = self._sync(NatsUser, present, wanted, make)
+
+    def _free_nkeys(self, present: Mapping[str, NatsUser], wanted: Mapping[str, Mapping[str, Any]]) -> None:
+        """An nkey that goes from one user to another is let go first: the table holds it once at any moment."""
+        holders = {row.nkey: row for row in present.values() if row.nkey}
+        givers = [
+            holders[fields["nkey"]]
+            for name, fields in wanted.items()
+            if fields["nkey"] in holders and holders[fields["nkey"]].name != name
+        ]
+        for part in _parts([row.pk for row in givers]):
+            QuerySet(NatsUser).filter(pk__in=part).update(nkey="", credential="none", enabled=False)
+        for row in givers:
+            self.changes_needed.setdefault(row.pk, set()).update(("nkey", "credential", "enabled"))
 
     def _user_fields(self, account: str, user: UserSpec, row: NatsUser | None) -> dict[str, Any]:
         kind, identity = user.secret.kind, user.secret.identity
@@ -245,8 +331,13 @@ class _Reconciliation:
             "connection_types": list(user.connection_types),
             **_response_fields(user.responses),
         }
-        if user.name in self.fingerprints:
-            fields["fingerprint"] = self.fingerprints[user.name]
+        another = row is None or any(
+            getattr(row, name) != fields[name] for name in ("credential", "password_hash", "nkey", "certificate")
+        )
+        if user.name in self.fingerprints or another:
+            fields["fingerprint"] = self.fingerprints.get(user.name, "")
+        if another:  # an overlap ends where its successor goes
+            fields |= {"retiring_password_hash": "", "retiring_nkey": "", "retiring_until": None}
         if row is None:
             fields["enabled"] = user.enabled
             fields["expires_at"] = datetime.fromisoformat(user.expires) if user.expires else None
@@ -300,7 +391,8 @@ class _Reconciliation:
     def _default_roles(self, differing: Mapping[str, AccountSpec]) -> None:
         present = {name: self.accounts[name] for name in differing}
         wanted = {name: {"default_role": self._role_of(name, spec.default_role)} for name, spec in differing.items()}
-        self._sync(Account, present, wanted, lambda name: present[name], quiet=True)
+        quiet = bool(self.changes.created["account"] or self.changes.updated["account"])  # told already
+        self._sync(Account, present, wanted, lambda name: present[name], quiet=quiet)
 
     def _sharing(self, differing: Mapping[str, AccountSpec]) -> None:
         ids = {self.accounts[name].pk: name for name in differing}
@@ -394,7 +486,7 @@ class _Reconciliation:
         for part in _parts(list(by_pk)):
             for row in MappingDestination.objects.filter(mapping__in=part):
                 home = by_pk[row.mapping_id]
-                present_ends[(*home, row.subject, row.cluster)] = row  # type: ignore[misc]
+                present_ends[(*home, row.subject, row.cluster)] = row
 
         def make_end(key: Any) -> MappingDestination:
             return MappingDestination(mapping=made[(key[0], key[1])], subject=key[2], cluster=key[3])
@@ -422,9 +514,10 @@ class _Reconciliation:
                 for name, value in fields.items():
                     setattr(row, name, value)
                 continue
-            differing = [name for name, value in fields.items() if _value(row, name) != _plain(value)]
+            differing = {name for name, value in fields.items() if _value(row, name) != _plain(value)}
             for name in differing:
                 setattr(row, name, fields[name])
+            differing |= self.changes_needed.get(row.pk, set()) if model is NatsUser else set()
             if differing:
                 altered.append(row)
                 columns.update(differing)
@@ -448,7 +541,9 @@ class _Reconciliation:
                 most = getattr(column, "max_length", None)
                 value = getattr(row, column.attname)
                 if most and isinstance(value, str) and len(value) > most:
-                    wrong.append(f"{row}: {column.verbose_name} is longer than {most} characters.")
+                    where = f"{str(row._meta.verbose_name).capitalize()} “{str(row)[:80]}”"
+                    told = f"Its {column.verbose_name} is longer than {most} characters."
+                    wrong.append(Wrong(where, column.name, told))
         if wrong:
             raise ReconcileError(wrong)
 
@@ -461,10 +556,100 @@ class _Reconciliation:
             model._default_manager.filter(pk__in=part).delete()
         self.changes.deleted[str(model._meta.verbose_name)] += len(doomed)
 
-    def _drop_imports(self, gone: Iterable[Account]) -> None:
-        """Imports protect the account that they take from: those of accounts that go must go first."""
+    def _empty(self, gone: Iterable[Account]) -> None:
+        """What would protect accounts that go, or what new rows may want, goes first."""
         for part in _parts([row.pk for row in gone]):
             Import.objects.filter(account__in=part).delete()
+            Account.objects.filter(pk__in=part, default_role__isnull=False).update(default_role=None)
+            doomed = NatsUser.objects.filter(account__in=part)
+            count = doomed.count()
+            doomed.delete()
+            self.changes.deleted.update({"user": count} if count else {})
+
+
+def _twice(specs: Iterable[AccountSpec]) -> Iterable[Wrong]:
+    """Names and nkeys that the tables would refuse, those of disabled users too."""
+    names_seen: dict[str, str] = {}
+    keys_seen: dict[str, str] = {}
+    for spec in specs:
+        for user in spec.users:
+            where = _in(spec.name, f"user “{user.name}”")
+            home = names_seen.setdefault(user.name, spec.name)
+            if home != spec.name:
+                yield Wrong(where, "name", f"Account “{home}” has a user of this name, too.")
+            nkey = user.secret.identity if user.secret.kind == "nkey" else ""
+            if nkey and keys_seen.setdefault(nkey, user.name) != user.name:
+                yield Wrong(where, "nkey", f"User “{keys_seen[nkey]}” has this nkey, too.")
+
+
+def _wrong_texts(spec: AccountSpec) -> Iterable[Wrong]:
+    """Descriptions that can't be stored."""
+    told = [(_in(spec.name), spec.description)]
+    told += [(_in(spec.name, f"role “{role.name}”"), role.description) for role in spec.roles]
+    told += [(_in(spec.name, f"user “{user.name}”"), user.description) for user in spec.users]
+    for where, text in told:
+        if text:
+            try:
+                validators.text(text)
+            except ValidationError as refused:
+                yield Wrong(where, "description", refused.messages[0])
+
+
+def _wrong_roles(account: str, roles: Iterable[RoleSpec]) -> Iterable[Wrong]:
+    """Roles that can't be rows, also such as nobody uses: those the renderer doesn't look at."""
+    seen: set[str] = set()
+    for role in roles:
+        where = _in(account, f"role “{role.name}”") if account else f"Shared role “{role.name}”"
+        if role.name in seen:
+            yield Wrong(where, "name", "Two roles have this name.")
+        seen.add(role.name)
+        yield from _refusals(where, "name", names.check_role_name, role.name)
+        yield from _refusals(where, "connection_types", names.check_connection_types, role.connection_types)
+        yield from _wrong_rules(where, role.rules, role.responses, subjects.check_template)
+
+
+def _wrong_users(spec: AccountSpec, roles: Collection[str]) -> Iterable[Wrong]:
+    """Users that can't be rows, disabled ones too: those the renderer doesn't look at."""
+    seen: set[str] = set()
+    if spec.default_role and spec.default_role not in roles:
+        yield Wrong(_in(spec.name), "default_role", f"Role “{spec.default_role}” does not exist.")
+    for user in spec.users:
+        if user.name in seen:
+            yield Wrong(_in(spec.name, f"user “{user.name}”"), "name", "Two users have this name.")
+        seen.add(user.name)
+        if user.access == "role" and user.role not in roles:
+            yield Wrong(_in(spec.name, f"user “{user.name}”"), "role", f"Role “{user.role}” does not exist.")
+        if user.access not in ("inherit", "all", "role", "own"):
+            yield Wrong(_in(spec.name, f"user “{user.name}”"), "access", "There is no access of this kind.")
+        if user.enabled and user.secret.kind != "none" and user.access == "own":
+            continue  # the renderer does
+        where = _in(spec.name, f"user “{user.name}”")
+        yield from _refusals(where, "name", names.check_user_name, user.name)
+        yield from _refusals(where, "credential", names.check_secret, user.secret)
+        yield from _refusals(where, "connection_types", names.check_connection_types, user.connection_types)
+        yield from _wrong_rules(where, user.rules, user.responses, subjects.check_subject)
+
+
+def _wrong_rules(
+    where: str, rules: Iterable[RuleSpec], responses: ResponseSpec | None, check: Callable[[str], Any]
+) -> Iterable[Wrong]:
+    for rule in rules:
+        yield from _refusals(where, "subject", check, rule.subject)
+        if rule.action not in ("publish", "subscribe") or rule.effect not in ("allow", "deny"):
+            yield Wrong(where, "action", f"There is no rule to {rule.effect} {rule.action}.")
+        if rule.queue:
+            yield from _refusals(where, "queue", names.check_queue, rule.queue)
+            if rule.action == "publish":
+                yield Wrong(where, "queue", "A queue goes with subscribe only.")
+    if responses is not None and responses.expires:
+        yield from _refusals(where, "responses_expires", names.duration_seconds, responses.expires)
+
+
+def _refusals(where: str, field: str, check: Callable[[Any], Any], value: Any) -> Iterable[Wrong]:
+    try:
+        check(value)
+    except ValueError as refused:
+        yield Wrong(where, field, str(refused))
 
 
 def _comparable(spec: AccountSpec | None) -> AccountSpec | None:

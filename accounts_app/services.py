@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,51 @@ from accounts_app import credentials
 from accounts_app.credentials import NewSecret
 from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf import names, nkeys
+from accounts_app.reconcile import Changes, ReconcileError, reconcile
 from accounts_app.wanted import want
+
+__all__ = [
+    "Changes",
+    "ConnectionHelp",
+    "NewSecret",
+    "ReconcileError",
+    "check_deletable",
+    "connection_help",
+    "create_user",
+    "disable_users",
+    "enable_users",
+    "expire_due",
+    "reconcile",
+    "rotate",
+    "rotate_with_overlap",
+    "set_credential",
+]
+
+NAMED = 100  # users that an audit entry tells by name
+CREDENTIAL = (
+    "credential",
+    "password_hash",
+    "nkey",
+    "certificate",
+    "fingerprint",
+    "retiring_password_hash",
+    "retiring_nkey",
+    "retiring_until",
+)
+GIVEN = frozenset(  # what create_user takes besides name and credential
+    (
+        "access",
+        "allow_responses",
+        "connection_types",
+        "description",
+        "enabled",
+        "expires_at",
+        "owner",
+        "responses_expires",
+        "responses_max",
+        "role",
+    )
+)
 
 
 def set_credential(
@@ -25,8 +70,9 @@ def set_credential(
 ) -> NewSecret | None:
     """Give `user` a credential, without saving it; what is to be shown once, None when there is nothing.
 
-    A password that is not given is generated, an nkey likewise. Raises ValidationError with the field;
-    then the user is as it was. A pasted seed is refused, and never repeated.
+    A password that is not given is generated, an nkey likewise. An overlap with a former credential ends.
+    Raises ValidationError with the field; then the user is as it was. A pasted seed is refused, and never
+    repeated.
     """
     fresh: dict[str, str] = {"password_hash": "", "nkey": "", "certificate": "", "fingerprint": ""}
     secret: NewSecret | None = None
@@ -37,6 +83,8 @@ def set_credential(
             secret = None if password else NewSecret(kind, made)
         elif kind == NatsUser.Credential.NKEY:
             if nkey:
+                if nkey.startswith("S"):
+                    raise ValueError("This is a seed, which is secret; give the public nkey, which starts with U.")
                 nkeys.decode_public(nkey, "U")
                 fresh["nkey"] = nkey
             else:
@@ -49,10 +97,37 @@ def set_credential(
     except ValueError as refused:
         where = "certificate" if kind == NatsUser.Credential.CERTIFICATE else kind
         raise ValidationError({where: str(refused)}) from None
+    _check_free(user, kind, fresh)
     user.credential = kind
     for name, value in fresh.items():
         setattr(user, name, value)
+    _retire(user, "", "", None)
     return secret
+
+
+def _check_free(user: NatsUser, kind: str, fresh: dict[str, str]) -> None:
+    """Refuse a login that the server would know twice: it tells users of all accounts apart by it alone."""
+    if user.account_id is None:
+        return
+    system = user.account.system
+    others = NatsUser.objects.filter(system=system).exclude(pk=user.pk)
+    if kind == NatsUser.Credential.NKEY:
+        if fresh["nkey"] in (system.guard_nkey, system.control_nkey, system.relay_nkey):
+            raise ValidationError({"nkey": _("This nkey is nunect's own.")})
+        holders = others.filter(Q(nkey=fresh["nkey"]) | Q(retiring_nkey=fresh["nkey"]))
+    elif kind == NatsUser.Credential.CERTIFICATE:
+        login = fresh["certificate"]
+        holders = others.filter(
+            Q(credential=kind, certificate=login) | Q(credential=NatsUser.Credential.PASSWORD, name=login)
+        )
+    elif kind == NatsUser.Credential.PASSWORD:
+        holders = others.filter(credential=NatsUser.Credential.CERTIFICATE, certificate=user.name)
+    else:
+        return
+    holder = holders.values_list("name", flat=True).first()
+    if holder is not None:
+        where = "name" if kind == NatsUser.Credential.PASSWORD else kind
+        raise ValidationError({where: _("User “%s” logs in like this already.") % holder})
 
 
 @transaction.atomic
@@ -66,8 +141,16 @@ def create_user(
     certificate: str = "",
     **fields: object,
 ) -> tuple[NatsUser, NewSecret | None]:
-    """A new user of an account, and its secret when one was made. Raises ValidationError."""
-    user = NatsUser(account=account, system_id=account.system_id, name=name, **fields)
+    """A new user of an account, and its secret when one was made. Raises ValidationError with the field."""
+    unknown = sorted(fields.keys() - GIVEN)
+    if unknown:
+        raise ValidationError({unknown[0]: _("A new user takes no such field.")})
+    if NatsUser.objects.filter(system=account.system_id, name=name).exists():
+        raise ValidationError({"name": _("A user of this name exists already in this system.")})
+    try:
+        user = NatsUser(account=account, system_id=account.system_id, name=name, **fields)
+    except ValueError as refused:  # another kind of row where a role or an owner belongs
+        raise ValidationError(str(refused)) from refused
     secret = set_credential(user, credential, password=password, nkey=nkey, certificate=certificate)
     user.full_clean()
     user.save()
@@ -77,14 +160,16 @@ def create_user(
 @transaction.atomic
 def rotate(user: NatsUser) -> NewSecret:
     """A new secret of the same kind; the old one stops working with the next run."""
+    _lock(user)
     if user.credential == NatsUser.Credential.CERTIFICATE:
-        raise ValidationError(_("A certificate is renewed by who issued it; nunect holds only its name."))
+        raise ValidationError(
+            {"credential": _("A certificate is renewed by who issued it; nunect holds only its name.")}
+        )
     kind = user.credential if user.credential != NatsUser.Credential.NONE else NatsUser.Credential.NKEY
     secret = set_credential(user, kind)
     if secret is None:
-        raise ValidationError(_("This user has no credential that could be rotated."))
-    _retire(user, "", "", None)
-    user.save()
+        raise ValidationError({"credential": _("This user has no credential that could be rotated.")})
+    user.save(update_fields=CREDENTIAL)
     record("credential rotated", user, kind=kind)
     return secret
 
@@ -95,18 +180,29 @@ def rotate_with_overlap(user: NatsUser, until: datetime) -> NewSecret:
 
     The new one is an nkey always: NATS knows one password for a name, so two of them can't overlap.
     """
+    if timezone.is_naive(until):
+        until = timezone.make_aware(until)
     if until <= timezone.now():
         raise ValidationError({"until": _("The deadline must lie ahead.")})
+    _lock(user)
     if user.credential not in (NatsUser.Credential.PASSWORD, NatsUser.Credential.NKEY):
-        raise ValidationError(_("Only a password or an nkey can work beside its successor."))
+        raise ValidationError({"credential": _("Only a password or an nkey can work beside its successor.")})
     old_hash, old_nkey = user.password_hash, user.nkey
     secret = set_credential(user, NatsUser.Credential.NKEY)
     if secret is None:
-        raise ValidationError(_("No new nkey could be made."))
+        raise ValidationError({"credential": _("No new nkey could be made.")})
     _retire(user, old_hash, old_nkey, until)
-    user.save()
+    user.save(update_fields=CREDENTIAL)
     record("credential rotated", user, kind="nkey", overlap_until=until.isoformat())
     return secret
+
+
+def _lock(user: NatsUser) -> None:
+    """Look again, and keep others from it: what was read earlier must not undo what they did meanwhile."""
+    try:
+        user.refresh_from_db(from_queryset=NatsUser.objects.select_for_update())
+    except NatsUser.DoesNotExist:
+        raise ValidationError({"name": _("This user is gone.")}) from None
 
 
 def _retire(user: NatsUser, password_hash: str, nkey: str, until: datetime | None) -> None:
@@ -116,27 +212,33 @@ def _retire(user: NatsUser, password_hash: str, nkey: str, until: datetime | Non
 @transaction.atomic
 def disable_users(users: QuerySet[NatsUser]) -> int:
     """Disable each enabled user and return how many changed."""
-    changed = users.filter(enabled=True).update(enabled=False)
-    record("users disabled", count=changed)
-    return changed
+    return _switch(users, False)
 
 
 @transaction.atomic
 def enable_users(users: QuerySet[NatsUser]) -> int:
     """Enable each disabled user and return how many changed. Raises ValidationError for one without a credential."""
-    bare = users.filter(enabled=False, credential=NatsUser.Credential.NONE).values_list("name", flat=True).first()
+    chosen = NatsUser.objects.filter(pk__in=users.values("pk"))
+    bare = chosen.filter(enabled=False, credential=NatsUser.Credential.NONE).values_list("name", flat=True).first()
     if bare is not None:
-        raise ValidationError(_("User “%s” needs a credential before it can be enabled.") % bare)
-    changed = users.filter(enabled=False).update(enabled=True)
-    record("users enabled", count=changed)
+        raise ValidationError({"enabled": _("User “%s” needs a credential before it can be enabled.") % bare})
+    return _switch(users, True)
+
+
+def _switch(users: QuerySet[NatsUser], enabled: bool) -> int:
+    chosen = NatsUser.objects.filter(pk__in=users.values("pk"), enabled=not enabled)
+    names_told = list(chosen.order_by("name").values_list("name", flat=True)[:NAMED])
+    changed = chosen.update(enabled=enabled)
+    if changed:
+        record("users enabled" if enabled else "users disabled", count=changed, users=names_told)
     return changed
 
 
-def check_deletable(accounts: Iterable[Account]) -> None:
+def check_deletable(accounts: Account | Iterable[Account]) -> None:
     """Raise ValidationError when one of the accounts can't be deleted, and say who is in the way."""
-    chosen = list(accounts)
+    chosen = [accounts] if isinstance(accounts, Account) else list(accounts)
     for account in chosen:
-        if account.is_reserved:
+        if account.is_reserved or account.name == account.system.system_account:
             raise ValidationError(_("The account “%s” is the servers' own and can't be deleted.") % account.name)
         importers = account.imported_by.exclude(account__in=chosen).values_list("account__name", flat=True)
         others = sorted(set(importers))
@@ -192,27 +294,34 @@ def connection_help(user: NatsUser, secret: str = "") -> ConnectionHelp:
     password = user.credential == NatsUser.Credential.PASSWORD
     shown = secret or ("<seed>" if nkey else "<password>")
     context: dict[str, str] = {"description": f"{user.account.name}/{user.name}", "url": url}
-    lines = {"NATS_URL": url}
+    lines, ready = {"NATS_URL": url}, ""
     if nkey:
         context["nkey"] = f"~/.config/nats/{_file_name(user.name)}.nk"
-        lines["NATS_NKEY"] = context["nkey"]
-        how = f'nkeys_seed_str="{shown}"'
+        lines["NATS_NKEY"] = f"{_file_name(user.name)}.nk"
+        how = f"nkeys_seed_str={_python(shown)}"
     elif password:
         context |= {"user": user.name, "password": shown}
         lines |= {"NATS_USER": user.name, "NATS_PASSWORD": shown}
-        how = f"user={json.dumps(user.name, ensure_ascii=False)}, password={json.dumps(shown)}"
+        how = f"user={_python(user.name)}, password={_python(shown)}"
     else:
         context |= {"cert": "client.pem", "key": "client-key.pem", "ca": "ca.pem"}
         lines |= {"NATS_CERT": "client.pem", "NATS_KEY": "client-key.pem", "NATS_CA": "ca.pem"}
-        how = "tls=context  # an ssl.SSLContext with the client's certificate"
+        how = "tls=context"
+        ready = "context = ssl.create_default_context(cafile='ca.pem')\n"
+        ready += "    context.load_cert_chain('client.pem', 'client-key.pem')\n    "
     snippet = (
-        "import asyncio\n\nimport nats\n\n\nasync def main():\n"
-        f'    client = await nats.connect("{url}", {how})\n'
+        f"import asyncio\n{'import ssl' + chr(10) if ready else ''}\nimport nats\n\n\nasync def main():\n    {ready}"
+        f"client = await nats.connect({_python(url)}, {how})\n"
         '    print("connected to", client.connected_url.netloc)\n'
         "    await client.drain()\n\n\nasyncio.run(main())\n"
     )
-    env = "".join(f"{name}={json.dumps(value, ensure_ascii=False)}\n" for name, value in lines.items())
+    env = "".join(f"{name}={shlex.quote(value)}\n" for name, value in lines.items())
     return ConnectionHelp(url, json.dumps(context, indent=2, ensure_ascii=False) + "\n", snippet, env)
+
+
+def _python(text: str) -> str:
+    """`text` as a Python string: JSON's escapes are Python's, too."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _file_name(name: str) -> str:
