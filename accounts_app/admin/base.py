@@ -58,6 +58,16 @@ class RowForm(forms.ModelForm):
                     self.add_error(name, refused)
         return cleaned
 
+    def full_clean(self) -> None:
+        """A related row that can't exist is refused at its field, and not looked up again to be shown."""
+        super().full_clean()
+        if self.is_bound:
+            for name, field in self.fields.items():
+                key = self.add_prefix(name)
+                if isinstance(field, forms.ModelChoiceField) and not _is_number(str(self.data.get(key) or "0")):
+                    self.data = self.data.copy()
+                    self.data[key] = ""
+
     def _update_errors(self, errors: ValidationError) -> None:
         if hasattr(errors, "error_dict") and NON_FIELD_ERRORS in errors.error_dict:
             places = {
