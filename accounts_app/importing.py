@@ -94,11 +94,19 @@ def _at_home(reading: Reading, system: System) -> list[AccountSpec]:
     theirs, ours = reading.system_account, system.system_account
     if theirs == ours:
         return list(reading.accounts)
+
+    def named(account: str) -> str:
+        return ours if account == theirs else account
+
     return [
         replace(
             spec,
-            name=ours if spec.name == theirs else spec.name,
-            imports=tuple(replace(each, account=ours) if each.account == theirs else each for each in spec.imports),
+            name=named(spec.name),
+            imports=tuple(replace(each, account=named(each.account)) for each in spec.imports),
+            exports=tuple(
+                replace(each, accounts=tuple(map(named, each.accounts))) if each.accounts else each
+                for each in spec.exports
+            ),
         )
         for spec in reading.accounts
     ]

