@@ -3,7 +3,7 @@
 import pytest
 
 from accounts_app.models import Account, AuditEntry, Export, ExportAccess, Import, Mapping, MappingDestination
-from provisioning import decisions
+from provisioning import decisions, steps
 from provisioning.errors import ProvisioningError
 
 
@@ -105,7 +105,16 @@ def test_a_server_that_refuses_keeps_its_former_conf_and_says_why(world):
     former = world.conf.read_text()
     world.write_main("max_subscriptions: 77")  # "reload not supported": not the fault of any account
     world.user(account, "second", "publish b.>")
+    on_disk = []
+
+    def look(sender, step, **_):
+        if step == "snapshot":
+            on_disk.append(world.conf.read_text())
+
+    steps.reached.connect(look)
     world.apply()
+    steps.reached.disconnect(look)
+    assert on_disk == [former, former], "the refused conf stayed on disk until the next round"
     account.refresh_from_db()
     assert account.state == "failed"
     assert "MaxSubs" in account.problem or "not supported" in account.problem
