@@ -67,7 +67,7 @@ def conf_diff(revision: Revision) -> tuple[list[dict[str, str]], bool]:
             .first()
         )
         old, new = _conf_of(before), _conf_of(block)
-        if old is None and new is None:
+        if old is None or new is None:
             lines.append({"kind": "at", "text": say("%s: its contents are no longer kept") % block.account})
             continue
         pairs = difflib.unified_diff(_hidden(old), _hidden(new), block.account, block.account, lineterm="")

@@ -6,10 +6,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import IntegrityError, models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, TabularInline
@@ -92,6 +94,9 @@ class DistinctFormSet(forms.BaseInlineFormSet):
 
     DISTINCT: tuple[str, ...] = ()
     MESSAGE = _("This row stands here twice.")
+
+    def validate_unique(self) -> None:
+        """Django says it above the whole form; `clean` says it at the row."""
 
     def clean(self) -> None:
         super().clean()
@@ -228,6 +233,24 @@ class RowAdmin(Visible, SimpleHistoryAdmin, ModelAdmin):
         _check_number(version_id)
         return super().history_form_view(request, object_id, version_id, extra_context)
 
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> Any:
+        context.setdefault("show_save_and_continue", False)  # a save stays on the page anyway
+        return super().render_change_form(request, context, *args, **options)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return self._back_to(request, obj) or super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return self._back_to(request, obj) or super().response_post_save_change(request, obj)
+
+    def _back_to(self, request: HttpRequest, row: Any) -> HttpResponse | None:
+        """The row's own page, where the chip turns, and where a refusal is told to the person who saved."""
+        if not self.has_view_permission(request, row):
+            return None
+        kept = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[quote(row.pk)])
+        return HttpResponseRedirect(add_preserved_filters(kept, page))
+
     class Media:
         js = (forms.Script("accounts_app/nunect.js", type="module"),)
 
@@ -240,6 +263,7 @@ class RowInline(TabularInline):
     """Rows that belong to the object of the page."""
 
     extra = 0
+    hide_title = True
     show_change_link = False
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:

@@ -76,6 +76,7 @@ class PermissionInline(RowInline):
     formset = PermissionFormSet
     fields = ("effect", "action", "subject", "queue")
     verbose_name_plural = _("permissions")
+    template_before = "accounts_app/wildcards.html"
 
 
 class RoleForm(RowForm):
@@ -168,7 +169,8 @@ class PermissionAdmin(RowAdmin):
         ("user", AutocompleteSelectFilter),
     )
     autocomplete_fields = ("role", "user")
-    fields = ("role", "user", "effect", "action", "subject", "queue")
+    fields = ("role", "user", ("effect", "action"), "subject", "queue")
+    change_form_before_template = "accounts_app/wildcards.html"
 
     @admin.display(description=_("state"))
     def chip(self, row: SubjectPermission) -> Any:

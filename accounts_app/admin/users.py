@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -190,7 +191,7 @@ class NatsUserAdmin(RowAdmin):
     actions = ("disable", "enable")
     actions_detail = ("connect", "rotate", "rotate_with_overlap")
     fieldsets = (
-        (None, {"fields": ("account", "name", "description", "owner", "enabled", "expires_at")}),
+        (None, {"fields": (("account", "name"), ("description", "owner"), ("enabled", "expires_at"))}),
         (_("How it proves who it is"), {"fields": ("way", "own_nkey", "own_password", "own_certificate")}),
         (
             _("What it may do"),
@@ -228,21 +229,25 @@ class NatsUserAdmin(RowAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if not isinstance(obj, NatsUser):
             return ()
-        return ("account", "credential", "nkey", "certificate", "retiring_until")
+        return ("account", "proof")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if not isinstance(obj, NatsUser):
             return self.fieldsets
-        first, proof, *rest = self.fieldsets
-        held: list[str] = ["credential"]
-        if obj.credential == "nkey":
-            held.append("nkey")
-        if obj.credential == "certificate":
-            held.append("certificate")
-        if obj.retiring_until and obj.retiring_until > timezone.now():
-            held.append("retiring_until")
-        asked = proof[1]["fields"] if self.has_change_permission(request, obj) else ()
-        return (first, (proof[0], {"fields": (*held, *asked)}), *rest)
+        first, asked, *rest = self.fieldsets
+        shown = (None, {"fields": (*first[1]["fields"], "proof")})
+        if not self.has_change_permission(request, obj):
+            return (shown, *rest)
+        return (shown, (_("Give it another credential"), {**asked[1], "classes": ("collapse",)}), *rest)
+
+    @admin.display(description=_("proves itself by"))
+    def proof(self, user: NatsUser) -> Any:
+        held = user.nkey if user.credential == "nkey" else user.certificate if user.credential == "certificate" else ""
+        shown = format_html('{} <code class="nu-mono nu-wrap">{}</code>', user.get_credential_display(), held)
+        if user.retiring_until and user.retiring_until > timezone.now():
+            until = timezone.localtime(user.retiring_until).strftime("%Y-%m-%d %H:%M %Z")
+            shown = format_html("{}<br>{}", shown, say("The former one works beside it until %s.") % until)
+        return shown
 
     def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
         return {**super().head(request, object_id), "nu_help": WILDCARDS}
