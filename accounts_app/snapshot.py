@@ -284,7 +284,7 @@ def _exports(account_ids: list[int]) -> dict[int, list[ExportSpec]]:
     found: dict[int, list[ExportSpec]] = defaultdict(list)
     for pk, account, kind, subject, public, position, *rest in rows:
         accounts = None if public else tuple(listed.get(pk, ()))
-        found[account].append(ExportSpec(kind, subject, accounts, position, *rest))
+        found[account].append(ExportSpec(kind, subject, accounts, position, *rest))  # type: ignore[arg-type]
     return found
 
 
@@ -294,7 +294,7 @@ def _imports(account_ids: list[int]) -> dict[int, list[ImportSpec]]:
     for account, *rest in rows.values_list(
         "account_id", "kind", "from_account__name", "subject", "to", "prefix", "share", "allow_trace"
     ):
-        found[account].append(ImportSpec(*rest))
+        found[account].append(ImportSpec(*rest))  # type: ignore[arg-type]
     return found
 
 

@@ -85,5 +85,6 @@ def check_port(host: str, port: int, variable: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise CannotStart(
-                f"Port {port} on {host} is not free ({error.strerror}): stop what uses it, or choose another by {variable}."
+                f"Port {port} on {host} is not free ({error.strerror}): stop what uses it, "
+                f"or choose another by {variable}."
             ) from error

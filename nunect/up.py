@@ -80,7 +80,8 @@ def _alone(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CannotStart(
-                f"nunect runs already on {settings.STATE_DIR}: stop it first, or choose another state by NUNECT_STATE_DIR."
+                f"nunect runs already on {settings.STATE_DIR}: stop it first, "
+                "or choose another state by NUNECT_STATE_DIR."
             ) from None
         yield
 

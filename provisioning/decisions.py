@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from accounts_app.reconcile import reconcile
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max, QuerySet
@@ -15,6 +14,7 @@ from accounts_app.door import current_door
 from accounts_app.models import Account, System, record
 from accounts_app.natsconf.spec_json import spec_from_json
 from accounts_app.natsconf.specs import AccountSpec
+from accounts_app.reconcile import reconcile
 from accounts_app.wanted import want
 from provisioning.enforced import SHARED_ROLES
 from provisioning.models import Drift, Hold, Revision, RevisionBlock

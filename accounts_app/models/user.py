@@ -182,7 +182,7 @@ class NatsUser(ConfigModel):
                 )
 
     def _check_template(self) -> None:
-        templates = (rule.subject for rule in self.role.permissions.all() if "{{" in rule.subject)  # type: ignore[union-attr]
+        templates = (rule.subject for rule in self.role.permissions.all() if "{{" in rule.subject)  # type: ignore[union-attr, misc]
         for template in templates:
             try:
                 subjects.expand(template, self.name, self.account.name)
