@@ -15,6 +15,10 @@ from accounts_app.wanted import want
 M = TypeVar("M", bound=models.Model)
 
 
+# Columns that say whose a row is. A row that moves changes the conf of where it was, too.
+OWNERS = frozenset({"account", "export", "mapping", "role", "user"})
+
+
 def want_for(rows: Iterable[Any]) -> None:
     """Count a change of each row's accounts."""
     by_system: dict[int, set[int]] = defaultdict(set)
@@ -45,6 +49,9 @@ class ConfigQuerySet(models.QuerySet[M]):
     def update(self, **values: Any) -> int:
         with transaction.atomic():
             pks = list(self.values_list("pk", flat=True))
+            if OWNERS & {name.removesuffix("_id") for name in values}:
+                related = self.model.AFFECTS  # type: ignore[attr-defined]
+                want_for(self.order_by().select_related(*related) if related else self)
             count = super().update(**values)
             self._remember(pks)
         return count

@@ -5,17 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models.signals import post_save, pre_delete
+from django.db.models.signals import post_save, pre_delete, pre_save
 from simple_history.signals import pre_create_historical_record
 
 from accounts_app.door import current_door
 from accounts_app.models import CONFIG_MODELS, ExportAccess
+from accounts_app.querysets import OWNERS
 from accounts_app.wanted import want
 
 
 def count_save(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
     """Add one to what is wanted, in the transaction of the save."""
     want(*instance.affects())
+
+
+def count_move(sender: type[Any], instance: Any, update_fields: Any = None, **kwargs: Any) -> None:
+    """Add one to what is wanted of where a row was, when it is saved as somebody else's."""
+    owners = [column.attname for column in sender._meta.concrete_fields if column.name in OWNERS]
+    if instance._state.adding or not owners:
+        return
+    if update_fields is not None and not OWNERS & {name.removesuffix("_id") for name in update_fields}:
+        return
+    before = sender._base_manager.filter(pk=instance.pk).values(*owners).first()
+    if before is not None and any(before[name] != getattr(instance, name) for name in owners):
+        want(*sender._base_manager.get(pk=instance.pk).affects())
 
 
 def count_delete(sender: type[models.Model], instance: Any, origin: Any = None, **kwargs: Any) -> None:
@@ -43,6 +56,7 @@ def name_door(sender: Any, history_instance: Any, **kwargs: Any) -> None:
 def connect() -> None:
     for model in CONFIG_MODELS:
         uid = f"accounts_app.{model.__name__}"
+        pre_save.connect(count_move, sender=model, dispatch_uid=uid)
         post_save.connect(count_save, sender=model, dispatch_uid=uid)
         pre_delete.connect(count_delete, sender=model, dispatch_uid=uid)
     pre_create_historical_record.connect(name_door, dispatch_uid="accounts_app.name_door")

@@ -54,12 +54,14 @@ def spec_to_json(spec: AccountSpec) -> str:
 
 def spec_from_json(text: str) -> AccountSpec:
     """The spec of such a JSON. Raises UnknownVersion."""
-    data = json.loads(text)
-    if data.get("v") != VERSION:
-        raise UnknownVersion(f"This account was kept by another version of nunect (format {data.get('v')!r}).")
-    spec = _load(AccountSpec, data["account"])
-    if not isinstance(spec, AccountSpec):
-        raise TypeError("not an account")
+    try:
+        data = json.loads(text)
+        version = data["v"]
+        if version != VERSION:
+            raise UnknownVersion(f"This account was kept by another version of nunect (format {version!r}).")
+        spec: AccountSpec = _load(AccountSpec, data["account"])
+    except (ValueError, TypeError, LookupError) as error:
+        raise UnknownVersion("This account was not kept by a nunect that this one understands.") from error
     return spec
 
 
@@ -75,7 +77,8 @@ def _defaults(kind: Hashable) -> tuple[tuple[str, Any], ...]:
 def _dump(spec: Any) -> dict[str, Any]:
     nested = _NESTED.get(type(spec), {})
     told: dict[str, Any] = {}
-    for name, default in _defaults(type(spec)):
+    kind: type = type(spec)
+    for name, default in _defaults(kind):
         value = getattr(spec, name)
         if value == default:
             continue
