@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from accounts_app.natsconf.spec_json import spec_to_json
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -15,6 +14,7 @@ from django.utils import timezone
 
 from accounts_app.models import CONFIG_MODELS, Account, Server, System, record
 from accounts_app.natsconf.render import RENDERER, Block
+from accounts_app.natsconf.spec_json import spec_to_json
 from accounts_app.natsconf.specs import AccountSpec
 from provisioning.drift import SHOWN, in_words
 from provisioning.enforced import SHARED_ROLES, Enforced
@@ -152,7 +152,8 @@ def settle(system: System, goal: Goal, plan: Plan, *, reached: bool) -> None:
         elif reached:
             row.done, row.problem_kind, row.problem, row.problem_wanted = counter, "", "", 0
             touched.append(row)
-    QuerySet(Account).bulk_update(touched, ["done", "problem_kind", "problem", "problem_wanted"], batch_size=200)
+    columns = ["done", "problem_kind", "problem", "problem_wanted"]
+    QuerySet[Account](Account).bulk_update(touched, columns, batch_size=200)
     if reached:
         QuerySet(System).filter(pk=system.pk).update(
             done=goal.taken.wanted, problem="", problem_step="", problem_at=None, checked_at=timezone.now()
