@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
+from django.utils import timezone
 from simple_history.utils import get_history_manager_for_model
 
 from accounts_app.door import current_door
@@ -56,11 +57,74 @@ class ConfigQuerySet(models.QuerySet[M]):
             self._remember(pks)
         return count
 
+    update.alters_data = True  # type: ignore[attr-defined]
+
     def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete the rows; those that nothing hangs on go at once, without a signal for each."""
+        related = self.model.AFFECTS  # type: ignore[attr-defined]
         with transaction.atomic():
-            related = self.model.AFFECTS  # type: ignore[attr-defined]
-            want_for(self.select_related(*related) if related else self)
-            return super().delete()
+            rows = list(self.select_related(*related) if related else self)
+            want_for(rows)
+            if self.model._meta.related_objects:
+                return super().delete()
+            self._bury(rows)
+            for start in range(0, len(rows), 500):
+                part = [row.pk for row in rows[start : start + 500]]
+                self.model._base_manager.filter(pk__in=part)._raw_delete(self.db)  # type: ignore[attr-defined]
+        self._result_cache = None
+        return len(rows), {self.model._meta.label: len(rows)} if rows else {}
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_update(self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None) -> int:
+        """Like Django's, as one statement that runs for each row: its CASE for each column takes minutes
+        for 10,000 rows."""
+        rows, names = list(objs), list(fields)
+        columns: list[Any] = [self.model._meta.get_field(name) for name in names]
+        values = [[getattr(row, column.attname) for column in columns] for row in rows]
+        plain = not any(hasattr(value, "resolve_expression") for each in values for value in each)
+        if not rows or not names or not plain or any(row.pk is None for row in rows):
+            return super().bulk_update(rows, names, batch_size)
+        connection = connections[self.db]
+        quote, key = connection.ops.quote_name, str(self.model._meta.pk.column)
+        settings = ", ".join(f"{quote(column.column)} = %s" for column in columns)
+        sql = f"UPDATE {quote(self.model._meta.db_table)} SET {settings} WHERE {quote(key)} = %s"  # noqa: S608
+        ready = [
+            [column.get_db_prep_save(value, connection) for column, value in zip(columns, each, strict=True)]
+            for each in values
+        ]
+        pks = [row.pk for row in rows]
+        with transaction.atomic(using=self.db):
+            if OWNERS & {name.removesuffix("_id") for name in names}:
+                for start in range(0, len(pks), 500):
+                    want_for(self.model._base_manager.filter(pk__in=pks[start : start + 500]))
+            with connection.cursor() as cursor:
+                cursor.executemany(sql, [[*each, pk] for each, pk in zip(ready, pks, strict=True)])
+            self._remember(pks)
+        return len(rows)
+
+    bulk_update.alters_data = True  # type: ignore[attr-defined]
+
+    def _bury(self, rows: Sequence[Any]) -> None:
+        """Write history of rows that are about to go."""
+        door, buried = current_door(), get_history_manager_for_model(self.model).model
+        now = timezone.now()
+        buried.objects.bulk_create(
+            [
+                buried(
+                    history_date=now,
+                    history_type="-",
+                    history_user=door.person,
+                    history_change_reason=door.reason,
+                    door=door.name,
+                    request_id=door.request_id,
+                    **{column.attname: getattr(row, column.attname) for column in buried.tracked_fields},
+                )
+                for row in rows
+            ],
+            batch_size=1000,
+        )
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **options: Any) -> list[M]:
         with transaction.atomic():

@@ -295,6 +295,8 @@ class _Reconciliation:
         going = [
             row for name, row in present.items() if name not in homes or row.account_id != self.accounts[homes[name]].pk
         ]
+        for part in _parts([row.pk for row in going]):
+            SubjectPermission.objects.filter(user__in=part).delete()
         self._delete(going)
         for row in going:
             del present[row.name]
@@ -562,6 +564,7 @@ class _Reconciliation:
             Import.objects.filter(account__in=part).delete()
             Account.objects.filter(pk__in=part, default_role__isnull=False).update(default_role=None)
             doomed = NatsUser.objects.filter(account__in=part)
+            SubjectPermission.objects.filter(user__in=doomed).delete()
             count = doomed.count()
             doomed.delete()
             self.changes.deleted.update({"user": count} if count else {})

@@ -2,7 +2,10 @@
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
 
+from accounts_app.door import through
 from accounts_app.models import (
     Account,
     Export,
@@ -102,6 +105,37 @@ def test_bulk_changes_count_and_are_remembered(rows, shop, lab):
     assert NatsUser.history.filter(history_type="~").count() == 6
     assert rows.moved(lambda: some.delete()) == ({"LAB"}, 1)
     assert NatsUser.history.filter(history_type="-").count() == 3
+
+
+def test_what_goes_in_bulk_is_remembered_with_its_door(rows, shop, django_user_model):
+    user = rows.user(shop, "svc", "publish x", "subscribe y")
+    person = django_user_model.objects.create_user("olga")
+    with through("rest", person=person, reason="tidied"):
+        assert user.permissions.all().delete() == (2, {"accounts_app.SubjectPermission": 2})
+    gone = SubjectPermission.history.filter(history_type="-")
+    assert set(gone.values_list("door", "history_user", "history_change_reason")) == {("rest", person.pk, "tidied")}
+    assert set(gone.values_list("subject", flat=True)) == {"x", "y"}
+    assert not user.permissions.exists()
+    assert not hasattr(NatsUser.objects, "delete")
+
+
+def test_bulk_update_writes_every_kind_of_column(rows, shop):
+    when = timezone.now()
+    users = [rows.user(shop, f"u{n}") for n in range(3)]
+    for number, user in enumerate(users):
+        user.connection_types, user.expires_at, user.responses_max = ["MQTT"] * number, when, number
+    fields = ["connection_types", "expires_at", "responses_max", "enabled"]
+    users[2].enabled = False
+    assert NatsUser.objects.bulk_update(users, fields) == 3
+    assert list(NatsUser.objects.order_by("name").values_list(*fields)) == [
+        ([], when, 0, True),
+        (["MQTT"], when, 1, True),
+        (["MQTT", "MQTT"], when, 2, False),
+    ]
+    users[0].responses_max = F("responses_max") + 7
+    NatsUser.objects.bulk_update(users[:1], ["responses_max"])
+    assert NatsUser.objects.get(name="u0").responses_max == 7
+    assert NatsUser.history.filter(name="u0", history_type="~").count() == 2
 
 
 def test_a_shared_role_counts_for_those_who_use_it(rows, shop, lab):
