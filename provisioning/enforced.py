@@ -24,6 +24,7 @@ class Enforced:
     users: dict[str, int] = field(default_factory=dict)
     jetstream: frozenset[str] = frozenset()
     shared_sha256: str = ""
+    _trees: dict[str, dict[str, Any]] = field(default_factory=dict)
     _blocks: dict[str, Block] = field(default_factory=dict)
 
     @classmethod
@@ -45,19 +46,21 @@ class Enforced:
     def number(self) -> int:
         return self.revision.number if self.revision else 0
 
-    def block(self, account: str) -> Block | None:
-        """The account's block as the servers hold it, None when they don't know it."""
+    def tree(self, account: str) -> dict[str, Any] | None:
+        """The account's conf tree as the servers hold it, None when they don't know it. Renders nothing."""
         if account not in self.shas:
             return None
-        if account not in self._blocks:
-            row = RevisionBlock.objects.get(system=self.system_id, account=account, current=True)
-            self._blocks[account] = block_of(account, row.tree)
-        return self._blocks[account]
+        if account not in self._trees:
+            row = RevisionBlock.objects.only("conf").get(system=self.system_id, account=account, current=True)
+            self._trees[account] = row.tree
+        return self._trees[account]
 
-    def tree(self, account: str) -> dict[str, Any] | None:
-        """The account's conf tree as the servers hold it."""
-        block = self.block(account)
-        return block.tree if block else None
+    def block(self, account: str) -> Block | None:
+        """The account's block, rendered from its tree: dearer than the tree alone."""
+        tree = self.tree(account)
+        if tree is not None and account not in self._blocks:
+            self._blocks[account] = block_of(account, tree)
+        return self._blocks.get(account)
 
     def blocks(self) -> dict[str, Block]:
         """All blocks that the servers hold."""
