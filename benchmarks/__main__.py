@@ -111,21 +111,12 @@ def tell(found: dict[str, Any]) -> str:
         ratio = median(save) / median(floor)
         p99 = percentile(save, 99) / percentile(floor, 99)
         verdict = "—" if target is None else f"≤ {target:.1f} × {'met' if ratio <= target else 'MISSED'}"
+        cells = [ms(value(times)) for times in (floor, save) for value in (median, lambda each: percentile(each, 99))]
         latencies.append(
-            (
-                name,
-                f"{one['bytes'] / 1e6:.2f}",
-                len(save),
-                ms(median(floor)),
-                ms(percentile(floor, 99)),
-                ms(median(save)),
-            )
-            + (ms(percentile(save, 99)), f"{ratio:.2f} ×", f"{p99:.2f} ×", verdict)
+            (name, f"{one['bytes'] / 1e6:.2f}", len(save), *cells, f"{ratio:.2f} ×", f"{p99:.2f} ×", verdict)
         )
-        steps.append(
-            (name, f"{one['way']:.1f}", *(f"{one['steps'][step]:.1f}" for step in STEPS), ms(median(one["saving"])))
-            + (ms(median(one["recorded"])), ms(one["sweep"]))
-        )
+        around = (ms(median(one["saving"])), ms(median(one["recorded"])), ms(one["sweep"]))
+        steps.append((name, f"{one['way']:.1f}", *(f"{one['steps'][step]:.1f}" for step in STEPS), *around))
         taken = one["import"]
         imports.append((name, f"{taken['command']:.1f}", f"{taken['enforced']:.1f}", taken["reloads"]))
     rush, begun = found["burst"], found["starts"]

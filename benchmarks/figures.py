@@ -21,7 +21,7 @@ PART_OF_PROCESS = {
 def percentile(values: Sequence[float], percent: float) -> float:
     """The smallest value that at least `percent` of all values don't exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)]
+    return ordered[max(0, int(-(-len(ordered) * percent // 100)) - 1)]
 
 
 def median(values: Sequence[float]) -> float:

@@ -58,11 +58,8 @@ class Running:
     def ask(self, *command: object) -> Any:
         """Let the saver do something; its answer."""
         if self.saver is None:
-            secrets = dict(
-                line.split("=", 1)
-                for line in (self.product.state / "secrets.env").read_text().splitlines()
-                if "=" in line
-            )
+            lines = (self.product.state / "secrets.env").read_text().splitlines()
+            secrets = dict(line.split("=", 1) for line in lines if "=" in line)
             self.saver = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.saver"],
                 cwd=ROOT,
