@@ -9,7 +9,7 @@ up: .venv/runs ## start everything on this machine; Ctrl-C stops it
 	@exec $(PY) manage.py up
 
 test: .venv/develops ## every test that needs no outside server
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 lint: .venv/develops ## style, types, imports, migrations
 	$(PY) -m ruff check .

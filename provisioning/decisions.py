@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts_app.door import current_door
 from accounts_app.models import Account, System, record
-from accounts_app.natsconf.spec_json import spec_from_json
+from accounts_app.natsconf.spec_json import UnknownVersion, spec_from_json
 from accounts_app.natsconf.specs import AccountSpec
 from accounts_app.reconcile import reconcile
 from accounts_app.wanted import want
@@ -79,7 +79,10 @@ def contents_of(revision: Revision) -> tuple[list[AccountSpec], tuple[Any, ...]]
 def _spec(block: RevisionBlock) -> AccountSpec:
     if not block.spec:
         raise ValidationError(_("This revision is too old: what its rows said is no longer kept."))
-    return spec_from_json(block.spec_text)
+    try:
+        return spec_from_json(block.spec_text)
+    except UnknownVersion as error:
+        raise ValidationError(str(error)) from error
 
 
 @transaction.atomic
