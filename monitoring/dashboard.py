@@ -13,7 +13,7 @@ from unfold.dataclasses import SearchResult
 
 from accounts_app.admin import chips
 from accounts_app.models import Account, Export, Import, NatsUser, Role, Server, System
-from provisioning.admin import authors_of, sentences
+from provisioning.admin import authors_of, in_words
 from provisioning.models import Drift, Hold, Revision
 
 SHOWN = 8  # rows of each list; the rest is behind its link
@@ -25,13 +25,27 @@ def style(request: HttpRequest) -> str:
     return static("accounts_app/nunect.css")
 
 
+def icon(request: HttpRequest) -> str:
+    return static("accounts_app/icon.svg")
+
+
+def band(request: HttpRequest) -> str:
+    """The stylesheet that colours the top of each page by the environment."""
+    return static(f"accounts_app/band-{_sharpest(request) or 'dev'}.css")
+
+
 def environment(request: HttpRequest) -> tuple[str, str] | None:
-    """The label beside the person's name: the sharpest environment of the systems that they may see."""
-    seen = set(System.objects.visible_to(request.user).values_list("environment", flat=True))
-    for name in ("prod", "stage", "dev"):
-        if name in seen:
-            return name, _COLOURS[name]
-    return None
+    """The label beside the person's name."""
+    name = _sharpest(request)
+    return (name, _COLOURS[name]) if name else None
+
+
+def _sharpest(request: HttpRequest) -> str:
+    """The sharpest environment of the systems that the person may see, asked once a request."""
+    if not hasattr(request, "nu_environment"):
+        seen = set(System.objects.visible_to(request.user).values_list("environment", flat=True))
+        request.nu_environment = next((name for name in ("prod", "stage", "dev") if name in seen), "")  # type: ignore[attr-defined]
+    return str(request.nu_environment)  # type: ignore[attr-defined]
 
 
 def _may(request: HttpRequest, permission: str) -> bool:
@@ -116,9 +130,10 @@ def _system(request: HttpRequest, system: System) -> dict[str, Any]:
         found["drifts"] = Drift.objects.filter(system=system, state=Drift.State.OPEN)[:SHOWN]
     if _may(request, "provisioning.view_revision"):
         revisions = list(Revision.objects.filter(system=system).order_by("-number")[:5])
+        said = in_words(revision.changes for revision in revisions)
         found["revisions"] = [
-            (revision, authors_of(revision), sentences(revision.changes[:3]), max(0, len(revision.changes) - 3))
-            for revision in revisions
+            (revision, authors_of(revision), lines[:2], max(0, len(lines) - 2))
+            for revision, lines in zip(revisions, said, strict=True)
         ]
     found["quiet"] = not (
         system.problem or found.get("failed_rows") or found.get("holds") or found.get("drifts") or found.get("pending")

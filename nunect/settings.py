@@ -251,6 +251,7 @@ LOGGING = {
 }
 
 # --- the admin --------------------------------------------------------------
+TEMPLATES[0]["DIRS"] = [BASE_DIR / "accounts_app" / "templates"]  # before unfold's own, two of which are mended
 SIMPLE_HISTORY_REVERT_DISABLED = True  # a whole revision is reverted, so that the rows stay one state
 UNFOLD = {
     "SITE_TITLE": "nunect",
@@ -261,7 +262,8 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "monitoring.dashboard.environment",
     "DASHBOARD_CALLBACK": "monitoring.dashboard.start_page",
-    "STYLES": ["monitoring.dashboard.style"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "monitoring.dashboard.icon"}],
+    "STYLES": ["monitoring.dashboard.style", "monitoring.dashboard.band"],
     "BORDER_RADIUS": "6px",
     "COMMAND": {"search_callback": "monitoring.dashboard.search"},
     "COLORS": {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import json
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -18,9 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateTimeFilter
 
 from accounts_app.admin import chips
-from accounts_app.admin.accounts import MASK, masked
-from accounts_app.admin.base import ReadOnlyAdmin, require, systems_of
-from accounts_app.models import Account, System
+from accounts_app.admin.accounts import MANAGES, MASK, masked
+from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin, require, systems_of
+from accounts_app.models import Account, NatsUser, System
 from accounts_app.natsconf.render import block_of
 from provisioning import decisions
 from provisioning.enforced import SHARED_ROLES
@@ -29,6 +31,7 @@ from provisioning.steps import STEPS
 
 _DOORS = {"command": _("a command"), "shell": _("a shell"), "rest": _("REST"), "worker": _("nunect itself")}
 _PROOFS = {"digest": _("the digest of its whole conf"), "metadata": _("the revision that it carries")}
+_NKEY = re.compile(r"U[A-Z2-7]{55}")
 SHOWN = 2000  # lines of a diff on its page
 SAID = 200  # changes in words on a page
 
@@ -39,15 +42,48 @@ def authors_of(revision: Revision) -> str:
     return ", ".join(dict.fromkeys(str(name) for name in names if name)) or say("nunect itself")
 
 
-def sentence(change: Any) -> str:
-    """One change in NATS's words, whatever shape it was kept in; no password hash in it."""
-    if isinstance(change, dict):
-        change = change.get("text") or change.get("words") or json.dumps(change, ensure_ascii=False)
-    return masked(str(change))
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One change in NATS's words. danger: it takes access away."""
+
+    text: str
+    danger: bool = False
 
 
-def sentences(changes: Iterable[Any]) -> list[str]:
-    return [sentence(change) for change in changes]
+def in_words(many: Iterable[Iterable[Any]]) -> list[list[Line]]:
+    """Lists of changes as lines for a person: what takes access away first, no hash, users by their names.
+
+    The conf knows a user with an nkey by that alone; one query finds the names of all of them.
+    """
+    lists = [[_line(change) for change in changes] for changes in many]
+    names = names_of(key for lines in lists for line in lines for key in _NKEY.findall(line.text))
+
+    def named(line: Line) -> Line:
+        return Line(_NKEY.sub(lambda found: names.get(found[0]) or f"{found[0][:9]}…", line.text), line.danger)
+
+    return [sorted(map(named, lines), key=lambda line: not line.danger) for lines in lists]
+
+
+def names_of(nkeys: Iterable[str]) -> dict[str, str]:
+    """{public nkey: name of the user that has it}"""
+    keys = sorted(set(nkeys))
+    names: dict[str, str] = {}
+    for start in range(0, len(keys), 500):
+        some = keys[start : start + 500]
+        users = NatsUser.objects.filter(Q(nkey__in=some) | Q(retiring_nkey__in=some))
+        for name, key, retiring in users.values_list("name", "nkey", "retiring_nkey"):
+            names |= {key: name, retiring: say("%s (former nkey)") % name}
+    return names
+
+
+def sentences(changes: Iterable[Any]) -> list[Line]:
+    """The lines of one list of changes."""
+    return in_words([changes])[0]
+
+
+def _line(change: Any) -> Line:
+    kept = change if isinstance(change, dict) else {"text": str(change)}
+    return Line(masked(str(kept.get("text", ""))), bool(kept.get("removes_access")))
 
 
 def conf_diff(revision: Revision) -> tuple[list[dict[str, str]], bool]:
@@ -82,6 +118,18 @@ def conf_diff(revision: Revision) -> tuple[list[dict[str, str]], bool]:
             if len(lines) >= SHOWN:
                 return lines, True
     return lines, False
+
+
+def with_names(lines: list[dict[str, str]], *, keys: bool) -> list[dict[str, str]]:
+    """Say in the margin whose nkey stands in a line. keys: whether the person may see the key itself."""
+    names = names_of(key for line in lines for key in _NKEY.findall(line["text"]))
+    for line in lines:
+        found = _NKEY.search(line["text"])
+        if found:
+            line["who"] = names.get(found[0], "")
+            if not keys:
+                line["text"] = _NKEY.sub(MASK, line["text"])
+    return lines
 
 
 def _conf_of(block: RevisionBlock | None) -> str | None:
@@ -129,7 +177,7 @@ class DecisionAdmin(ReadOnlyAdmin):
             "title": self.title_of(row),
             "opts": self.opts,
             "original": row,
-            "media": self.media,
+            "media": PAGE_MEDIA,
             "decide": reverse(f"admin:{self._name('decide')}", args=[row.pk]),
             "may_decide": request.user.has_perm(self.PERMISSION),  # type: ignore[union-attr]
             **self.context_of(request, row),
@@ -180,12 +228,18 @@ class RevisionAdmin(DecisionAdmin):
     def who(self, revision: Revision) -> str:
         return authors_of(revision)
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        page = super().get_changelist_instance(request)
+        rows = list(page.result_list)
+        for row, lines in zip(rows, in_words(row.changes[:1] for row in rows), strict=True):
+            row.first_line = lines[0].text if lines else row.reason or say("nothing in words")
+        page.result_list = rows
+        return page
+
     @admin.display(description=_("change"))
-    def in_words(self, revision: Revision) -> str:
-        found = sentences(revision.changes[:1])
+    def in_words(self, revision: Any) -> str:
         more = len(revision.changes) - 1
-        first = found[0] if found else revision.reason or say("nothing in words")
-        first = first if len(first) <= 90 else first[:89] + "…"
+        first = revision.first_line if len(revision.first_line) <= 90 else revision.first_line[:89] + "…"
         return say("%(first)s, and %(more)d more") % {"first": first, "more": more} if more > 0 else first
 
     @admin.display(description=_("servers"))
@@ -206,9 +260,9 @@ class RevisionAdmin(DecisionAdmin):
         neighbours = Revision.objects.filter(system=row.system_id)
         return {
             "who": authors_of(row),
-            "said": sentences(row.changes[:SAID]),
+            "said": sentences(row.changes)[:SAID],
             "unsaid": max(0, len(row.changes) - SAID),
-            "diff": lines,
+            "diff": with_names(lines, keys=request.user.has_perm(MANAGES)),  # type: ignore[union-attr]
             "diff_more": more,
             "mask": MASK,
             "servers": [_server_row(server) for server in row.servers],
@@ -245,7 +299,7 @@ class RevisionAdmin(DecisionAdmin):
             "opts": self.opts,
             "original": row,
             "later": later.count(),
-            "undone": [(revision, sentences(revision.changes[:5])) for revision in later.order_by("-number")[:10]],
+            "undone": [(revision, sentences(revision.changes)[:5]) for revision in later.order_by("-number")[:10]],
             "decide": reverse("admin:provisioning_revision_decide", args=[row.pk]),
         }
         return TemplateResponse(request, "provisioning/revert.html", context)
@@ -286,7 +340,7 @@ class HoldAdmin(DecisionAdmin):
         return {
             "account": account,
             "chip": chips.chip(row.state),
-            "said": sentences(row.changes[:SAID]),
+            "said": sentences(row.changes)[:SAID],
             "unsaid": max(0, len(row.changes) - SAID),
             "is_open": row.state == Hold.State.OPEN,
         }
@@ -350,7 +404,7 @@ class DriftAdmin(DecisionAdmin):
     def context_of(self, request: HttpRequest, row: Drift) -> dict[str, Any]:
         return {
             "chip": chips.chip(row.state, word=row.get_state_display()),
-            "said": sentences(row.changes[:SAID]),
+            "said": sentences(row.changes)[:SAID],
             "unsaid": max(0, len(row.changes) - SAID),
             "is_open": row.state == Drift.State.OPEN,
         }

@@ -88,7 +88,7 @@ def demo(users=5000, names=NAMES):
             owner=ada if number % 3 == 0 else None,
             description=f"Everything about {name}",
             jetstream=number % 2 == 0,
-            jetstream_max_file=(1 + number) * 1024**3 if number % 2 == 0 else None,
+            jetstream_max_file=(1 + number) * 256 * 1024**2 if number % 2 == 0 else None,
             max_connections=500 * (number + 1),
         )
         role(made, "service", f"publish {name}.>", f"subscribe {name}.> workers", f"deny publish {name}.admin.>")

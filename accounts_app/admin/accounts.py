@@ -20,19 +20,22 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioF
 
 from accounts_app import services
 from accounts_app.admin import chips
-from accounts_app.admin.base import OwnStateFilter, RowAdmin, RowForm, head_of, systems_of
+from accounts_app.admin.base import PAGE_MEDIA, OwnStateFilter, RowAdmin, RowForm, head_of, systems_of
 from accounts_app.models import Account, Role, record
 from accounts_app.natsconf.render import RenderError, render_account
 from accounts_app.snapshot import JETSTREAM_FIELDS, read_account, read_shared_roles
 
 SHOWN = 200_000  # characters of a block on its page; the rest is in the file to download
 _HASH = re.compile(r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}")
+_NKEY = re.compile(r"\bU[A-Z2-7]{55}\b")
 MASK = "••••••"
+MANAGES = "accounts_app.change_natsuser"  # who may give credentials may see what stands in their place
 
 
-def masked(text: str) -> str:
-    """A conf text without its password hashes."""
-    return _HASH.sub(MASK, text)
+def masked(text: str, *, keys: bool = True) -> str:
+    """A conf text without its password hashes and, unless keys, without public nkeys."""
+    text = _HASH.sub(MASK, text)
+    return text if keys else _NKEY.sub(MASK, text)
 
 
 class AccountForm(RowForm):
@@ -50,7 +53,7 @@ class AccountForm(RowForm):
             own = Q(account=self.instance.pk) if self.instance.pk else Q(pk=None)
             system = self.instance.system_id or self.initial.get("system")
             role.queryset = Role.objects.filter(own | Q(account=None, system=system))
-            role.label_from_instance = _role_label  # type: ignore[method-assign]
+            role.label_from_instance = _role_label  # type: ignore[method-assign, assignment]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -230,11 +233,12 @@ class AccountAdmin(RowAdmin):
             text = render_account(spec, shared, account.system.identity, present).text
         except RenderError as refused:
             problem = str(refused)
-        reveal = bool(request.GET.get("secrets")) and request.user.is_superuser  # type: ignore[union-attr]
+        manages = request.user.has_perm(MANAGES)  # type: ignore[union-attr]
+        reveal = bool(request.GET.get("secrets")) and manages
         if reveal:
             record("password hashes shown", account)
         else:
-            text = masked(text)
+            text = masked(text, keys=manages)
         if request.GET.get("download"):
             name = re.sub(r"[^A-Za-z0-9_-]", "", account.name) or "account"
             return HttpResponse(
@@ -253,7 +257,8 @@ class AccountAdmin(RowAdmin):
             "problem": problem,
             "reveal": reveal,
             "has_hashes": MASK in text,
+            "manages": manages,
             "nu_tabs": tabs(account, "conf"),
-            "media": self.media,
+            "media": PAGE_MEDIA,
         }
         return TemplateResponse(request, "accounts_app/conf.html", context)

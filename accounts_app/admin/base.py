@@ -22,6 +22,8 @@ from accounts_app.admin import chips
 from accounts_app.models import Account, System
 
 PAGE = 50
+SCRIPT = forms.Script("accounts_app/nunect.js", type="module")
+PAGE_MEDIA = forms.Media(js=(SCRIPT,))  # type: ignore[arg-type]  # of pages without a form of Django's admin
 
 
 def systems_of(person: Any) -> models.QuerySet[System]:
@@ -67,8 +69,9 @@ class RowForm(forms.ModelForm):
             for name, field in self.fields.items():
                 key = self.add_prefix(name)
                 if isinstance(field, forms.ModelChoiceField) and not _is_number(str(self.data.get(key) or "0")):
-                    self.data = self.data.copy()
-                    self.data[key] = ""
+                    data: Any = self.data.copy()  # type: ignore[attr-defined]
+                    data[key] = ""
+                    self.data = data
 
     def _update_errors(self, errors: ValidationError) -> None:
         if hasattr(errors, "error_dict") and NON_FIELD_ERRORS in errors.error_dict:
@@ -156,7 +159,7 @@ class Visible:
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         for key, value in request.GET.items():
-            if key.endswith("__id__exact") and value and not _is_number(value):
+            if key.endswith("__id__exact") and value and not _is_number(str(value)):
                 return HttpResponseRedirect(f"{request.path}?e=1")  # as Django does with a filter it can't read
         return super().changelist_view(request, extra_context)  # type: ignore[misc]
 
@@ -213,6 +216,12 @@ class RowAdmin(Visible, SimpleHistoryAdmin, ModelAdmin):
             )
             return HttpResponseRedirect(request.get_full_path())
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the address proposes, without related rows that can't exist."""
+        initial = super().get_changeform_initial_data(request)
+        related = {field.name for field in self.opts.get_fields() if field.many_to_one}
+        return {key: value for key, value in initial.items() if key not in related or _is_number(str(value))}
+
     def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
         """What `object_head.html` shows: the chip, the reason, the last change."""
         row = self.get_object(request, unquote(object_id)) if object_id else None
@@ -252,7 +261,7 @@ class RowAdmin(Visible, SimpleHistoryAdmin, ModelAdmin):
         return HttpResponseRedirect(add_preserved_filters(kept, page))
 
     class Media:
-        js = (forms.Script("accounts_app/nunect.js", type="module"),)
+        js = (SCRIPT,)
 
     @admin.display(description=_("state"))
     def chip(self, row: Any) -> Any:

@@ -74,9 +74,9 @@ class PermissionInline(RowInline):
     model = SubjectPermission
     form = PermissionForm
     formset = PermissionFormSet
+    template = "accounts_app/permission_inline.html"
     fields = ("effect", "action", "subject", "queue")
     verbose_name_plural = _("permissions")
-    template_before = "accounts_app/wildcards.html"
 
 
 class RoleForm(RowForm):

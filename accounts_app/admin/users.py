@@ -32,7 +32,7 @@ from unfold.widgets import (
 
 from accounts_app import services
 from accounts_app.admin import chips
-from accounts_app.admin.base import RowAdmin, RowForm, StateFilter
+from accounts_app.admin.base import PAGE_MEDIA, RowAdmin, RowForm, StateFilter
 from accounts_app.admin.roles import WILDCARDS, ConnectionTypesField, PermissionInline
 from accounts_app.models import Account, NatsUser, Role
 
@@ -107,7 +107,7 @@ class UserForm(RowForm):
         account = self.instance.account_id or self.initial.get("account")
         role = self.fields.get("role")
         if isinstance(role, forms.ModelChoiceField) and str(account or "").isdecimal():
-            system = Account.objects.filter(pk=account).values("system")[:1]
+            system = Account.objects.filter(pk=str(account)).values("system")[:1]
             role.queryset = Role.objects.filter(Q(account=account) | Q(account=None, system__in=system))
 
     def _post_clean(self) -> None:
@@ -284,7 +284,7 @@ class NatsUserAdmin(RowAdmin):
             "kind": secret.kind,
             "note": note,
             "help": services.connection_help(user, secret.secret),
-            "media": self.media,
+            "media": PAGE_MEDIA,
         }
         return TemplateResponse(
             request, "accounts_app/secret.html", context, headers={"Cache-Control": "no-store, private"}
@@ -311,7 +311,7 @@ class NatsUserAdmin(RowAdmin):
             "opts": self.opts,
             "original": user,
             "help": services.connection_help(user),
-            "media": self.media,
+            "media": PAGE_MEDIA,
         }
         return TemplateResponse(request, "accounts_app/connect.html", context)
 
@@ -360,7 +360,7 @@ class NatsUserAdmin(RowAdmin):
             "form": form,
             "stamp": stamp(user),
             "error": error,
-            "media": self.media + form.media,
+            "media": PAGE_MEDIA + form.media,
         }
         return TemplateResponse(request, "accounts_app/rotate.html", context)
 

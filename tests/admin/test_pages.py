@@ -62,6 +62,7 @@ def test_strange_addresses_are_answered(page, world, model):
         for path in (f"{base}{strange}/delete/", f"{base}{strange}/history/", f"{base}?p={strange}&o={strange}"):
             assert page.get(path).status_code < 500, path
         assert page.get(f"{base}?state={strange}&e={strange}").status_code < 500
+        assert page.get(f"{base}add/?account={strange}&system={strange}&role={strange}&way={strange}").status_code < 500
     assert page.post(f"{base}{row.pk}/change/", {}).status_code < 500
 
 
@@ -103,9 +104,9 @@ def test_ten_thousand_users_are_listed_quickly(page, db, django_assert_max_num_q
             page.get(address, question)
     took = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()  # its own work: what else the machine does is not the page's
         page.get(address)
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     assert sorted(took)[2] < 0.3, took
     for model in (Account, Role):
         with django_assert_max_num_queries(12):
