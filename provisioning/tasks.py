@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from accounts_app.services import expire_due
 from celery import shared_task
 from celery.signals import worker_ready
 
 from accounts_app.door import through
 from accounts_app.models import System
+from accounts_app.services import expire_due
 from provisioning import pipeline
 from provisioning.errors import ProvisioningError
 from provisioning.heartbeat import beat
