@@ -63,11 +63,13 @@ JETSTREAM_FIELDS = (
 class Taken:
     """What one read saw, all of the same moment.
 
+    at: when it began;
     counters: {account id: (name, wanted)} of every account of the system;
     moved: specs of the accounts whose counter is not the known one;
     shared: the system's shared roles.
     """
 
+    at: datetime
     system_id: int
     wanted: int
     identity: IdentitySpec
@@ -116,7 +118,7 @@ def take_snapshot(system_id: int, known: Mapping[int, int] | None = None, now: d
         for start in range(0, len(moved), CHUNK):
             specs.update(_accounts(moved[start : start + CHUNK], now))
     return Taken(
-        system_id, system.wanted, system.identity, counters, specs, tuple(spec for _, spec in shared.get(None, ()))
+        now, system_id, system.wanted, system.identity, counters, specs, tuple(spec for _, spec in shared.get(None, ()))
     )
 
 

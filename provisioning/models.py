@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.models import System
@@ -33,6 +34,9 @@ class Revision(models.Model):
     changes = models.JSONField(default=list)
     servers = models.JSONField(default=list)
     timings = models.JSONField(default=dict)
+    snapshot_at = models.DateTimeField(
+        default=timezone.now, help_text=_("When its rows were read; later changes belong to later revisions.")
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -67,6 +67,7 @@ def record_revision(
             for one in seen
         ],
         timings=timings,
+        snapshot_at=goal.taken.at,
     )
     rows = [_block(revision, name, step[name], goal.specs.get(name)) for name in sorted(changed)]
     rows += [RevisionBlock(system=system, revision=revision, account=name, current=False) for name in gone]
@@ -128,7 +129,7 @@ def _authors(since: Revision | None) -> list[dict[str, str]]:
     for model in CONFIG_MODELS:
         history = model.history.all()
         if since is not None:
-            history = history.filter(history_date__gt=since.created_at)
+            history = history.filter(history_date__gt=since.snapshot_at)
         rows = history.order_by().values_list("history_user__username", "door").distinct()[:20]
         found.update((name or "", door) for name, door in rows)
     return [{"person": person, "door": door} for person, door in sorted(found)]

@@ -149,3 +149,23 @@ def test_an_expired_user_is_gone(world):
     world.apply()
     assert world.may("a.b") is None
     assert SubjectPermission.objects.filter(user=user).exists()
+
+
+def test_a_change_made_while_a_run_was_on_its_way_has_its_author(world, admin_user):
+    from accounts_app.door import through
+    from provisioning import steps
+
+    account = world.account()
+    world.apply()
+
+    def save_meanwhile(sender, step, **_):
+        if step == "reload" and not account.users.filter(name="second").exists():
+            with through("admin", person=admin_user):
+                world.user(account, "second")
+
+    world.user(account, "first")
+    steps.reached.connect(save_meanwhile)
+    last = world.apply()
+    steps.reached.disconnect(save_meanwhile)
+    assert any("second" in change["text"] for change in last.changes)
+    assert {"person": "admin", "door": "admin"} in last.authors
