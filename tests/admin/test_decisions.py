@@ -4,6 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from accounts_app.models import Account, System
 from provisioning import decisions
@@ -36,6 +37,7 @@ def revision(of, number, *users):
         authors=[{"person": "ada", "door": "admin"}],
         changes=[{"text": f"change {number}, {HASH}"}],
         servers=[{"name": "n1", "digest": "sha256:1", "proof": "digest", "revision": number}],
+        snapshot_at=timezone.now(),
         timings={"render": 1.5, "reload": 20.25},
     )
     RevisionBlock.objects.filter(system=of.system, account=of.name).update(current=False)

@@ -5,6 +5,7 @@ import time
 import pytest
 from django.contrib import admin
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts_app.models import Account, AuditEntry, Role, Server, record
 from provisioning.models import Drift, Hold, Revision
@@ -24,7 +25,14 @@ def world(db):
     system = factories.system()
     Server.objects.create(system=system, name="n1", server_id="N1", state="in_sync", version="2.11.4")
     Revision.objects.create(
-        system=system, number=1, sha256="a", text_sha256="b", renderer=1, wanted=1, changes=[{"text": "account added"}]
+        system=system,
+        number=1,
+        sha256="a",
+        text_sha256="b",
+        renderer=1,
+        wanted=1,
+        changes=[{"text": "account added"}],
+        snapshot_at=timezone.now(),
     )
     Hold.objects.create(system=system, account="ORDERS", reason="12 of 20 users would go.")
     Drift.objects.create(system=system, where="file", summary="Somebody edited accounts.conf.")
