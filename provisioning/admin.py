@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateTimeFilter
 
 from accounts_app.admin import chips
-from accounts_app.admin.accounts import MANAGES, MASK, masked
-from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin, require, systems_of
+from accounts_app.admin.accounts import MASK, masked
+from accounts_app.admin.base import MANAGES, PAGE_MEDIA, ReadOnlyAdmin, require, systems_of
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.natsconf.render import block_of
 from provisioning import decisions

@@ -20,7 +20,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioF
 
 from accounts_app import services
 from accounts_app.admin import chips
-from accounts_app.admin.base import PAGE_MEDIA, OwnStateFilter, RowAdmin, RowForm, head_of, systems_of
+from accounts_app.admin.base import MANAGES, PAGE_MEDIA, OwnStateFilter, RowAdmin, RowForm, head_of, systems_of
 from accounts_app.models import Account, Role, record
 from accounts_app.natsconf.render import RenderError, render_account
 from accounts_app.snapshot import JETSTREAM_FIELDS, read_account, read_shared_roles
@@ -29,7 +29,6 @@ SHOWN = 200_000  # characters of a block on its page; the rest is in the file to
 _HASH = re.compile(r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}")
 _NKEY = re.compile(r"\bU[A-Z2-7]{55}\b")
 MASK = "••••••"
-MANAGES = "accounts_app.change_natsuser"  # who may give credentials may see what stands in their place
 
 
 def masked(text: str, *, keys: bool = True) -> str:
@@ -93,6 +92,19 @@ class AccountAdmin(RowAdmin):
     form = AccountForm
     list_display = ("name", "chip", "user_count", "enabled", "jetstream", "owner", "description")
     list_select_related = ("system", "owner")
+    LISTED = (
+        "name",
+        "description",
+        "owner__username",
+        "enabled",
+        "default_role__name",
+        "max_connections",
+        "max_subscriptions",
+        "max_payload",
+        "max_leafnodes",
+        "jetstream",
+        *(f"jetstream_{name}" for name in JETSTREAM_FIELDS),
+    )
     list_filter = (
         OwnStateFilter,
         ("enabled", BooleanRadioFilter),

@@ -11,6 +11,7 @@ from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import IntegrityError, models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from simple_history.admin import SimpleHistoryAdmin
@@ -18,10 +19,12 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import DropdownFilter
 
 from accounts_app import validators
-from accounts_app.admin import chips
+from accounts_app.admin import chips, past
+from accounts_app.admin.listing import Listed
 from accounts_app.models import Account, System
 
 PAGE = 50
+MANAGES = "accounts_app.change_natsuser"  # who may give credentials may see what stands in their place
 SCRIPT = forms.Script("accounts_app/nunect.js", type="module")
 PAGE_MEDIA = forms.Media(js=(SCRIPT,))  # type: ignore[arg-type]  # of pages without a form of Django's admin
 
@@ -188,14 +191,12 @@ def _check_number(text: str) -> None:
         raise Http404
 
 
-class RowAdmin(Visible, SimpleHistoryAdmin, ModelAdmin):
+class RowAdmin(Listed, Visible, SimpleHistoryAdmin, ModelAdmin):
     """A configuration row with its history."""
 
     form = RowForm
     change_form_outer_before_template = "accounts_app/object_head.html"
     list_before_template = "accounts_app/list_head.html"
-    history_list_display = ["door"]
-    history_list_per_page = PAGE
 
     def changeform_view(
         self,
@@ -232,8 +233,28 @@ class RowAdmin(Visible, SimpleHistoryAdmin, ModelAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        """What happened to the row and its parts, also after it is gone."""
         _check_number(unquote(object_id))
-        return super().history_view(request, object_id, extra_context)
+        row = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        last = row if row is not None else past.last_of(self.model, object_id)
+        if last is None:
+            raise Http404
+        found = past.entries(last, keys=request.user.has_perm(MANAGES))
+        context = {
+            **self.admin_site.each_context(request),
+            **(self.head(request, object_id) if row is not None else {}),
+            "title": _("History of %s") % last,
+            "opts": self.opts,
+            "original": row,
+            "entries": found,
+            "added": past.ADDED,
+            "more": len(found) >= past.SHOWN,
+            "media": PAGE_MEDIA,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "accounts_app/past.html", context)
 
     def history_form_view(
         self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict[str, Any] | None = None

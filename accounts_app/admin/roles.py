@@ -106,6 +106,15 @@ class RoleAdmin(RowAdmin):
     form = RoleForm
     list_display = ("name", "of_account", "chip", "user_count", "rule_count", "description")
     list_select_related = ("account", "system")
+    LISTED = (
+        "name",
+        "account__name",
+        "description",
+        "allow_responses",
+        "responses_max",
+        "responses_expires",
+        "connection_types",
+    )
     list_filter = (("account", AutocompleteSelectFilter), ("system", AutocompleteSelectFilter))
     search_fields = ("name", "description", "account__name")
     autocomplete_fields = ("account", "system")
@@ -161,6 +170,16 @@ class PermissionAdmin(RowAdmin):
     form = PermissionForm
     list_display = ("subject", "effect", "action", "queue", "role", "user", "chip")
     list_select_related = ("role__account", "role__system", "user__account")
+    LISTED = (
+        "subject",
+        "effect",
+        "action",
+        "queue",
+        "role__account__name",
+        "role__name",
+        "user__account__name",
+        "user__name",
+    )
     search_fields = ("subject", "queue", "role__name", "user__name")
     list_filter = (
         ("effect", ChoicesDropdownFilter),

@@ -65,6 +65,7 @@ class ExportAdmin(AccountRowAdmin):
     form = ExportForm
     list_display = ("subject", "kind", "account", "public", "chip")
     list_select_related = ("account",)
+    LISTED = ("account__name", "kind", "subject", "public", "account_token_position", "response_type")
     list_filter = (
         StateFilter,
         ("kind", ChoicesDropdownFilter),
@@ -127,6 +128,7 @@ class ImportAdmin(AccountRowAdmin):
     form = ImportForm
     list_display = ("subject", "kind", "account", "from_account", "to", "prefix", "chip")
     list_select_related = ("account", "from_account")
+    LISTED = ("account__name", "from_account__name", "kind", "subject", "to", "prefix", "share", "allow_trace")
     list_filter = (
         StateFilter,
         ("kind", ChoicesDropdownFilter),
@@ -185,6 +187,7 @@ class MappingAdmin(AccountRowAdmin):
     form = MappingForm
     list_display = ("source", "account", "goes_to", "chip")
     list_select_related = ("account",)
+    LISTED = ("account__name", "source", "destinations__subject", "destinations__weight", "destinations__cluster")
     list_filter = (StateFilter, ("account", AutocompleteSelectFilter))
     search_fields = ("source", "account__name", "destinations__subject")
     autocomplete_fields = ("account",)

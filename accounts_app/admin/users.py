@@ -177,6 +177,19 @@ class NatsUserAdmin(RowAdmin):
     form = UserForm
     list_display = ("name", "account", "chip", "credential", "may", "live", "expires_at")
     list_select_related = ("account", "role")
+    LISTED = (
+        "name",
+        "account__name",
+        "description",
+        "owner__username",
+        "credential",
+        "access",
+        "role__name",
+        "connection_types",
+        "enabled",
+        "expires_at",
+        "created_at",
+    )
     list_filter = (
         StateFilter,
         ("account", AutocompleteSelectFilter),
