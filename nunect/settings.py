@@ -241,7 +241,10 @@ LOGGING = {
             "()": structlog.stdlib.ProcessorFormatter,
             "processor": structlog.processors.JSONRenderer()
             if env.bool("NUNECT_LOG_JSON", default=False)
-            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            else structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,  # a rich one prints local variables: secrets
+            ),
             "foreign_pre_chain": _shared_processors,
         }
     },

@@ -29,13 +29,18 @@ def check(
     *,
     expired: Collection[str],
     streams_of: Callable[[str], int | None],
+    waiting: Collection[str] = (),
 ) -> list[Stop]:
-    """What of a change must wait. expired: users (names and nkeys) whose time has come; they never wait.
+    """What of a change must wait. waiting: accounts whose very change waits already; it doesn't hold others.
+    expired: users (names and nkeys) whose time has come; they never wait.
 
-    streams_of answers how many streams an account keeps, None when nobody can tell.
+       streams_of answers how many streams an account keeps, None when nobody can tell.
     """
     stops = [*_identity(changed, target, enforced, identity), *_streams(changed, target, enforced, streams_of)]
-    return stops + _users_going(changed, target, enforced, frozenset(expired))
+    fresh = [account for account in changed if account not in waiting]
+    for accounts in (fresh, [account for account in changed if account in waiting]):
+        stops += _users_going(accounts, target, enforced, frozenset(expired), certain=accounts is not fresh)
+    return stops
 
 
 def logins(tree: Mapping[str, Any] | None) -> set[str]:
@@ -45,18 +50,26 @@ def logins(tree: Mapping[str, Any] | None) -> set[str]:
 
 
 def _users_going(
-    changed: Collection[str], target: Mapping[str, Block], enforced: Enforced, expired: frozenset[str]
+    changed: Collection[str],
+    target: Mapping[str, Block],
+    enforced: Enforced,
+    expired: frozenset[str],
+    *,
+    certain: bool,
 ) -> list[Stop]:
+    """A rotated credential is one login less and one more, so that nobody goes; but a conf knows nkey users by
+    their key alone, so only a few new logins make up for lost ones. certain: hold whatever the count."""
     going: dict[str, int] = {}
     for account in changed:
         if account not in enforced.shas:
             continue
         block = target.get(account)
-        lost = logins(enforced.tree(account)) - logins(block.tree if block else None) - expired
-        if lost:
-            going[account] = len(lost)
+        before, after = logins(enforced.tree(account)), logins(block.tree if block else None)
+        lost = len(before - after - expired) - min(FEW, len(after - before))
+        if lost > 0:
+            going[account] = lost
     count, of = sum(going.values()), sum(enforced.users.values())
-    if not (count > MANY or (count > FEW and count > SHARE * of)):
+    if not (certain or count > MANY or (count > FEW and count > SHARE * of)):
         return []
     return [
         Stop(account, f"{lost} of its users would go ({count} of {of} in the whole system).")

@@ -105,6 +105,7 @@ def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fle
         system.identity,
         expired=_expired(system, changed),
         streams_of=fleet.streams_of,
+        waiting=_waiting(system, plan),
     )
     waiting = set()
     for stop in stops:
@@ -121,6 +122,13 @@ def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fle
     Hold.objects.filter(system=system, state=Hold.State.OPEN).exclude(account__in=waiting).update(
         state=Hold.State.GONE, decided_at=timezone.now()
     )
+
+
+def _waiting(system: System, plan: Plan) -> set[str]:
+    """Accounts whose hold is open for exactly what the plan would write."""
+    holds = Hold.objects.filter(system=system, state=Hold.State.OPEN, reason__contains="users would go")
+    shas = {name: block.sha256 for name, block in plan.target.items()}
+    return {account for account, sha in holds.values_list("account", "target_sha256") if shas.get(account, "") == sha}
 
 
 def _remember_hold(system: System, account: str, plan: Plan, enforced: Enforced) -> None:

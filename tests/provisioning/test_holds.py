@@ -7,6 +7,7 @@ import nats
 import pytest
 from django.core.exceptions import ValidationError
 
+from accounts_app import services
 from accounts_app.models import AuditEntry, NatsUser
 from provisioning import decisions
 from provisioning.models import Hold
@@ -167,3 +168,19 @@ def test_a_certificate_user_waits_for_a_main_file_that_maps_certificates(world):
     assert account.state == "failed"
     assert "verify_and_map" in account.problem
     assert world.may("a", user="CN=carol", password="") is None
+
+
+def test_a_rotation_elsewhere_does_not_wait_behind_a_held_change(world):
+    big, other = world.account("BIG"), world.account("OTHER")
+    world.many_users(big, 30)
+    rotated = world.many_users(other, 1, prefix="o")[0]
+    world.apply()
+    NatsUser.objects.filter(account=big, name__startswith="u1").delete()
+    world.apply()
+    services.rotate(rotated)
+    world.apply()
+    other.refresh_from_db()
+    big.refresh_from_db()
+    assert (other.state, big.state) == ("applied", "held")
+    world.apply(fresh=True)
+    assert Hold.objects.filter(state="open").count() == 1
