@@ -160,7 +160,8 @@ class AccountAdmin(RowAdmin):
     def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
         found = super().head(request, object_id)
         if found:
-            found["nu_tabs"] = tabs(found["nu_account"], "overview")
+            past = request.path.endswith("/history/")
+            found["nu_tabs"] = tabs(found["nu_account"], "history" if past else "overview")
         return found
 
     # --- deleting -----------------------------------------------------------

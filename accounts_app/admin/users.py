@@ -204,7 +204,7 @@ class NatsUserAdmin(RowAdmin):
     actions = ("disable", "enable")
     actions_detail = ("connect", "rotate", "rotate_with_overlap")
     fieldsets = (
-        (None, {"fields": (("account", "name"), ("description", "owner"), "enabled", "expires_at")}),
+        (None, {"fields": (("account", "owner"), ("name", "description"), "enabled", "expires_at")}),
         (_("How it proves who it is"), {"fields": ("way", "own_nkey", "own_password", "own_certificate")}),
         (
             _("What it may do"),
