@@ -70,7 +70,7 @@ class Taken:
     """
 
     at: datetime
-    system_id: int
+    system: System
     wanted: int
     identity: IdentitySpec
     counters: dict[int, tuple[str, int]]
@@ -118,7 +118,7 @@ def take_snapshot(system_id: int, known: Mapping[int, int] | None = None, now: d
         for start in range(0, len(moved), CHUNK):
             specs.update(_accounts(moved[start : start + CHUNK], now))
     return Taken(
-        now, system_id, system.wanted, system.identity, counters, specs, tuple(spec for _, spec in shared.get(None, ()))
+        now, system, system.wanted, system.identity, counters, specs, tuple(spec for _, spec in shared.get(None, ()))
     )
 
 
@@ -168,6 +168,8 @@ def _roles(roles: QuerySet[Role]) -> dict[int | None, list[tuple[int, RoleSpec]]
             "description",
         )
     )
+    if not rows:
+        return {}
     rules = _rules(
         SubjectPermission.objects.filter(role__in=roles.order_by().values("pk"))
         .order_by()
@@ -279,6 +281,8 @@ def _exports(account_ids: list[int]) -> dict[int, list[ExportSpec]]:
             "allow_trace",
         )
     )
+    if not rows:
+        return {}
     listed: dict[int, list[str]] = defaultdict(list)
     accesses = ExportAccess.objects.filter(export__account__in=account_ids).order_by("account__name")
     for export, name in accesses.values_list("export_id", "account__name"):
@@ -301,13 +305,17 @@ def _imports(account_ids: list[int]) -> dict[int, list[ImportSpec]]:
 
 
 def _mappings(account_ids: list[int]) -> dict[int, list[MappingSpec]]:
+    sources = list(
+        MappingRow.objects.filter(account__in=account_ids).order_by("source").values_list("pk", "account_id", "source")
+    )
+    if not sources:
+        return {}
     destinations: dict[int, list[DestinationSpec]] = defaultdict(list)
     rows = MappingDestination.objects.filter(mapping__account__in=account_ids).order_by("subject", "cluster")
     for mapping, subject, weight, cluster in rows.values_list("mapping_id", "subject", "weight", "cluster"):
         destinations[mapping].append(DestinationSpec(subject, weight, cluster))
     found: dict[int, list[MappingSpec]] = defaultdict(list)
-    sources = MappingRow.objects.filter(account__in=account_ids).order_by("source")
-    for pk, account, source in sources.values_list("pk", "account_id", "source"):
+    for pk, account, source in sources:
         found[account].append(MappingSpec(source, tuple(destinations.get(pk, ()))))
     return found
 

@@ -24,10 +24,10 @@ from accounts_app.models import System
 from nunect import install
 from nunect.install import CannotStart
 from nunect.supervisor import Child, GaveUp, Supervisor
+from provisioning.binary import binary
 from provisioning.bootstrap import ensure_system, settle_files
 from provisioning.errors import ProvisioningError
 from provisioning.heartbeat import worker_age
-from provisioning.server import binary
 
 READY_S = 60.0  # a slow machine's first start; a second one takes a few seconds
 

@@ -10,11 +10,11 @@ from accounts_app.door import through
 from accounts_app.models import Account, System
 from accounts_app.natsconf.render import assemble
 from provisioning import drift
+from provisioning.binary import validate_folder
 from provisioning.enforced import Enforced
 from provisioning.errors import Invalid
 from provisioning.files import Intent, read_generated, sole_writer, text_hash
 from provisioning.numbers import next_fence, next_number
-from provisioning.server import validate_folder
 from provisioning.workshop import make_goal
 
 

@@ -13,10 +13,11 @@ from accounts_app.models import System, record
 from accounts_app.natsconf.diff import diff
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
+from provisioning.binary import validate_folder
 from provisioning.errors import Invalid, ProvisioningError
 from provisioning.files import GENERATED, Intent, text_hash
 from provisioning.models import Drift, Revision
-from provisioning.server import Seen, validate_folder
+from provisioning.server import Seen
 
 SHOWN = 100  # changes kept in a row; the rest is counted
 

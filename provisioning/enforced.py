@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from accounts_app.natsconf.render import Block, Generated, assemble, block_of
+from accounts_app.natsconf.render import Block, Generated, assemble, block_of, logins
 from provisioning.models import Revision, RevisionBlock
 
 SHARED_ROLES = "*"  # the block that keeps the system's shared roles; it has no conf of its own
+
+_recorded: dict[int, Enforced] = {}  # {system: what this process recorded last}
 
 
 @dataclass(slots=True)
@@ -28,9 +31,14 @@ class Enforced:
     _blocks: dict[str, Block] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, system_id: int) -> Enforced:
+    def load(cls, system_id: int, *, fresh: bool = False) -> Enforced:
+        """fresh: read all anew, whatever this process recorded itself."""
+        revision = Revision.objects.filter(system=system_id).first()
+        known = None if fresh else _recorded.get(system_id)
+        if known is not None and known.revision == revision:
+            return known
         rows = RevisionBlock.objects.filter(system=system_id, current=True)
-        found = cls(system_id, Revision.objects.filter(system=system_id).first())
+        found = cls(system_id, revision)
         jetstream = set()
         for account, sha256, users, has_jetstream in rows.values_list("account", "sha256", "users", "jetstream"):
             if account == SHARED_ROLES:
@@ -61,6 +69,20 @@ class Enforced:
         if tree is not None and account not in self._blocks:
             self._blocks[account] = block_of(account, tree)
         return self._blocks.get(account)
+
+    def remember(self, revision: Revision, blocks: Mapping[str, Block], shared_sha256: str) -> None:
+        """A revision of these blocks was recorded: the next run need not read them again."""
+        same = {name for name, block in blocks.items() if self.shas.get(name) == block.sha256}
+        _recorded[self.system_id] = Enforced(
+            self.system_id,
+            revision,
+            {name: block.sha256 for name, block in blocks.items()},
+            {name: self.users[name] if name in same else len(logins(block.tree)) for name, block in blocks.items()},
+            frozenset(name for name, block in blocks.items() if "jetstream" in block.tree),
+            shared_sha256,
+            {name: block.tree for name, block in blocks.items()},
+            dict(blocks),
+        )
 
     def blocks(self) -> dict[str, Block]:
         """All blocks that the servers hold."""

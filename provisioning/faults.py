@@ -3,21 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
 
 from accounts_app.natsconf.render import Block, probe_conf
 from accounts_app.natsconf.sharing import closure
 from accounts_app.natsconf.specs import AccountSpec
+from accounts_app.natsconf.trees import Tree
+from provisioning.binary import Judging
 from provisioning.errors import Invalid
-from provisioning.server import validate
 
 Judge = Callable[[Sequence[str]], str]
+PROBED = 200  # with more changed accounts the whole file is judged at once, and parts only when it is refused
 
 
 def probe(names: Sequence[str], blocks: Mapping[str, Block], specs: Mapping[str, AccountSpec]) -> str:
     """What `nats-server -t` says of these accounts beside those they share subjects with; "" for yes."""
+    with _judging(names, blocks, specs, {}) as judging:
+        return _words(judging)
+
+
+class Early:
+    """The probe of a whole change, begun while the plan is still being made. A context manager.
+
+    Most plans are just what the rows ask for, and then the binary has judged by the time it is needed. It is
+    asked about users that no server runs yet, unless running ({account: tree}) is empty.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        blocks: Mapping[str, Block],
+        specs: Mapping[str, AccountSpec],
+        running: Mapping[str, Tree],
+    ) -> None:
+        self._names, self._blocks, self._specs, self._running = list(names), blocks, specs, running
+        self._judging: Judging | None = None
+        self._end = ExitStack()
+
+    def __enter__(self) -> Early:
+        if 0 < len(self._names) <= PROBED:
+            judging = _judging(self._names, self._blocks, self._specs, self._running)
+            self._judging = self._end.enter_context(judging)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.close()
+
+    def words(self, names: Sequence[str], blocks: Mapping[str, Block]) -> str | None:
+        """What the binary says of just this; None when something else was asked. Raises as `probe` does."""
+        if self._judging is None or list(names) != self._names or blocks != self._blocks:
+            return None
+        return _words(self._judging)
+
+
+def _judging(
+    names: Sequence[str],
+    blocks: Mapping[str, Block],
+    specs: Mapping[str, AccountSpec],
+    running: Mapping[str, Tree],
+) -> Judging:
     near = closure(names, specs)
+    return Judging(probe_conf({name: blocks[name] for name in near if name in blocks}, names, running))
+
+
+def _words(judging: Judging) -> str:
     try:
-        validate(probe_conf({name: blocks[name] for name in near if name in blocks}, names))
+        judging.digest()
     except Invalid as error:
         return error.server_words or error.detail
     return ""

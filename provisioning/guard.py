@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from accounts_app.natsconf.render import Block
+from accounts_app.natsconf.render import Block, logins
 from accounts_app.natsconf.specs import IdentitySpec
 from provisioning.enforced import Enforced
 
@@ -27,33 +26,26 @@ def check(
     enforced: Enforced,
     identity: IdentitySpec,
     *,
-    expired: Collection[str],
+    expired: Callable[[], Collection[str]],
     streams_of: Callable[[str], int | None],
     waiting: Collection[str] = (),
 ) -> list[Stop]:
     """What of a change must wait. waiting: accounts whose very change waits already; it doesn't hold others.
-    expired: users (names and nkeys) whose time has come; they never wait.
-
-       streams_of answers how many streams an account keeps, None when nobody can tell.
+    expired: gives users (names and nkeys) whose time has come; they never wait. streams_of: gives how many
+    streams an account keeps, None when nobody can tell.
     """
     stops = [*_identity(changed, target, enforced, identity), *_streams(changed, target, enforced, streams_of)]
     fresh = [account for account in changed if account not in waiting]
     for accounts in (fresh, [account for account in changed if account in waiting]):
-        stops += _users_going(accounts, target, enforced, frozenset(expired), certain=accounts is not fresh)
+        stops += _users_going(accounts, target, enforced, expired, certain=accounts is not fresh)
     return stops
-
-
-def logins(tree: Mapping[str, Any] | None) -> set[str]:
-    """The names and public nkeys by which the users of an account's tree sign in."""
-    users = (tree or {}).get("users") or []
-    return {user.get("nkey") or user.get("user") or "" for user in users}
 
 
 def _users_going(
     changed: Collection[str],
     target: Mapping[str, Block],
     enforced: Enforced,
-    expired: frozenset[str],
+    expired: Callable[[], Collection[str]],
     *,
     certain: bool,
 ) -> list[Stop]:
@@ -65,7 +57,8 @@ def _users_going(
             continue
         block = target.get(account)
         before, after = logins(enforced.tree(account)), logins(block.tree if block else None)
-        lost = len(before - after - expired) - min(FEW, len(after - before))
+        gone = before - after
+        lost = len(gone.difference(expired())) - min(FEW, len(after - before)) if gone else 0
         if lost > 0:
             going[account] = lost
     count, of = sum(going.values()), sum(enforced.users.values())

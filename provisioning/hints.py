@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import cache
 from pathlib import Path
 
 import redis
 from celery import current_app
 from django.conf import settings
+from kombu.connection import ConnectionPool
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +19,20 @@ logger = logging.getLogger(__name__)
 def _redis() -> redis.Redis:
     timeouts = {"socket_timeout": settings.HINT_TIMEOUT, "socket_connect_timeout": settings.HINT_TIMEOUT}
     return redis.Redis.from_url(settings.REDIS_URL, retry=None, **timeouts)
+
+
+@cache
+def _brokers(pid: int) -> ConnectionPool:
+    """Connections of this process (a fork must not share them) that are kept: a new one costs more than a hint."""
+    return current_app.connection_for_write(
+        connect_timeout=settings.HINT_TIMEOUT,
+        transport_options={
+            **settings.CELERY_BROKER_TRANSPORT_OPTIONS,
+            "socket_timeout": settings.HINT_TIMEOUT,
+            "socket_connect_timeout": settings.HINT_TIMEOUT,
+            "max_retries": 0,
+        },
+    ).Pool(limit=8)
 
 
 def _key(system_id: int) -> str:
@@ -36,24 +52,27 @@ def send_hint(system_id: int) -> bool:
     except redis.RedisError as error:
         logger.warning("no hint sent, the sweep will see to it", extra={"system": system_id, "error": str(error)})
         return False
-    try:
-        with current_app.connection_for_write(
-            connect_timeout=settings.HINT_TIMEOUT,
-            transport_options={
-                **settings.CELERY_BROKER_TRANSPORT_OPTIONS,
-                "socket_timeout": settings.HINT_TIMEOUT,
-                "socket_connect_timeout": settings.HINT_TIMEOUT,
-                "max_retries": 0,
-            },
-        ) as connection:
+    for last in (False, True):  # a connection that was kept may have been lost meanwhile
+        try:
+            _send(system_id)
+            return True
+        except Exception as error:  # any transport's own error: the change is committed
+            if last:
+                more = {"system": system_id, "error": str(error)}
+                logger.warning("no hint sent, the sweep will see to it", extra=more)
+    clear_hint(system_id)
+    return False
+
+
+def _send(system_id: int) -> None:
+    with _brokers(os.getpid()).acquire(block=True, timeout=settings.HINT_TIMEOUT) as connection:
+        try:
             current_app.send_task(
                 "provisioning.apply", args=[system_id], connection=connection, retry=False, ignore_result=True
             )
-    except Exception as error:  # any transport's own error: the change is committed and the sweep will see to it
-        logger.warning("no hint sent, the sweep will see to it", extra={"system": system_id, "error": str(error)})
-        clear_hint(system_id)
-        return False
-    return True
+        except Exception:
+            connection.collapse()
+            raise
 
 
 def clear_hint(system_id: int) -> None:

@@ -9,6 +9,7 @@ from django.conf import settings
 from accounts_app.models import Server, System
 from accounts_app.natsconf.render import Generated, assemble, file_digest, next_step
 from provisioning import drift, recording
+from provisioning.binary import OLDEST, parse_version, too_old, validate_folder
 from provisioning.enforced import Enforced
 from provisioning.errors import Invalid, NotVerified, ProvisioningError, Refused, Superseded, Unreachable
 from provisioning.files import Intent, read_generated, sole_writer, text_hash
@@ -16,19 +17,9 @@ from provisioning.hints import clear_hint
 from provisioning.mainfile import read_main
 from provisioning.models import Revision
 from provisioning.numbers import next_fence, next_number
-from provisioning.plan import find_and_keep, make_plan
-from provisioning.server import (
-    OLDEST,
-    Fleet,
-    Seen,
-    parse_version,
-    refusal,
-    signal_reload,
-    too_old,
-    validate_folder,
-    wait_until,
-)
-from provisioning.steps import Clock
+from provisioning.plan import ask_early, find_and_keep, make_plan
+from provisioning.server import Fleet, Seen, refusal, signal_reload, wait_until
+from provisioning.steps import Clock, collector_at_rest
 from provisioning.workshop import make_goal
 
 logger = logging.getLogger(__name__)
@@ -46,8 +37,9 @@ def apply(system_id: int, *, fresh: bool = False, reason: str = "") -> Revision 
     try:
         for _ in range(ROUNDS):
             try:
-                if Run(system_id, fresh=fresh, reason=reason).go():
-                    break
+                with collector_at_rest():
+                    if Run(system_id, fresh=fresh, reason=reason).go():
+                        break
             except Superseded:
                 continue
             fresh = False
@@ -71,10 +63,10 @@ class Run:
         fence = next_fence(self.system_id)
         self.goal = make_goal(self.system_id, fresh=self.fresh)
         self.clock.ends("snapshot")
-        self.system = System.objects.get(pk=self.system_id)
-        self.main = read_main(self.system.folder, self.system.guard_nkey)
-        self.enforced = Enforced.load(self.system_id)
-        with Fleet(self.system) as self.fleet:
+        self.enforced = Enforced.load(self.system_id, fresh=self.fresh)
+        self.system = self.goal.taken.system
+        with ask_early(self.goal, self.enforced) as early, Fleet(self.system) as self.fleet:
+            self.main = read_main(self.system.folder, self.system.guard_nkey)
             self.seen = self._look()
             self.plan = make_plan(
                 self.system,
@@ -82,6 +74,7 @@ class Run:
                 self.enforced,
                 self.fleet,
                 self.seen,
+                early,
                 maps_certificates=self.main.maps_certificates,
             )
             leaving = self.enforced.shas.keys() - self.plan.target.keys()
@@ -114,7 +107,8 @@ class Run:
             recording.note_servers(self.system, self.seen, generated.sha256)
             recording.note_problem(self.system_id, "drift", difference.summary + " It waits for your answer.")
             return True
-        as_it_should = found is not None and text_hash(found) == text_hash(generated.text)
+        self.text_sha256 = text_hash(generated.text)
+        as_it_should = found is not None and text_hash(found) == self.text_sha256
         if not as_it_should and not self._write(generated, judge=not known):
             return False
         stale = [
@@ -175,9 +169,8 @@ class Run:
             except Invalid as error:
                 return self._set_aside(changed, error)
         self.clock.ends("validate")
-        text_sha256 = text_hash(generated.text)
         self.writer.replace(
-            generated.text, Intent(self.writer.fence, generated.revision, generated.sha256, text_sha256)
+            generated.text, Intent(self.writer.fence, generated.revision, generated.sha256, self.text_sha256)
         )
         self.clock.ends("write")
         return True
@@ -243,10 +236,9 @@ class Run:
 
     def _record(self, generated: Generated, known: bool) -> bool:
         """Write down what the servers hold now; True when nothing is left to do."""
-        text_sha256 = text_hash(generated.text)
         if self.seen and not known:
             proof = recording.Proof(
-                generated.revision, generated.sha256, text_sha256, file_digest(self.main.tree, generated)
+                generated.revision, generated.sha256, self.text_sha256, file_digest(self.main.tree, generated)
             )
             revision = recording.record_revision(
                 self.system, proof, self.step, self.goal, self.enforced, self.seen, self.clock.timings, self.reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from django.db.models import QuerySet
@@ -13,11 +13,10 @@ from accounts_app.natsconf.render import Block, certificate_users
 from provisioning import faults, guard
 from provisioning.drift import in_words
 from provisioning.enforced import Enforced
+from provisioning.faults import PROBED, Early
 from provisioning.models import Hold
 from provisioning.server import Fleet, Seen
 from provisioning.workshop import Goal
-
-PROBED = 200  # with more changed accounts the whole file is judged at once, and parts only when it is refused
 
 
 @dataclass(slots=True)
@@ -43,10 +42,17 @@ class Plan:
 
 
 def make_plan(
-    system: System, goal: Goal, enforced: Enforced, fleet: Fleet, seen: Iterable[Seen], *, maps_certificates: bool
+    system: System,
+    goal: Goal,
+    enforced: Enforced,
+    fleet: Fleet,
+    seen: Iterable[Seen],
+    early: Early,
+    *,
+    maps_certificates: bool,
 ) -> Plan:
     """Decide, in this order: what can't be rendered, what was refused before, what the main file or the servers
-    have no room for, what a guard holds, and what the server's binary refuses."""
+    have no room for, what a guard holds, and what the server's binary refuses (asked already: early)."""
     plan = Plan(dict(goal.blocks))
     for account, reason in {**_refused_before(system, goal), **goal.faults}.items():
         if account in goal.specs:
@@ -56,8 +62,16 @@ def make_plan(
         _refuse_certificates(plan, enforced)
     _check_room(plan, enforced, seen)
     _hold(plan, system, goal, enforced, fleet)
-    _probe(plan, goal, enforced)
+    _probe(plan, goal, enforced, early)
     return plan
+
+
+def ask_early(goal: Goal, enforced: Enforced) -> Early:
+    """Let the binary begin to judge all that the rows ask for."""
+    names = [name for name in Plan(goal.blocks).changed(enforced) if name in goal.blocks]
+    few = names if len(names) <= PROBED else ()
+    running = {name: tree for name in few if (tree := enforced.tree(name)) is not None}
+    return Early(names, goal.blocks, goal.specs, running)
 
 
 def _refused_before(system: System, goal: Goal) -> dict[str, str]:
@@ -98,37 +112,36 @@ def _check_room(plan: Plan, enforced: Enforced, seen: Iterable[Seen]) -> None:
 
 def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fleet) -> None:
     changed = plan.changed(enforced)
+    holds = list(Hold.objects.filter(system=system, state__in=(Hold.State.OPEN, Hold.State.APPROVED)))
+    shas = {name: block.sha256 for name, block in plan.target.items()}
     stops = guard.check(
         changed,
         plan.target,
         enforced,
         system.identity,
-        expired=_expired(system, changed),
+        expired=lambda: _expired(system, changed),
         streams_of=fleet.streams_of,
-        waiting=_waiting(system, plan),
+        waiting={hold.account for hold in holds if _waits_for(hold, shas)},
     )
+    approved = {(hold.account, hold.target_sha256) for hold in holds if hold.state == Hold.State.APPROVED}
     waiting = set()
     for stop in stops:
-        block = plan.target.get(stop.account)
-        sha256 = block.sha256 if block else ""
-        holds = Hold.objects.filter(system=system, account=stop.account)
-        if holds.filter(state=Hold.State.APPROVED, target_sha256=sha256).exists():
+        if (stop.account, shas.get(stop.account, "")) in approved:
             continue
         plan.held[stop.account] = " ".join(filter(None, (plan.held.get(stop.account), stop.reason)))
         waiting.add(stop.account)
     for account in waiting:
         _remember_hold(system, account, plan, enforced)
         plan.keep(account, enforced)
-    Hold.objects.filter(system=system, state=Hold.State.OPEN).exclude(account__in=waiting).update(
-        state=Hold.State.GONE, decided_at=timezone.now()
-    )
+    over = [hold.pk for hold in holds if hold.state == Hold.State.OPEN and hold.account not in waiting]
+    if over:
+        Hold.objects.filter(pk__in=over).update(state=Hold.State.GONE, decided_at=timezone.now())
 
 
-def _waiting(system: System, plan: Plan) -> set[str]:
-    """Accounts whose hold is open for exactly what the plan would write."""
-    holds = Hold.objects.filter(system=system, state=Hold.State.OPEN, reason__contains="users would go")
-    shas = {name: block.sha256 for name, block in plan.target.items()}
-    return {account for account, sha in holds.values_list("account", "target_sha256") if shas.get(account, "") == sha}
+def _waits_for(hold: Hold, shas: Mapping[str, str]) -> bool:
+    """Whether it is open, for leaving users, and for exactly what the plan would write."""
+    same = shas.get(hold.account, "") == hold.target_sha256
+    return hold.state == Hold.State.OPEN and same and "users would go" in hold.reason
 
 
 def _remember_hold(system: System, account: str, plan: Plan, enforced: Enforced) -> None:
@@ -158,12 +171,13 @@ def _expired(system: System, accounts: list[str]) -> set[str]:
     return {login for row in rows for login in row if login}
 
 
-def _probe(plan: Plan, goal: Goal, enforced: Enforced) -> None:
+def _probe(plan: Plan, goal: Goal, enforced: Enforced, early: Early) -> None:
     changed = plan.changed(enforced)
     present = [name for name in changed if name in plan.target]
     if not present or len(present) > PROBED:
         return  # too many to be worth it: the whole file is judged before it is written
-    find_and_keep(plan, goal, enforced, present)
+    if early.words(present, plan.target) != "":
+        find_and_keep(plan, goal, enforced, present)
 
 
 def find_and_keep(plan: Plan, goal: Goal, enforced: Enforced, names: list[str]) -> bool:

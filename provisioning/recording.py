@@ -13,15 +13,15 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from accounts_app.models import CONFIG_MODELS, Account, Server, System, record
-from accounts_app.natsconf.render import RENDERER, Block
+from accounts_app.natsconf.render import RENDERER, Block, logins
 from accounts_app.natsconf.spec_json import spec_to_json
 from accounts_app.natsconf.specs import AccountSpec
+from provisioning.binary import OLDEST, parse_version, too_old
 from provisioning.drift import SHOWN, in_words
 from provisioning.enforced import SHARED_ROLES, Enforced
-from provisioning.guard import logins
 from provisioning.models import Revision, RevisionBlock
 from provisioning.plan import Plan
-from provisioning.server import OLDEST, Seen, parse_version, too_old
+from provisioning.server import Seen
 from provisioning.workshop import Goal
 
 
@@ -81,6 +81,7 @@ def record_revision(
         )
     RevisionBlock.objects.bulk_create(rows, batch_size=200)
     _drop_old(system, revision)
+    enforced.remember(revision, step, shared.sha256)
     return revision
 
 

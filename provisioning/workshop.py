@@ -67,9 +67,9 @@ def make_goal(system_id: int, *, fresh: bool) -> Goal:
     present = _present(shelf, taken)
     for pk, piece in shelf.pieces.items():
         if pk not in taken.moved and listed_accounts(piece.spec) & (present ^ shelf.present):
-            shelf.pieces[pk] = _render(piece.spec, shelf, present, piece.wanted)
+            shelf.pieces[pk] = _render(piece.spec, shelf, present, piece.wanted, piece)
     for pk, spec in taken.moved.items():
-        shelf.pieces[pk] = _render(spec, shelf, present, taken.counters[pk][1])
+        shelf.pieces[pk] = _render(spec, shelf, present, taken.counters[pk][1], shelf.pieces.get(pk))
     shelf.present = present
     return _goal(taken, shelf, thorough=known is None)
 
@@ -84,9 +84,10 @@ def _present(shelf: _Shelf, taken: Taken) -> frozenset[str]:
     return frozenset(spec.name for spec in (*kept, *taken.moved.values()) if spec.enabled)
 
 
-def _render(spec: AccountSpec, shelf: _Shelf, present: frozenset[str], wanted: int) -> Piece:
+def _render(spec: AccountSpec, shelf: _Shelf, present: frozenset[str], wanted: int, former: Piece | None) -> Piece:
     try:
-        return Piece(wanted, spec, render_account(spec, shelf.roles, shelf.identity, present))
+        block = render_account(spec, shelf.roles, shelf.identity, present, former.block if former else None)
+        return Piece(wanted, spec, block)
     except RenderError as error:
         return Piece(wanted, spec, None, str(error))
 

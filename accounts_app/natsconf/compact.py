@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from typing import Any
 
+from .kept import Kept
 from .trees import OPEN, Tree
 
 _PERMISSIONS = ("permissions", "permission", "authorization")  # spellings of a user's own block
@@ -39,7 +40,7 @@ def compact(tree: Tree) -> Tree:
             block = user["permissions"]
             key = keys.get(id(block))
             if key is None:
-                key = keys[id(block)] = json.dumps(block, sort_keys=True)
+                key = keys[id(block)] = _rights(user)
                 blocks[key] = block
             counts[key] += 1
     if not counts:
@@ -51,7 +52,7 @@ def compact(tree: Tree) -> Tree:
     compacted = []
     for user in users:
         if _permissions_key(user) is None:
-            compacted.append({**user, "permissions": OPEN})
+            compacted.append(_opened(user))
         else:
             compacted.append(_inherit(user, default))
     others = {name: value for name, value in tree.items() if name != "users"}
@@ -77,10 +78,31 @@ def expand(tree: Tree) -> Tree:
     return expanded
 
 
+def _rights(user: Tree) -> str:
+    if not isinstance(user, Kept):
+        return json.dumps(user["permissions"], sort_keys=True)
+    if user.rights is None:
+        user.rights = json.dumps(user["permissions"], sort_keys=True)
+    return user.rights
+
+
+def _opened(user: Tree) -> Tree:
+    if not isinstance(user, Kept):
+        return {**user, "permissions": OPEN}
+    if user.opened is None:
+        user.opened = Kept(user, permissions=OPEN)
+    return user.opened
+
+
 def _inherit(user: Tree, default: Any) -> Tree:
-    if user.get("permissions") == default:
-        return {key: value for key, value in user.items() if key != "permissions"}
-    return user
+    if user.get("permissions") != default:
+        return user
+    bare = {key: value for key, value in user.items() if key != "permissions"}
+    if not isinstance(user, Kept):
+        return bare
+    if user.bare is None:
+        user.bare = Kept(bare)
+    return user.bare
 
 
 def _explicit(user: Tree, default: Any) -> Tree:

@@ -13,6 +13,8 @@ from datetime import datetime
 from json.encoder import encode_basestring
 from typing import Any
 
+from .kept import Kept
+
 _spelled = encode_basestring  # json.dumps of a string, in C, not made ASCII
 _GO = str.maketrans(
     {
@@ -39,17 +41,21 @@ def canonical(value: Any) -> str:
     """
     parts: list[str] = []
     _write(value, parts.append)
-    text = "".join(parts)
-    return text.translate(_GO) if _NEEDS_GO.search(text) else text
+    return "".join(parts)
 
 
 def _write(value: Any, out: Callable[[str], None]) -> None:
     if isinstance(value, str):
-        out(_spelled(value))
+        out(_string(value))
+    elif isinstance(value, Kept) and value.json is not None:
+        out(value.json)
+    elif isinstance(value, Kept):
+        value.json = canonical(dict(value))
+        out(value.json)
     elif isinstance(value, Mapping):
         before = "{"
         for key in sorted(value, key=_bytes):
-            out(f"{before}{_spelled(key)}:")
+            out(f"{before}{_string(key)}:")
             _write(value[key], out)
             before = ","
         out("}" if value else "{}")
@@ -62,6 +68,11 @@ def _write(value: Any, out: Callable[[str], None]) -> None:
         out("]" if value else "[]")
     else:
         out(_scalar(value))
+
+
+def _string(value: str) -> str:
+    text = _spelled(value)
+    return text.translate(_GO) if _NEEDS_GO.search(text) else text
 
 
 def _bytes(key: str) -> bytes:

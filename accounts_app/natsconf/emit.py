@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from .errors import NatsConfError
+from .kept import Kept
 from .lex import SPACE
 
 WIDTH = 110  # what fits into so many columns stands on one line
@@ -38,6 +39,14 @@ def emit(tree: Mapping[str, Any]) -> str:
 
 def emit_value(value: Any, level: int) -> str:
     """One value as it stands after its key; `level` is how deep its own lines are indented."""
+    if not isinstance(value, Kept):
+        return _lines(value, level)
+    if value.text is None or value.text[0] != level:
+        value.text = (level, _lines(value, level))
+    return value.text[1]
+
+
+def _lines(value: Any, level: int) -> str:
     short = _one_line(value)
     if short is not None and len(short) + len(_INDENT) * level <= WIDTH:
         return short

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from . import emit, nkeys
 from .compact import compact
 from .digest import canonical
+from .kept import Entries
 from .names import GLOBAL_ACCOUNT
 from .sharing import check_logins, check_sharing, closure
 from .specs import AccountSpec, IdentitySpec, RoleSpec, Snapshot
-from .trees import RenderError, Tree, account_tree, certificate_users, listed_accounts
+from .trees import RenderError, Tree, account_tree, certificate_users, listed_accounts, logins
 
 __all__ = [
     "GENERATED_KEYS",
@@ -34,6 +35,7 @@ __all__ = [
     "empty_block",
     "file_digest",
     "listed_accounts",
+    "logins",
     "next_step",
     "probe_conf",
     "render_account",
@@ -54,13 +56,14 @@ _HEADER = (
 class Block:
     """One rendered account. tree: compacted, never to be changed; text: its entry in `accounts`
     (of "$G": the value of `authorization`); canonical: the JSON of the tree as the server hashes
-    it; sha256: of that JSON, in hex."""
+    it; sha256: of that JSON, in hex; entries: what the next rendering of the account starts from."""
 
     account: str
     tree: Tree = field(repr=False)
     text: str = field(repr=False)
     canonical: str = field(repr=False)
     sha256: str
+    entries: Entries | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,15 @@ def render_account(
     shared_roles: Iterable[RoleSpec] = (),
     identity: IdentitySpec | None = None,
     present: Collection[str] | None = None,
+    former: Block | None = None,
 ) -> Block:
-    """Return the block of one enabled account; see `account_tree` for the arguments and errors."""
-    return _block(spec.name, compact(account_tree(spec, shared_roles, identity, present)))
+    """Return the block of one enabled account; see `account_tree` for the arguments and errors.
+
+    former: its block of the last time; users that are the same since are not rendered again.
+    """
+    shared = tuple(shared_roles)
+    kept = Entries.successor(former.entries if former else None, spec, shared)
+    return _block(spec.name, compact(account_tree(spec, shared, identity, present, kept)), kept.end())
 
 
 def render_snapshot(snapshot: Snapshot) -> dict[str, Block]:
@@ -137,11 +146,17 @@ def file_digest(main_tree: Tree, generated: Generated) -> str:
     return "sha256:" + _hash({**parts, **generated.canonicals})
 
 
-def probe_conf(blocks: Mapping[str, Block], whole: Collection[str] | None = None) -> str:
+def probe_conf(
+    blocks: Mapping[str, Block],
+    whole: Collection[str] | None = None,
+    running: Mapping[str, Tree] | None = None,
+) -> str:
     """Return a conf of just `blocks` that `nats-server -t` can judge.
 
     whole: the accounts in question; the others are there because these share with them, and are
     written without users (None: all are whole). Accounts that an export names are added, empty.
+    running: trees that servers run already; users that stand there just so are left out, since a
+    server judges each user by itself.
     """
     parts = ["accounts: {\n"]
     mentioned: set[str] = set()
@@ -152,6 +167,8 @@ def probe_conf(blocks: Mapping[str, Block], whole: Collection[str] | None = None
         if whole is not None and name not in whole:
             tree: Tree = {key: block.tree[key] for key in ("exports", "imports") if key in block.tree}
             block = _block(name, tree)
+        elif running and name in running:
+            block = _block(name, _without_users(block.tree, running[name]))
         parts.append(block.text)
         for export in block.tree.get("exports", ()):
             mentioned.update(export.get("accounts", ()))
@@ -163,6 +180,17 @@ def probe_conf(blocks: Mapping[str, Block], whole: Collection[str] | None = None
         guard = nkeys.encode_public("U", bytes(32))
         parts.append(f"authorization: {emit.emit_value({'users': [{'nkey': guard}]}, 0)}\n")
     return "".join(parts)
+
+
+def _without_users(tree: Tree, running: Tree) -> Tree:
+    known = {user.get("nkey") or user.get("user"): user for user in running.get("users", ())}
+    users = []
+    for user in tree.get("users", ()):
+        same = known.get(user.get("nkey") or user.get("user"))
+        if same is not user and same != user:
+            users.append(user)
+    rest = {key: value for key, value in tree.items() if key != "users"}
+    return {**rest, "users": users} if users else rest
 
 
 def next_step(running: Mapping[str, Tree], target: Mapping[str, Block]) -> Mapping[str, Block]:
@@ -185,9 +213,9 @@ def _has_jetstream(tree: Tree) -> bool:
     return value is not False
 
 
-def _block(account: str, tree: Tree) -> Block:
+def _block(account: str, tree: Tree, entries: Entries | None = None) -> Block:
     text = canonical(tree)
-    return Block(account, tree, _entry(account, tree), text, hashlib.sha256(text.encode()).hexdigest())
+    return Block(account, tree, _entry(account, tree), text, hashlib.sha256(text.encode()).hexdigest(), entries)
 
 
 def _entry(account: str, tree: Tree) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any
@@ -66,9 +65,11 @@ def spec_from_json(text: str) -> AccountSpec:
 
 
 @cache
-def _defaults(kind: Hashable) -> tuple[tuple[str, Any], ...]:
+def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    if issubclass(kind, tuple):
+        return tuple((name, kind._field_defaults.get(name, MISSING)) for name in kind._fields)
     found = []
-    for field in fields(kind):  # type: ignore[arg-type]
+    for field in fields(kind):
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         found.append((field.name, default))
     return tuple(found)

@@ -8,7 +8,7 @@ the conf tree of them, the importer makes them of a conf tree, a revision keeps 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Access = Literal["inherit", "all", "role", "own"]
 Credential = Literal["password", "nkey", "certificate", "none"]
@@ -16,9 +16,8 @@ Action = Literal["publish", "subscribe"]
 Effect = Literal["allow", "deny"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RuleSpec:
-    """One permission: may (or may not) publish or subscribe `subject`.
+class RuleSpec(NamedTuple):
+    """One permission: may (or may not) publish or subscribe `subject`. A tuple, since there are so many.
 
     queue: only for subscribe; the second word of the server's subject, "" for none.
     """

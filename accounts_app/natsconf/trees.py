@@ -7,12 +7,13 @@ Each trap of the server's reading is closed here: an empty or missing list opens
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from . import names, nkeys, subjects
 from .errors import NatsConfError
+from .kept import Entries
 from .specs import (
     AccountSpec,
     Action,
@@ -87,19 +88,22 @@ def account_tree(
     shared_roles: Iterable[RoleSpec] = (),
     identity: IdentitySpec | None = None,
     present: Collection[str] | None = None,
+    kept: Entries | None = None,
 ) -> Tree:
     """Return the tree of `spec`: its entry in `accounts`, for "$G" that of `authorization`.
 
     shared_roles: the system's roles, known as "*/name". identity: with it the system account
     gets nunect's own users and "$G" the guard. present: names of the accounts that are rendered;
     an export is not offered to others, since the server refuses unknown names (None: all are).
+    kept: where users' entries come from and go to, for the next time.
     Raises RenderError for the first row that must not be rendered.
     """
     system = identity is not None and spec.name == identity.system_account
+    kept = Entries() if kept is None else kept
     if spec.name == names.GLOBAL_ACCOUNT:
-        return _global_tree(spec, shared_roles, identity)
+        return _global_tree(spec, shared_roles, identity, kept)
     _checked(spec.name, "name", partial(names.check_account_name, spec.name, system))
-    users, default = _users(spec, shared_roles)
+    users, default = _users(spec, shared_roles, kept)
     if system and identity is not None:
         users += _own_users(identity)
     _check_logins(spec.name, users)
@@ -152,7 +156,15 @@ def certificate_users(tree: Tree) -> list[str]:
     return [user["user"] for user in tree.get("users", ()) if "user" in user and "password" not in user]
 
 
-def _global_tree(spec: AccountSpec, shared_roles: Iterable[RoleSpec], identity: IdentitySpec | None) -> Tree:
+def logins(tree: Mapping[str, Any] | None) -> set[str]:
+    """Return the names and public nkeys by which the users of an account's tree sign in."""
+    users = (tree or {}).get("users") or []
+    return {user.get("nkey") or user.get("user") or "" for user in users}
+
+
+def _global_tree(
+    spec: AccountSpec, shared_roles: Iterable[RoleSpec], identity: IdentitySpec | None, kept: Entries
+) -> Tree:
     for field, value in (
         ("JetStream", spec.jetstream),
         ("exports", spec.exports),
@@ -162,7 +174,7 @@ def _global_tree(spec: AccountSpec, shared_roles: Iterable[RoleSpec], identity: 
     ):
         if value:
             raise RenderError(spec.name, field, 'Users of "$G" belong to no account; they only have rights.')
-    users, default = _users(spec, shared_roles)
+    users, default = _users(spec, shared_roles, kept)
     guard: list[Tree] = []
     if identity is not None:  # nobody has its seed; should somebody, it may do nothing
         guard = [{"nkey": _key(identity.guard, "guard"), "permissions": CLOSED}]
@@ -177,7 +189,7 @@ def _global_tree(spec: AccountSpec, shared_roles: Iterable[RoleSpec], identity: 
 # Users
 
 
-def _users(spec: AccountSpec, shared_roles: Iterable[RoleSpec]) -> tuple[list[Tree], Tree | None]:
+def _users(spec: AccountSpec, shared_roles: Iterable[RoleSpec], kept: Entries) -> tuple[list[Tree], Tree | None]:
     """Return the entries of `users` in order, and `default_permissions` (None: not written)."""
     roles = _Roles(spec, shared_roles)
     default: Tree | None = None
@@ -195,7 +207,7 @@ def _users(spec: AccountSpec, shared_roles: Iterable[RoleSpec]) -> tuple[list[Tr
         if not user.enabled or not secrets:
             continue
         try:
-            entries += _entries(user, secrets, roles, default_role, default)
+            entries += kept.of(user, _entries(user, secrets, roles, default_role, default))
         except InvalidValue as exc:
             raise RenderError(spec.name, f"user {shown(user.name)}", str(exc)) from exc
     return entries, default

@@ -19,9 +19,9 @@ from django.db import connections
 from accounts_app import credentials
 from accounts_app.models import Account, NatsUser, SubjectPermission, System
 from provisioning import pipeline, steps, workshop
+from provisioning.binary import binary
 from provisioning.bootstrap import ensure_system, settle_files
 from provisioning.files import GENERATED, MAIN
-from provisioning.server import binary
 
 PASSWORD = "correct-horse-battery"
 

