@@ -66,8 +66,8 @@ def spec_from_json(text: str) -> AccountSpec:
 
 @cache
 def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
-    if issubclass(kind, tuple):
-        return tuple((name, kind._field_defaults.get(name, MISSING)) for name in kind._fields)
+    if kind is RuleSpec:  # a tuple by name
+        return tuple((name, RuleSpec._field_defaults.get(name, MISSING)) for name in RuleSpec._fields)
     found = []
     for field in fields(kind):
         default = field.default_factory() if field.default_factory is not MISSING else field.default

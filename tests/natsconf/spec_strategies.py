@@ -49,7 +49,7 @@ descriptions = st.text(max_size=20)
 
 
 def rules(subject=subjects):
-    publish = st.builds(RuleSpec, st.just("publish"), st.sampled_from(["allow", "deny"]), subject)
+    publish = st.builds(RuleSpec, st.just("publish"), st.sampled_from(["allow", "deny"]), subject, st.just(""))
     subscribe = st.builds(
         RuleSpec,
         st.just("subscribe"),

@@ -376,3 +376,43 @@ def test_an_account_with_jetstream_leaves_in_two_steps():
 def test_canonical_of_a_block_is_that_of_its_tree():
     block = render.render_account(account(user("a", may("publish", "<&.>"))))
     assert block.canonical == canonical(block.tree)
+
+
+@given(snapshots(), snapshots())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+def test_what_was_rendered_before_changes_no_letter(one, other):
+    """Rendered on top of any former state, an account is just what it is when rendered from nothing."""
+    formers = {}
+    for snapshot in (one, other, one, replace(one, roles=other.roles)):
+        for account in snapshot.accounts:
+            try:
+                fresh = render.render_account(account, snapshot.roles, snapshot.identity)
+            except render.RenderError:
+                continue
+            on_top = render.render_account(account, snapshot.roles, snapshot.identity, former=formers.get("last"))
+            formers["last"] = on_top
+            assert (on_top, on_top.tree, on_top.text, on_top.canonical) == (
+                fresh,
+                fresh.tree,
+                fresh.text,
+                fresh.canonical,
+            )
+            again = render.render_account(account, snapshot.roles, snapshot.identity, former=on_top)
+            assert (again.text, again.canonical) == (fresh.text, fresh.canonical)
+
+
+def test_only_the_user_that_changed_is_rendered_again():
+    one = account(*(user(f"u{n}", may("publish", f"a.{n}")) for n in range(5)))
+    former = render.render_account(one)
+    users = (*one.users[:4], replace(one.users[4], rules=(may("publish", "b"),)))
+    block = render.render_account(replace(one, users=users), former=former)
+    kept = [now is then for now, then in zip(block.tree["users"], former.tree["users"], strict=True)]
+    assert kept == [True] * 4 + [False]
+
+
+def test_the_binary_is_asked_only_about_users_that_do_not_run_yet():
+    before = render.render_account(account(*(user(f"u{n}", may("publish", f"a.{n}")) for n in range(3))))
+    changed = account(*(user(f"u{n}", may("publish", f"a.{n}" if n else "changed")) for n in range(4)))
+    text = render.probe_conf({"A": render.render_account(changed)}, ["A"], {"A": before.tree})
+    assert "changed" in text and "a.3" in text
+    assert "a.1" not in text and "a.2" not in text
