@@ -110,7 +110,7 @@ def reconcile(
         with transaction.atomic():
             System.objects.select_for_update().get(pk=system.pk)
             return _Reconciliation(system, wanted, restore, fingerprints or {}).run(roles, prune)
-    except models.ProtectedError as kept:
+    except models.RestrictedError as kept:
         raise ReconcileError(_who_keeps(kept)) from kept
 
 
@@ -118,9 +118,9 @@ def _in(account: str, where: str = "") -> str:
     return f"Account “{account}”, {where}" if where else f"Account “{account}”"
 
 
-def _who_keeps(kept: models.ProtectedError) -> list[Wrong]:
+def _who_keeps(kept: models.RestrictedError) -> list[Wrong]:
     """What would have to go first, as the rows say it."""
-    rows = sorted(kept.protected_objects, key=str)[:20]
+    rows = sorted(kept.restricted_objects, key=str)[:20]
     homes = [(row, row if isinstance(row, Account) else getattr(row, "account", None)) for row in rows]
     return [
         Wrong(_in(str(home), f"{row._meta.verbose_name} “{row}”"), "", "It uses what was to be deleted.")

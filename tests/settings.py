@@ -1,10 +1,20 @@
 """Settings of the tests: the product's own, on a database and folders of their own."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
-_state = tempfile.mkdtemp(prefix="nunect-test-")
+_state, _maker = tempfile.mkdtemp(prefix="nunect-test-"), os.getpid()
+
+
+@atexit.register
+def _remove() -> None:
+    if os.getpid() == _maker:  # not a child that a test forked
+        shutil.rmtree(_state, ignore_errors=True)
+
+
 os.environ["NUNECT_STATE_DIR"] = _state
 os.environ["NUNECT_CONFIG_DIR"] = f"{_state}/config"
 os.environ.setdefault("SECRET_KEY", "only-for-tests")
@@ -14,6 +24,7 @@ from nunect.settings import *  # noqa: E402, F403
 from nunect.settings import DATABASES, OWN_VALKEY  # noqa: E402
 
 Path(os.environ["NUNECT_CONFIG_DIR"]).mkdir()
+Path(_state, "static").mkdir()
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

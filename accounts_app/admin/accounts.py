@@ -210,14 +210,6 @@ class AccountAdmin(RowAdmin):
         }
         return TemplateResponse(request, "accounts_app/delete_account.html", context)
 
-    def delete_model(self, request: HttpRequest, obj: Account) -> None:
-        with transaction.atomic():
-            if obj.default_role_id:
-                obj.default_role = None
-                obj.save(update_fields=["default_role"])
-            obj.users.all().delete()  # a role in use is protected, also from its own account
-            obj.delete()
-
     # --- raw conf, states ---------------------------------------------------
 
     def get_urls(self) -> list[Any]:

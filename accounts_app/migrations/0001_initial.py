@@ -281,7 +281,7 @@ class Migration(migrations.Migration):
                 ('share', models.BooleanField(blank=True, help_text='Services only: tell the exporting account who asks.', null=True)),
                 ('allow_trace', models.BooleanField(blank=True, null=True)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='imports', to='accounts_app.account')),
-                ('from_account', models.ForeignKey(help_text='The account that exports it.', on_delete=django.db.models.deletion.PROTECT, related_name='imported_by', to='accounts_app.account')),
+                ('from_account', models.ForeignKey(help_text='The account that exports it.', on_delete=django.db.models.deletion.RESTRICT, related_name='imported_by', to='accounts_app.account')),
             ],
             options={
                 'ordering': ['kind', 'subject'],
@@ -377,7 +377,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='users', to='accounts_app.account')),
                 ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='owned_nats_users', to=settings.AUTH_USER_MODEL)),
-                ('role', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='users', to='accounts_app.role')),
+                ('role', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='users', to='accounts_app.role')),
                 ('system', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='users', to='accounts_app.system')),
             ],
             options={
@@ -414,7 +414,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='account',
             name='default_role',
-            field=models.ForeignKey(blank=True, help_text='Permissions of the users that inherit (NATS: default_permissions). Empty: they may do everything.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='default_of', to='accounts_app.role'),
+            field=models.ForeignKey(blank=True, help_text='Permissions of the users that inherit (NATS: default_permissions). Empty: they may do everything.', null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='default_of', to='accounts_app.role'),
         ),
         migrations.CreateModel(
             name='SubjectPermission',

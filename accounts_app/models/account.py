@@ -49,7 +49,7 @@ class Account(ConfigModel):
     )
     default_role = models.ForeignKey(
         "Role",
-        models.PROTECT,
+        models.RESTRICT,
         null=True,
         blank=True,
         related_name="default_of",

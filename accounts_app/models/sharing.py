@@ -130,7 +130,7 @@ class Import(ConfigModel):
     kind = models.CharField(max_length=7, choices=Kind)
     from_account = models.ForeignKey(
         Account,
-        models.PROTECT,
+        models.RESTRICT,
         related_name="imported_by",
         help_text=_("The account that exports it."),
     )

@@ -91,7 +91,7 @@ class NatsUser(ConfigModel):
         default=Access.OWN,
         help_text=_("With own permissions and no rows below, the user may do nothing."),
     )
-    role = models.ForeignKey(Role, models.PROTECT, null=True, blank=True, related_name="users")
+    role = models.ForeignKey(Role, models.RESTRICT, null=True, blank=True, related_name="users")
     allow_responses = models.BooleanField(
         default=False, help_text=_("May reply to requests it has received (with own permissions).")
     )

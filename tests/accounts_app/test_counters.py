@@ -2,7 +2,7 @@
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, RestrictedError
 from django.utils import timezone
 
 from accounts_app.door import through
@@ -163,6 +163,16 @@ def test_what_goes_with_an_account_counts_for_those_who_stay(rows, shop, lab):
     ExportAccess.objects.create(export=export, account=lab)
     assert rows.moved(lambda: lab.delete()) == ({"SHOP"}, 1)
     assert not ExportAccess.objects.exists()
+
+
+def test_an_account_goes_with_the_roles_that_its_own_users_have(rows, shop):
+    role = rows.role(shop, "service")
+    rows.user(shop, "svc", access="role", role=role)
+    Account.objects.filter(pk=shop.pk).update(default_role=role)
+    with pytest.raises(RestrictedError):
+        role.delete()
+    Account.objects.get(pk=shop.pk).delete()
+    assert not NatsUser.objects.filter(name="svc").exists() and not Role.objects.filter(name="service").exists()
 
 
 @pytest.mark.parametrize("model", [SubjectPermission, NatsUser, Role, MappingDestination, Mapping])
