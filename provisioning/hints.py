@@ -42,7 +42,7 @@ def _key(system_id: int) -> str:
 def send_hint(system_id: int) -> bool:
     """Ask a worker to apply the system, unless a hint is waiting already; True when one was sent.
 
-    Never raises and never blocks longer than two timeouts of HINT_TIMEOUT seconds.
+    Never raises, and blocks no longer than a few timeouts of HINT_TIMEOUT seconds.
     """
     if settings.OWN_VALKEY and not Path(settings.VALKEY_SOCKET).exists():
         return False  # nothing runs yet; the worker looks at everything when it starts
