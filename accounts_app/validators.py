@@ -36,6 +36,11 @@ def subject(value: str) -> None:
     _say(subjects.check_subject, value)
 
 
+def mapping_source(value: str) -> None:
+    """A subject that a conf can hold as a key."""
+    _say(subjects.check_source, value)
+
+
 def subject_template(value: str) -> None:
     """A subject that may hold `{{name()}}` and `{{account-name()}}`."""
     _say(subjects.check_template, value)

@@ -222,7 +222,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
                 ('door', models.CharField(default='shell', max_length=16)),
                 ('request_id', models.CharField(blank=True, default='', max_length=32)),
-                ('source', models.CharField(max_length=500, validators=[accounts_app.validators.subject])),
+                ('source', models.CharField(max_length=500, validators=[accounts_app.validators.mapping_source])),
                 ('history_id', models.AutoField(primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
                 ('history_change_reason', models.TextField(null=True)),
@@ -291,7 +291,7 @@ class Migration(migrations.Migration):
             name='Mapping',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(max_length=500, validators=[accounts_app.validators.subject])),
+                ('source', models.CharField(max_length=500, validators=[accounts_app.validators.mapping_source])),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='mappings', to='accounts_app.account')),
             ],
             options={

@@ -212,7 +212,7 @@ class Mapping(ConfigModel):
     AFFECTS = ("account",)
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="mappings")
-    source = models.CharField(max_length=500, validators=[validators.subject])
+    source = models.CharField(max_length=500, validators=[validators.mapping_source])
 
     history = history()
 

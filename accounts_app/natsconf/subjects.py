@@ -182,6 +182,14 @@ _COUNTED = ("splitFromLeft", "splitFromRight", "sliceFromLeft", "sliceFromRight"
 FUNCTIONS = ("wildcard", "partition", "split", *_COUNTED, "left", "right", "random")
 
 
+def check_source(source: str) -> str:
+    """Return the source of a mapping if a conf can hold it: it is a key there. Raises InvalidValue."""
+    check_subject(source, what="Source")
+    if '"' in source and "'" in source:
+        raise InvalidValue("Source holds both kinds of quotes, which a conf can't write as a key.")
+    return source
+
+
 def check_destination(source: str, destination: str) -> str:
     """Return `destination` if a mapping of `source` may go there, else raise InvalidValue.
 

@@ -599,9 +599,7 @@ def _mappings(spec: AccountSpec) -> Tree:
 
 
 def _check_mapping(mapping: MappingSpec) -> None:
-    subjects.check_subject(mapping.source, what="Source")
-    if '"' in mapping.source and "'" in mapping.source:
-        raise InvalidValue("Source holds both kinds of quotes, which a conf can't write as a key.")
+    subjects.check_source(mapping.source)
     if not mapping.destinations:
         raise InvalidValue("The mapping has no destination.")
     totals: dict[str, int] = {}
