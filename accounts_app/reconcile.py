@@ -7,16 +7,15 @@ the rows' own querysets.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import QuerySet
 
-from accounts_app import validators
+from accounts_app import wrong
 from accounts_app.models import (
     Account,
     Export,
@@ -29,7 +28,6 @@ from accounts_app.models import (
     System,
 )
 from accounts_app.models import Mapping as MappingRow
-from accounts_app.natsconf import names, subjects
 from accounts_app.natsconf.names import login_key
 from accounts_app.natsconf.render import RenderError, account_tree, check_logins
 from accounts_app.natsconf.specs import (
@@ -43,28 +41,9 @@ from accounts_app.natsconf.specs import (
     UserSpec,
 )
 from accounts_app.snapshot import JETSTREAM_FIELDS, LIMIT_FIELDS, read_accounts, read_shared_roles
+from accounts_app.wrong import ReconcileError, Wrong, place
 
 BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """One place that can't become rows. where: the account and the row; field: the model's, "" for none."""
-
-    where: str
-    field: str
-    sentence: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.sentence}"
-
-
-class ReconcileError(ValidationError):
-    """What can't become rows, in `places`; each is a sentence, too. Nothing was written."""
-
-    def __init__(self, places: Iterable[Wrong]) -> None:
-        self.places = tuple(places)
-        super().__init__([str(place) for place in self.places])
 
 
 @dataclass(slots=True)
@@ -104,28 +83,14 @@ def reconcile(
     wanted = {spec.name: spec for spec in given}
     if len(wanted) < len(given):
         twice = sorted(name for name, count in Counter(spec.name for spec in given).items() if count > 1)
-        raise ReconcileError(Wrong(_in(name), "name", "This account is there twice.") for name in twice)
+        raise ReconcileError(Wrong(place(name), "name", "This account is there twice.") for name in twice)
     roles = None if shared_roles is None else tuple(shared_roles)
     try:
         with transaction.atomic():
             System.objects.select_for_update().get(pk=system.pk)
             return _Reconciliation(system, wanted, restore, fingerprints or {}).run(roles, prune)
     except models.RestrictedError as kept:
-        raise ReconcileError(_who_keeps(kept)) from kept
-
-
-def _in(account: str, where: str = "") -> str:
-    return f"Account “{account}”, {where}" if where else f"Account “{account}”"
-
-
-def _who_keeps(kept: models.RestrictedError) -> list[Wrong]:
-    """What would have to go first, as the rows say it."""
-    rows = sorted(kept.restricted_objects, key=str)[:20]
-    homes = [(row, row if isinstance(row, Account) else getattr(row, "account", None)) for row in rows]
-    return [
-        Wrong(_in(str(home), f"{row._meta.verbose_name} “{row}”"), "", "It uses what was to be deleted.")
-        for row, home in homes
-    ]
+        raise ReconcileError(wrong.kept_by(kept)) from kept
 
 
 class _Reconciliation:
@@ -187,36 +152,24 @@ class _Reconciliation:
         return kept
 
     def _check(self, shared: tuple[RoleSpec, ...], rows: Mapping[str, Account]) -> None:
-        wrong: list[Wrong] = []
+        places: list[Wrong] = []
         everyone = {*rows, *self.wanted} - self.gone
-        wrong += _wrong_roles("", shared)
+        places += wrong.roles("", shared)
         for spec in self.wanted.values():
-            found = [*_wrong_texts(spec), *_wrong_roles(spec.name, spec.roles), *self._strangers(spec, everyone)]
+            found = [*wrong.texts(spec), *wrong.roles(spec.name, spec.roles), *wrong.strangers(spec, everyone)]
             usable = {role.name for role in spec.roles} | {f"*/{role.name}" for role in shared}
-            found += _wrong_users(spec, usable)
+            found += wrong.users(spec, usable)
             if not found:
                 try:
                     account_tree(spec, shared, self.system.identity, everyone)
                 except RenderError as error:
-                    found.append(Wrong(_in(error.account, error.where), "", error.reason))
-            wrong += found
+                    found.append(Wrong(place(error.account, error.where), "", error.reason))
+            places += found
         for twice in check_logins(self.wanted.values(), self.system.identity):
-            wrong.append(Wrong(_in(twice.account, twice.where), "credential", twice.reason))
-        wrong += [*_twice(self.wanted.values()), *self._taken_elsewhere()]
-        if wrong:
-            raise ReconcileError(dict.fromkeys(wrong))
-
-    def _strangers(self, spec: AccountSpec, everyone: Collection[str]) -> Iterable[Wrong]:
-        """Accounts that sharing names and that don't exist."""
-        for export in spec.exports:
-            for name in export.accounts or ():
-                if name not in everyone:
-                    where = _in(spec.name, f"export “{export.subject}”")
-                    yield Wrong(where, "account", f"Account “{name}” does not exist.")
-        for each in spec.imports:
-            if each.account not in everyone:
-                where = _in(spec.name, f"import of {each.kind} “{each.subject}”")
-                yield Wrong(where, "from_account", f"Account “{each.account}” does not exist.")
+            places.append(Wrong(place(twice.account, twice.where), "credential", twice.reason))
+        places += [*wrong.twice(self.wanted.values()), *self._taken_elsewhere()]
+        if places:
+            raise ReconcileError(dict.fromkeys(places))
 
     def _taken_elsewhere(self) -> list[Wrong]:
         """Names and logins that users of accounts without a spec have already."""
@@ -234,13 +187,13 @@ class _Reconciliation:
                 continue
             if name in users:
                 told = f"Account “{account}” has a user of this name already; names are unique in a system."
-                found.append(Wrong(_in(users[name], f"user “{name}”"), "name", told))
+                found.append(Wrong(place(users[name], f"user “{name}”"), "name", told))
                 continue
             theirs = {nkey, retiring, certificate if kind == "certificate" else "", name if kind == "password" else ""}
             for login in theirs & logins.keys() - {""}:
                 home, user = logins[login]
                 told = f"User “{name}” of account “{account}” logs in like this already."
-                found.append(Wrong(_in(home, f"user “{user}”"), "credential", told))
+                found.append(Wrong(place(home, f"user “{user}”"), "credential", told))
         return found[:100]
 
     # --- rows ---------------------------------------------------------------
@@ -537,7 +490,7 @@ class _Reconciliation:
     @staticmethod
     def _fit(rows: Iterable[models.Model]) -> None:
         """What a database would cut or refuse is said before it is asked."""
-        wrong = []
+        places = []
         for row in rows:
             for column in row._meta.concrete_fields:
                 most = getattr(column, "max_length", None)
@@ -545,9 +498,9 @@ class _Reconciliation:
                 if most and isinstance(value, str) and len(value) > most:
                     where = f"{str(row._meta.verbose_name).capitalize()} “{str(row)[:80]}”"
                     told = f"Its {column.verbose_name} is longer than {most} characters."
-                    wrong.append(Wrong(where, column.name, told))
-        if wrong:
-            raise ReconcileError(wrong)
+                    places.append(Wrong(where, column.name, told))
+        if places:
+            raise ReconcileError(places)
 
     def _delete(self, rows: Iterable[models.Model]) -> None:
         doomed = list(rows)
@@ -568,91 +521,6 @@ class _Reconciliation:
             count = doomed.count()
             doomed.delete()
             self.changes.deleted.update({"user": count} if count else {})
-
-
-def _twice(specs: Iterable[AccountSpec]) -> Iterable[Wrong]:
-    """Names and nkeys that the tables would refuse, those of disabled users too."""
-    names_seen: dict[str, str] = {}
-    keys_seen: dict[str, str] = {}
-    for spec in specs:
-        for user in spec.users:
-            where = _in(spec.name, f"user “{user.name}”")
-            home = names_seen.setdefault(user.name, spec.name)
-            if home != spec.name:
-                yield Wrong(where, "name", f"Account “{home}” has a user of this name, too.")
-            nkey = user.secret.identity if user.secret.kind == "nkey" else ""
-            if nkey and keys_seen.setdefault(nkey, user.name) != user.name:
-                yield Wrong(where, "nkey", f"User “{keys_seen[nkey]}” has this nkey, too.")
-
-
-def _wrong_texts(spec: AccountSpec) -> Iterable[Wrong]:
-    """Descriptions that can't be stored."""
-    told = [(_in(spec.name), spec.description)]
-    told += [(_in(spec.name, f"role “{role.name}”"), role.description) for role in spec.roles]
-    told += [(_in(spec.name, f"user “{user.name}”"), user.description) for user in spec.users]
-    for where, text in told:
-        if text:
-            try:
-                validators.text(text)
-            except ValidationError as refused:
-                yield Wrong(where, "description", refused.messages[0])
-
-
-def _wrong_roles(account: str, roles: Iterable[RoleSpec]) -> Iterable[Wrong]:
-    """Roles that can't be rows, also such as nobody uses: those the renderer doesn't look at."""
-    seen: set[str] = set()
-    for role in roles:
-        where = _in(account, f"role “{role.name}”") if account else f"Shared role “{role.name}”"
-        if role.name in seen:
-            yield Wrong(where, "name", "Two roles have this name.")
-        seen.add(role.name)
-        yield from _refusals(where, "name", names.check_role_name, role.name)
-        yield from _refusals(where, "connection_types", names.check_connection_types, role.connection_types)
-        yield from _wrong_rules(where, role.rules, role.responses, subjects.check_template)
-
-
-def _wrong_users(spec: AccountSpec, roles: Collection[str]) -> Iterable[Wrong]:
-    """Users that can't be rows, disabled ones too: those the renderer doesn't look at."""
-    seen: set[str] = set()
-    if spec.default_role and spec.default_role not in roles:
-        yield Wrong(_in(spec.name), "default_role", f"Role “{spec.default_role}” does not exist.")
-    for user in spec.users:
-        if user.name in seen:
-            yield Wrong(_in(spec.name, f"user “{user.name}”"), "name", "Two users have this name.")
-        seen.add(user.name)
-        if user.access == "role" and user.role not in roles:
-            yield Wrong(_in(spec.name, f"user “{user.name}”"), "role", f"Role “{user.role}” does not exist.")
-        if user.access not in ("inherit", "all", "role", "own"):
-            yield Wrong(_in(spec.name, f"user “{user.name}”"), "access", "There is no access of this kind.")
-        if user.enabled and user.secret.kind != "none" and user.access == "own":
-            continue  # the renderer does
-        where = _in(spec.name, f"user “{user.name}”")
-        yield from _refusals(where, "name", names.check_user_name, user.name)
-        yield from _refusals(where, "credential", names.check_secret, user.secret)
-        yield from _refusals(where, "connection_types", names.check_connection_types, user.connection_types)
-        yield from _wrong_rules(where, user.rules, user.responses, subjects.check_subject)
-
-
-def _wrong_rules(
-    where: str, rules: Iterable[RuleSpec], responses: ResponseSpec | None, check: Callable[[str], Any]
-) -> Iterable[Wrong]:
-    for rule in rules:
-        yield from _refusals(where, "subject", check, rule.subject)
-        if rule.action not in ("publish", "subscribe") or rule.effect not in ("allow", "deny"):
-            yield Wrong(where, "action", f"There is no rule to {rule.effect} {rule.action}.")
-        if rule.queue:
-            yield from _refusals(where, "queue", names.check_queue, rule.queue)
-            if rule.action == "publish":
-                yield Wrong(where, "queue", "A queue goes with subscribe only.")
-    if responses is not None and responses.expires:
-        yield from _refusals(where, "responses_expires", names.duration_seconds, responses.expires)
-
-
-def _refusals(where: str, field: str, check: Callable[[Any], Any], value: Any) -> Iterable[Wrong]:
-    try:
-        check(value)
-    except ValueError as refused:
-        yield Wrong(where, field, str(refused))
 
 
 def _comparable(spec: AccountSpec | None) -> AccountSpec | None:

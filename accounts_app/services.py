@@ -18,8 +18,9 @@ from accounts_app import credentials
 from accounts_app.credentials import NewSecret
 from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf import names, nkeys
-from accounts_app.reconcile import Changes, ReconcileError, reconcile
+from accounts_app.reconcile import Changes, reconcile
 from accounts_app.wanted import want
+from accounts_app.wrong import ReconcileError
 
 __all__ = [
     "Changes",

@@ -32,8 +32,9 @@ from accounts_app.natsconf.specs import (
     SecretSpec,
     UserSpec,
 )
-from accounts_app.reconcile import ReconcileError, reconcile
+from accounts_app.reconcile import reconcile
 from accounts_app.snapshot import take_snapshot
+from accounts_app.wrong import ReconcileError
 
 pytestmark = pytest.mark.django_db
 
