@@ -135,6 +135,10 @@ def _system(request: HttpRequest, system: System) -> dict[str, Any]:
             (revision, authors_of(revision), lines[:2], max(0, len(lines) - 2))
             for revision, lines in zip(revisions, said, strict=True)
         ]
+    for state in ("failed", "held"):  # the system's own chip knows only of what keeps all from being applied
+        if found.get(state) and system.state == "applied":
+            found["chip"] = chips.chip(state)
+            break
     found["quiet"] = not (
         system.problem or found.get("failed_rows") or found.get("holds") or found.get("drifts") or found.get("pending")
     )
