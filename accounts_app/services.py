@@ -146,6 +146,10 @@ def create_user(
     unknown = sorted(fields.keys() - GIVEN)
     if unknown:
         raise ValidationError({unknown[0]: _("A new user takes no such field.")})
+    try:
+        NatsUser._meta.get_field("name").clean(name, None)  # a database may refuse to look for what can't be a name
+    except ValidationError as refused:
+        raise ValidationError({"name": refused.messages}) from refused
     if NatsUser.objects.filter(system=account.system_id, name=name).exists():
         raise ValidationError({"name": _("A user of this name exists already in this system.")})
     try:

@@ -162,7 +162,8 @@ class Visible:
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         for key, value in request.GET.items():
-            if key.endswith("__id__exact") and value and not _is_number(str(value)):
+            no_number = key.endswith("__id__exact") and value and not _is_number(str(value))
+            if no_number or "\x00" in str(value):
                 return HttpResponseRedirect(f"{request.path}?e=1")  # as Django does with a filter it can't read
         return super().changelist_view(request, extra_context)  # type: ignore[misc]
 
