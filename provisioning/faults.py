@@ -9,7 +9,7 @@ from types import TracebackType
 from accounts_app.natsconf.render import Block, probe_conf
 from accounts_app.natsconf.sharing import closure
 from accounts_app.natsconf.specs import AccountSpec
-from accounts_app.natsconf.trees import Tree
+from accounts_app.natsconf.tree import Tree
 from provisioning.binary import Judging
 from provisioning.errors import Invalid
 

@@ -12,7 +12,8 @@ from collections import Counter
 from typing import Any
 
 from .kept import Kept
-from .trees import OPEN, Tree
+from .rights import OPEN
+from .tree import Tree
 
 _PERMISSIONS = ("permissions", "permission", "authorization")  # spellings of a user's own block
 _DEFAULTS = ("default_permissions", "default_permission", "permissions")  # of an account or authorization

@@ -15,7 +15,7 @@ from .names import GLOBAL_ACCOUNT, duration_seconds
 from .render import REVISION_KEY, SHA256_KEY
 from .specs import ExportSpec, ImportSpec, JetStreamSpec, LimitsSpec, MappingSpec, ResponseSpec
 from .subjects import InvalidValue, covers, overlaps
-from .trees import Tree
+from .tree import Tree
 
 Kind = Literal[
     "account_added",

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from . import subjects
 from .names import CONNECTION_TYPES
+from .rights import below_stars
 from .specs import (
     DestinationSpec,
     ExportSpec,
@@ -23,7 +24,7 @@ from .specs import (
     RuleSpec,
 )
 from .subjects import InvalidValue
-from .trees import Tree, below_stars
+from .tree import Tree
 
 
 def _spellings(*groups: str) -> dict[str, str]:
@@ -75,7 +76,7 @@ class Direction:
     """What may be published, or subscribed: the subjects of `allow`, without those of `deny`.
 
     allow (">",) is everything, () nothing. Subjects carry their queue as a second word.
-    opened: what the server opens by itself, see `trees.below_stars`.
+    opened: what the server opens by itself, see `rights.below_stars`.
     """
 
     allow: tuple[str, ...] = (">",)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from . import forms, names
+from .account import account_tree
 from .parse import Parsed, Position
 from .specs import (
     Access,
@@ -26,7 +27,7 @@ from .specs import (
     UserSpec,
 )
 from .subjects import InvalidValue, check_subject, shown
-from .trees import RenderError, Tree, account_tree
+from .tree import RenderError, Tree
 
 Path = tuple[str | int, ...]
 Verdict = Literal["taken", "left", "refused", "weak"]

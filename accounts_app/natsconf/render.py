@@ -11,13 +11,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from . import emit, nkeys
+from .account import account_tree, certificate_users, listed_accounts, logins
 from .compact import compact
 from .digest import canonical
 from .kept import Entries
 from .names import GLOBAL_ACCOUNT
 from .sharing import check_logins, check_sharing, closure
 from .specs import AccountSpec, IdentitySpec, RoleSpec, Snapshot
-from .trees import RenderError, Tree, account_tree, certificate_users, listed_accounts, logins
+from .tree import RenderError, Tree
 
 __all__ = [
     "GENERATED_KEYS",

@@ -9,7 +9,7 @@ from . import subjects
 from .names import login_key
 from .specs import AccountSpec, ExportSpec, IdentitySpec, ImportSpec
 from .subjects import shown
-from .trees import RenderError
+from .tree import RenderError
 
 
 def check_sharing(accounts: Iterable[AccountSpec]) -> list[RenderError]:

@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from spec_strategies import IDENTITY, bcrypt_like, key, rules, snapshots
 
 from accounts_app.natsconf import render
+from accounts_app.natsconf.account import account_tree
 from accounts_app.natsconf.diff import diff
+from accounts_app.natsconf.rights import permissions_tree
 from accounts_app.natsconf.specs import RuleSpec
 from accounts_app.natsconf.subjects import covers
-from accounts_app.natsconf.trees import account_tree, permissions_tree
 
 
 def conf(**accounts):

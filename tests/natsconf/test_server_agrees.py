@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from spec_strategies import IDENTITY
 
 from accounts_app.natsconf import emit, names, nkeys, render
+from accounts_app.natsconf.rights import open_stars
 from accounts_app.natsconf.specs import (
     AccountSpec,
     DestinationSpec,
@@ -33,7 +34,6 @@ from accounts_app.natsconf.subjects import (
     covers,
     overlaps,
 )
-from accounts_app.natsconf.trees import open_stars
 
 pytestmark = pytest.mark.live
 

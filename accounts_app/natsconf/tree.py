@@ -1,0 +1,37 @@
+"""A plain tree as the server's parser would make it, and the error of what must not become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .errors import NatsConfError
+from .subjects import InvalidValue, shown
+
+Tree = dict[str, Any]
+
+
+class RenderError(NatsConfError):
+    """Rows that must not become a conf; nothing of the account is rendered.
+
+    account: its name; where: the row, such as `user "a"`; reason: one sentence.
+    """
+
+    def __init__(self, account: str, where: str, reason: str) -> None:
+        super().__init__(f"Account {shown(account)}, {where}: {reason}")
+        self.account = account
+        self.where = where
+        self.reason = reason
+
+
+def checked(account: str, where: str, check: Callable[[], object]) -> None:
+    """Run `check` and say which row a refusal is about."""
+    try:
+        check()
+    except InvalidValue as exc:
+        raise RenderError(account, where, str(exc)) from exc
+
+
+def set_values(**values: object) -> Tree:
+    """Return `values` without those that are None."""
+    return {key: value for key, value in values.items() if value is not None}
