@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from accounts_app.models import (
@@ -57,6 +56,14 @@ JETSTREAM_FIELDS = (
     "max_bytes_required",
     "cluster_traffic",
 )
+
+
+PARTS: dict[str, type[Role | Export | Import | MappingRow]] = {
+    "has_roles": Role,
+    "has_exports": Export,
+    "has_imports": Import,
+    "has_mappings": MappingRow,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +113,16 @@ def take_snapshot(system_id: int, known: Mapping[int, int] | None = None, now: d
     """
     now = now or timezone.now()
     with one_moment():
-        system = System.objects.get(pk=system_id)
+        shared_roles = Role.objects.filter(account=None).order_by()
+        has_shared = Exists(shared_roles.filter(system=OuterRef("pk")))
+        system = System.objects.annotate(has_shared=has_shared).get(pk=system_id)
         counters = {
             pk: (name, wanted)
             for pk, name, wanted in Account.objects.filter(system=system_id).values_list("pk", "name", "wanted")
         }
         have = known or {}
         moved = sorted(pk for pk, (_, wanted) in counters.items() if have.get(pk) != wanted)
-        shared = _roles(Role.objects.filter(system=system_id, account=None))
+        shared = _roles(shared_roles.filter(system=system_id)) if system.has_shared else {}
         specs: dict[int, AccountSpec] = {}
         for start in range(0, len(moved), CHUNK):
             specs.update(_accounts(moved[start : start + CHUNK], now))
@@ -281,8 +290,6 @@ def _exports(account_ids: list[int]) -> dict[int, list[ExportSpec]]:
             "allow_trace",
         )
     )
-    if not rows:
-        return {}
     listed: dict[int, list[str]] = defaultdict(list)
     accesses = ExportAccess.objects.filter(export__account__in=account_ids).order_by("account__name")
     for export, name in accesses.values_list("export_id", "account__name"):
@@ -308,8 +315,6 @@ def _mappings(account_ids: list[int]) -> dict[int, list[MappingSpec]]:
     sources = list(
         MappingRow.objects.filter(account__in=account_ids).order_by("source").values_list("pk", "account_id", "source")
     )
-    if not sources:
-        return {}
     destinations: dict[int, list[DestinationSpec]] = defaultdict(list)
     rows = MappingDestination.objects.filter(mapping__account__in=account_ids).order_by("subject", "cluster")
     for mapping, subject, weight, cluster in rows.values_list("mapping_id", "subject", "weight", "cluster"):
@@ -321,13 +326,7 @@ def _mappings(account_ids: list[int]) -> dict[int, list[MappingSpec]]:
 
 
 def _accounts(account_ids: list[int], now: datetime) -> dict[int, AccountSpec]:
-    roles = _roles(Role.objects.filter(account__in=account_ids))
-    users, exports, imports, mappings = (
-        _users(account_ids, now),
-        _exports(account_ids),
-        _imports(account_ids),
-        _mappings(account_ids),
-    )
+    """Most accounts have only users: whether there is more to read comes with their own rows."""
     columns = [
         "pk",
         "name",
@@ -338,9 +337,17 @@ def _accounts(account_ids: list[int], now: datetime) -> dict[int, AccountSpec]:
         "jetstream",
         *LIMIT_FIELDS,
         *(f"jetstream_{name}" for name in JETSTREAM_FIELDS),
+        *PARTS,
     ]
+    parts = {name: Exists(model.objects.filter(account=OuterRef("pk")).order_by()) for name, model in PARTS.items()}
+    rows = list(Account.objects.filter(pk__in=account_ids).order_by().annotate(**parts).values(*columns))
+    having = {name: [row["pk"] for row in rows if row[name]] for name in PARTS}
+    roles = _roles(Role.objects.filter(account__in=having["has_roles"])) if having["has_roles"] else {}
+    exports = _exports(having["has_exports"]) if having["has_exports"] else {}
+    imports = _imports(having["has_imports"]) if having["has_imports"] else {}
+    mappings = _mappings(having["has_mappings"]) if having["has_mappings"] else {}
+    users = _users(account_ids, now)
     found: dict[int, AccountSpec] = {}
-    rows: Iterable[dict[str, Any]] = Account.objects.filter(Q(pk__in=account_ids)).values(*columns)
     for row in rows:
         pk, role = row["pk"], row["default_role__name"]
         found[pk] = AccountSpec(
