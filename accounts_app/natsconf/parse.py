@@ -269,7 +269,9 @@ class _Parser:
             raise Refused(offset, f"The variable ${name} stands for itself.")
         text = self.run.environ.get(name)
         if text is None:
-            raise Refused(offset, f"Nothing above defines ${name}: give its value from the server's environment (--env {name}=…).")
+            raise Refused(
+                offset, f"Nothing above defines ${name}: give its value from the server's environment (--env {name}=…)."
+            )
         self.count(1, offset)
         file = self.run.file("", f"pk={text}", place)
         inner = _Parser(self.run, file, self.inside, self.level + len(self.open), self.asked | {name})
