@@ -35,7 +35,8 @@ class Enforced:
         """fresh: read all anew, whatever this process recorded itself."""
         revision = Revision.objects.filter(system=system_id).first()
         known = None if fresh else _recorded.get(system_id)
-        if known is not None and known.revision == revision:
+        if known is not None and known.revision == revision and known.sha256 == (revision and revision.sha256):
+            known.revision = revision
             return known
         rows = RevisionBlock.objects.filter(system=system_id, current=True)
         found = cls(system_id, revision)
@@ -49,6 +50,10 @@ class Enforced:
                 jetstream.add(account)
         found.jetstream = frozenset(jetstream)
         return found
+
+    @property
+    def sha256(self) -> str | None:
+        return self.revision.sha256 if self.revision else None
 
     @property
     def number(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -119,7 +120,7 @@ def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fle
         plan.target,
         enforced,
         system.identity,
-        expired=lambda: _expired(system, changed),
+        expired=cache(lambda: _expired(system, changed)),
         streams_of=fleet.streams_of,
         waiting={hold.account for hold in holds if _waits_for(hold, shas)},
     )

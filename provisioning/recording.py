@@ -81,7 +81,7 @@ def record_revision(
         )
     RevisionBlock.objects.bulk_create(rows, batch_size=200)
     _drop_old(system, revision)
-    enforced.remember(revision, step, shared.sha256)
+    transaction.on_commit(lambda: enforced.remember(revision, step, shared.sha256))
     return revision
 
 
