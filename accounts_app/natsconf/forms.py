@@ -184,6 +184,16 @@ def rights(permissions: Any) -> Rights:
     return Rights(publish, Direction(subscribe.allow, deny, tuple(sorted(opened))), responses)
 
 
+def unnamed(permissions: Any, meaning: Rights) -> Literal["publish", "subscribe", ""]:
+    """Return the action that a block leaves wide open by not naming it, while it limits the other."""
+    known, _ = keyed(permissions, _PERMISSIONS, "Permissions")
+    if "publish" not in known and meaning.publish == Direction() and meaning.subscribe.allow != (">",):
+        return "publish"
+    if "subscribe" not in known and meaning.subscribe == Direction() and meaning.publish.allow != (">",):
+        return "subscribe"
+    return ""
+
+
 def rules(meaning: Rights) -> tuple[RuleSpec, ...]:
     """Return the rows that say the same."""
     found = []

@@ -39,13 +39,15 @@ class Parsed:
 
     `positions` holds for the path of each value (map keys and array indexes) where its key, or
     the array's item, stands. `variables` are those taken from the environment, `includes` the
-    files read besides the first. A value that a variable repeats is the same object in `tree`.
+    files read besides the first. A value that a variable repeats is the same object in `tree`;
+    `repeated` are the top keys whose value one does.
     """
 
     tree: dict[str, Any]
     positions: Mapping[Path, Position]
     variables: dict[str, Position]
     includes: tuple[str, ...]
+    repeated: frozenset[str] = frozenset()
 
 
 def parse(
@@ -64,7 +66,8 @@ def parse(
     run = _Run(read, environ or {})
     parser = _Parser(run, run.file(file, text), inside=(posixpath.normpath(file),))
     parser.parse()
-    return Parsed(parser.tree, _Positions(run.files, parser.marks), run.variables, tuple(run.includes))
+    repeated = frozenset(key for key, mark in parser.marks.items() if _outer(mark) in run.repeats)
+    return Parsed(parser.tree, _Positions(run.files, parser.marks), run.variables, tuple(run.includes), repeated)
 
 
 class _File:
@@ -112,6 +115,7 @@ class _Run:
         self.includes: dict[str, None] = {}
         self.included = 0
         self.repeated = 0
+        self.repeats: set[int] = set()  # where the keys stand whose values variables repeat
 
     def file(self, name: str, text: str, place: Position | None = None) -> _File:
         base = self.files[-1].base + len(self.files[-1].text) + 1 if self.files else 0
@@ -138,7 +142,7 @@ class _Positions(Mapping[Path, Position]):
                 mark = None
         if mark is None:
             raise KeyError(path)
-        offset = mark[0] if isinstance(mark, tuple) else mark
+        offset = _outer(mark)
         file = self._files[bisect_right(self._files, offset, key=attrgetter("base")) - 1]
         return file.position(offset - file.base)
 
@@ -212,6 +216,7 @@ class _Parser:
         for here, marks in [(self.here, self.here_marks), *[(here, marks) for here, marks, _ in reversed(self.open)]]:
             if isinstance(here, dict) and name in here:
                 self.repeat(here[name], offset)
+                self.run.repeats.add(_outer(marks[name]))
                 return self.put(here[name], offset, _inner(marks[name]))
         self.from_environment(name, offset)
         return None
@@ -332,6 +337,10 @@ def _measure(value: dict[str, Any] | list[Any]) -> tuple[int, int]:
         size += len(items)
         row = [item for item in items if isinstance(item, dict | list)]
     return size, levels
+
+
+def _outer(mark: _Mark) -> int:
+    return mark[0] if isinstance(mark, tuple) else mark
 
 
 def _inner(mark: _Mark) -> _Marks | None:

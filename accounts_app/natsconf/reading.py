@@ -79,8 +79,8 @@ class _Reader:
     """One reading: collects notes and names while it walks the tree."""
 
     def __init__(self, parsed: Parsed, own: Collection[str], keys: Mapping[str, str]) -> None:
+        self.parsed = parsed
         self.tree = parsed.tree
-        self.positions = parsed.positions
         self.own = own
         self.keys = keys
         self.notes: list[Note] = []
@@ -92,7 +92,7 @@ class _Reader:
     def note(self, path: Path, verdict: Verdict, sentence: str) -> None:
         position = None
         for length in range(len(path), 0, -1):
-            position = self.positions.get(path[:length])
+            position = self.parsed.positions.get(path[:length])
             if position is not None:
                 break
         self.notes.append(Note(position, path, verdict, sentence))
@@ -148,6 +148,10 @@ class _Reader:
             self.note((key,), "weak", f"Clients without credentials are let in as user {_said(value)}; it stays so.")
         elif usual == "server_metadata":
             self.note((key,), "left", "nunect writes its own `server_metadata`; it replaces this one.")
+        elif key in self.parsed.repeated:
+            self.note(
+                (key,), "left", f"`{key}` stays in the main file; as a variable its value is taken where it is used."
+            )
         else:
             self.note((key,), "left", f"`{key}` belongs to the main file and stays there.")
 
@@ -342,6 +346,13 @@ class _Reader:
         except InvalidValue as exc:
             self.note(path, "refused", f"These permissions can't be read, so their users are not taken: {exc}")
             return None
+        open_action = forms.unnamed(block, rights)
+        if open_action:
+            self.note(
+                path,
+                "weak",
+                f"These permissions don't name `{open_action}`, so they allow to {open_action} everything.",
+            )
         for subject in rights.subscribe.opened:
             if (path[:2], subject) not in self.opened:  # once an account
                 self.opened.add((path[:2], subject))

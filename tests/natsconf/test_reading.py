@@ -169,7 +169,7 @@ def test_the_parts_of_an_account():
         ({"users": [{"password": "x"}]}, ("users", 0), "neither a name nor an nkey"),
         ({"users": [{"nkey": "UX"}]}, ("users", 0), "User key"),
         (
-            {"users": [{"user": "a", "password": HASH, "permissions": {"publish": "foo*"}}]},
+            {"users": [{"user": "a", "password": HASH, "permissions": {"publish": "foo*", "subscribe": ">"}}]},
             ("users", 0, "permissions"),
             "foo*",
         ),
@@ -270,6 +270,33 @@ accounts {
 """
 
 
+@pytest.mark.parametrize(
+    ("permissions", "said"),
+    [
+        ({"subscribe": "a"}, "publish"),
+        ({"publish": "a"}, "subscribe"),
+        ({"pub": {"allow": ["a"], "deny": ["b"]}}, "subscribe"),
+        ({"publish": {"deny": "a"}}, ""),
+        ({"publish": "a", "subscribe": ">"}, ""),
+        ({"publish": "a", "subscribe": {}}, ""),
+        ({"subscribe": "a", "allow_responses": True}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_direction_that_nobody_named_is_pointed_at(permissions, said):
+    _, notes = user_of({"permissions": permissions})
+    assert [note.sentence.partition(",")[0] for note in notes] == [
+        f"These permissions don't name `{action}`" for action in [said] if action
+    ]
+    assert {note.verdict for note in notes} <= {"weak"}
+
+
+def test_a_value_that_is_used_elsewhere_is_told_from_a_setting():
+    reading = read_accounts(parse("port: 4222\nPASS: pw\naccounts { A { users: [{user: a, password: $PASS}] } }"))
+    assert "belongs to the main file" in reading.notes[0].sentence
+    assert "as a variable its value is taken where it is used" in reading.notes[1].sentence
+
+
 def test_notes_say_where():
     reading = read_accounts(parse(BY_HAND, file="nats.conf"))
     (account,) = reading.accounts
@@ -284,6 +311,7 @@ def test_notes_say_where():
         ("refused", 12),
         ("weak", 8),
         ("refused", 9),
+        ("weak", 10),
         ("refused", 10),
         ("weak", 10),
         ("taken", 6),
