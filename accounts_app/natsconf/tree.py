@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import NatsConfError
@@ -35,3 +35,10 @@ def checked(account: str, where: str, check: Callable[[], object]) -> None:
 def set_values(**values: object) -> Tree:
     """Return `values` without those that are None."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def spelled(tree: Mapping[str, Any], key: str) -> Any:
+    """Return what stands under `key` (lower case) in any spelling, None when nothing does."""
+    if key in tree:
+        return tree[key]
+    return next((value for name, value in tree.items() if name.lower() == key), None)
