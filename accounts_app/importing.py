@@ -14,7 +14,8 @@ from accounts_app.models import NatsUser, System, record
 from accounts_app.natsconf.parse import Parsed, parse
 from accounts_app.natsconf.reading import Note, Reading, read_accounts
 from accounts_app.natsconf.specs import AccountSpec, SecretSpec, UserSpec
-from accounts_app.reconcile import Changes, reconcile
+from accounts_app.reconcile import reconcile
+from accounts_app.row_writer import Changes
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ the rows' own querysets.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -32,33 +32,15 @@ from accounts_app.natsconf.names import login_key
 from accounts_app.natsconf.render import RenderError, account_tree, check_logins
 from accounts_app.natsconf.specs import (
     AccountSpec,
-    JetStreamSpec,
-    LimitsSpec,
-    ResponseSpec,
     RoleSpec,
     RuleSpec,
     SecretSpec,
     UserSpec,
 )
-from accounts_app.snapshot import JETSTREAM_FIELDS, LIMIT_FIELDS, read_accounts, read_shared_roles
+from accounts_app.row_writer import BATCH, Changes, RowWriter, parts
+from accounts_app.snapshot import read_accounts, read_shared_roles
+from accounts_app.spec_rows import account_fields, comparable, response_fields, role_fields
 from accounts_app.wrong import ReconcileError, Wrong, place
-
-BATCH = 500
-
-
-@dataclass(slots=True)
-class Changes:
-    """How many rows were created, updated and deleted, by the model's name; false when none."""
-
-    created: Counter[str] = field(default_factory=Counter)
-    updated: Counter[str] = field(default_factory=Counter)
-    deleted: Counter[str] = field(default_factory=Counter)
-
-    def __bool__(self) -> bool:
-        return bool(self.created or self.updated or self.deleted)
-
-    def as_dict(self) -> dict[str, dict[str, int]]:
-        return {"created": dict(self.created), "updated": dict(self.updated), "deleted": dict(self.deleted)}
 
 
 def reconcile(
@@ -98,8 +80,7 @@ class _Reconciliation:
         self, system: System, wanted: dict[str, AccountSpec], restore: bool, fingerprints: Mapping[str, str]
     ) -> None:
         self.system, self.wanted, self.restore, self.fingerprints = system, wanted, restore, fingerprints
-        self.changes = Changes()
-        self.changes_needed: dict[int, set[str]] = {}  # {user's pk: columns to write again though they look equal}
+        self.rows = RowWriter()
 
     def run(self, shared_roles: tuple[RoleSpec, ...] | None, prune: bool) -> Changes:
         rows = {row.name: row for row in Account.objects.filter(system=self.system)}
@@ -112,21 +93,21 @@ class _Reconciliation:
         self.wanted = {name: self._kept(spec) for name, spec in self.wanted.items()}
         self._check(shared, rows)
         differing = {
-            name: spec for name, spec in self.wanted.items() if _comparable(spec) != _comparable(self.present.get(name))
+            name: spec for name, spec in self.wanted.items() if comparable(spec) != comparable(self.present.get(name))
         }
         if not differing and not gone and shared == shared_now:
-            return self.changes
+            return self.rows.changes
         self._empty(gone)
         self.accounts = self._accounts(differing, rows)
         leftover_roles = self._roles(differing, shared, with_shared=shared_roles is not None)
         self._users(differing)
         self._rules(differing, shared, with_shared=shared_roles is not None)
         self._default_roles(differing)
-        self._delete(leftover_roles)
+        self.rows.delete(leftover_roles)
         self._sharing(differing)
         self._mappings(differing)
-        self._delete(gone)
-        return self.changes
+        self.rows.delete(gone)
+        return self.rows.changes
 
     # --- before anything is written -----------------------------------------
 
@@ -200,8 +181,8 @@ class _Reconciliation:
 
     def _accounts(self, differing: Mapping[str, AccountSpec], rows: Mapping[str, Account]) -> dict[str, Account]:
         present = {name: rows[name] for name in differing if name in rows}
-        wanted = {name: _account_fields(spec) for name, spec in differing.items()}
-        made, _ = self._sync(Account, present, wanted, lambda name: Account(system=self.system, name=name))
+        wanted = {name: account_fields(spec) for name, spec in differing.items()}
+        made, _ = self.rows.sync(Account, present, wanted, lambda name: Account(system=self.system, name=name))
         return {**rows, **made}
 
     def _roles(
@@ -209,20 +190,18 @@ class _Reconciliation:
     ) -> list[Role]:
         ids = {self.accounts[name].pk: name for name in differing}
         present: dict[tuple[str, str], Role] = {}
-        for part in _parts(list(ids)):
+        for part in parts(list(ids)):
             present |= {(ids[row.account_id or 0], row.name): row for row in Role.objects.filter(account__in=part)}
         self.shared = {row.name: row for row in Role.objects.filter(system=self.system, account=None)}
-        wanted = {
-            (name, role.name): _role_fields(role) for name, account in differing.items() for role in account.roles
-        }
+        wanted = {(name, role.name): role_fields(role) for name, account in differing.items() for role in account.roles}
         if with_shared:
             present |= {("*", name): row for name, row in self.shared.items()}
-            wanted |= {("*", role.name): _role_fields(role) for role in shared}
+            wanted |= {("*", role.name): role_fields(role) for role in shared}
 
         def make(key: tuple[str, str]) -> Role:
             return Role(system=self.system, account=None if key[0] == "*" else self.accounts[key[0]], name=key[1])
 
-        self.roles, leftover = self._sync(Role, present, wanted, make)
+        self.roles, leftover = self.rows.sync(Role, present, wanted, make)
         self.roles = {**{("*", name): row for name, row in self.shared.items()}, **self.roles}
         return leftover
 
@@ -235,7 +214,7 @@ class _Reconciliation:
     def _users(self, differing: Mapping[str, AccountSpec]) -> None:
         ids = {self.accounts[name].pk: name for name in differing}
         present: dict[str, NatsUser] = {}
-        for part in _parts(list(ids)):
+        for part in parts(list(ids)):
             present |= {row.name: row for row in NatsUser.objects.filter(account__in=part)}
         wanted: dict[str, dict[str, Any]] = {}
         homes: dict[str, str] = {}
@@ -248,9 +227,9 @@ class _Reconciliation:
         going = [
             row for name, row in present.items() if name not in homes or row.account_id != self.accounts[homes[name]].pk
         ]
-        for part in _parts([row.pk for row in going]):
+        for part in parts([row.pk for row in going]):
             SubjectPermission.objects.filter(user__in=part).delete()
-        self._delete(going)
+        self.rows.delete(going)
         for row in going:
             del present[row.name]
         self._free_nkeys(present, wanted)
@@ -258,7 +237,7 @@ class _Reconciliation:
         def make(name: str) -> NatsUser:
             return NatsUser(system=self.system, account=self.accounts[homes[name]], name=name)
 
-        self.users, _ = self._sync(NatsUser, present, wanted, make)
+        self.users, _ = self.rows.sync(NatsUser, present, wanted, make)
 
     def _free_nkeys(self, present: Mapping[str, NatsUser], wanted: Mapping[str, Mapping[str, Any]]) -> None:
         """An nkey that goes from one user to another is let go first: the table holds it once at any moment."""
@@ -268,10 +247,10 @@ class _Reconciliation:
             for name, fields in wanted.items()
             if fields["nkey"] in holders and holders[fields["nkey"]].name != name
         ]
-        for part in _parts([row.pk for row in givers]):
+        for part in parts([row.pk for row in givers]):
             QuerySet(NatsUser).filter(pk__in=part).update(nkey="", credential="none", enabled=False)
         for row in givers:
-            self.changes_needed.setdefault(row.pk, set()).update(("nkey", "credential", "enabled"))
+            self.rows.again.setdefault(NatsUser, {}).setdefault(row.pk, set()).update(("nkey", "credential", "enabled"))
 
     def _user_fields(self, account: str, user: UserSpec, row: NatsUser | None) -> dict[str, Any]:
         kind, identity = user.secret.kind, user.secret.identity
@@ -284,7 +263,7 @@ class _Reconciliation:
             "access": user.access,
             "role": self._role_of(account, user.role) if user.access == "role" else None,
             "connection_types": list(user.connection_types),
-            **_response_fields(user.responses),
+            **response_fields(user.responses),
         }
         another = row is None or any(
             getattr(row, name) != fields[name] for name in ("credential", "password_hash", "nkey", "certificate")
@@ -315,9 +294,9 @@ class _Reconciliation:
         present |= self._present_rules("role", touched_roles)
         present |= self._present_rules("user", [row.pk for row in self.users.values()])
         stale = [pk for key, pk in present.items() if key not in wanted]
-        for part in _parts(stale):
+        for part in parts(stale):
             SubjectPermission.objects.filter(pk__in=part).delete()
-        self.changes.deleted.update({"permission": len(stale)} if stale else {})
+        self.rows.changes.deleted.update({"permission": len(stale)} if stale else {})
         users = {row.pk: row for row in self.users.values()}
         roles = {row.pk: row for row in self.roles.values()}
         fresh = [
@@ -333,11 +312,11 @@ class _Reconciliation:
         ]
         if fresh:
             SubjectPermission.objects.bulk_create(fresh, batch_size=BATCH)
-            self.changes.created["permission"] += len(fresh)
+            self.rows.changes.created["permission"] += len(fresh)
 
     def _present_rules(self, kind: str, owners: list[int]) -> dict[tuple[str, int, RuleSpec], int]:
         found: dict[tuple[str, int, RuleSpec], int] = {}
-        for part in _parts(owners):
+        for part in parts(owners):
             rows = SubjectPermission.objects.filter(**{f"{kind}__in": part}).order_by()
             for pk, owner, *rule in rows.values_list("pk", f"{kind}_id", "action", "effect", "subject", "queue"):
                 found[(kind, owner, RuleSpec(*rule))] = pk
@@ -346,14 +325,14 @@ class _Reconciliation:
     def _default_roles(self, differing: Mapping[str, AccountSpec]) -> None:
         present = {name: self.accounts[name] for name in differing}
         wanted = {name: {"default_role": self._role_of(name, spec.default_role)} for name, spec in differing.items()}
-        quiet = bool(self.changes.created["account"] or self.changes.updated["account"])  # told already
-        self._sync(Account, present, wanted, lambda name: present[name], quiet=quiet)
+        quiet = bool(self.rows.changes.created["account"] or self.rows.changes.updated["account"])  # told already
+        self.rows.sync(Account, present, wanted, lambda name: present[name], quiet=quiet)
 
     def _sharing(self, differing: Mapping[str, AccountSpec]) -> None:
         ids = {self.accounts[name].pk: name for name in differing}
         exports: dict[Hashable, Export] = {}
         imports: dict[Hashable, Import] = {}
-        for part in _parts(list(ids)):
+        for part in parts(list(ids)):
             exports |= {
                 (ids[row.account_id], row.kind, row.subject): row for row in Export.objects.filter(account__in=part)
             }
@@ -393,16 +372,16 @@ class _Reconciliation:
                 to=key[4],
             )
 
-        made, leftover = self._sync(Export, exports, wanted_exports, make_export)
-        _, leftover_imports = self._sync(Import, imports, wanted_imports, make_import)
-        self._delete(leftover_imports)
-        self._delete(leftover)
+        made, leftover = self.rows.sync(Export, exports, wanted_exports, make_export)
+        _, leftover_imports = self.rows.sync(Import, imports, wanted_imports, make_import)
+        self.rows.delete(leftover_imports)
+        self.rows.delete(leftover)
         self._accesses(differing, made)
 
     def _accesses(self, differing: Mapping[str, AccountSpec], exports: Mapping[Hashable, Export]) -> None:
         by_pk = {row.pk: key for key, row in exports.items()}
         present: dict[Hashable, ExportAccess] = {}
-        for part in _parts(list(by_pk)):
+        for part in parts(list(by_pk)):
             rows = ExportAccess.objects.filter(export__in=part).select_related("account", "export__account")
             present |= {(by_pk[row.export_id], row.account.name): row for row in rows}
         wanted: dict[Hashable, dict[str, Any]] = {
@@ -415,13 +394,13 @@ class _Reconciliation:
         def make(key: Any) -> ExportAccess:
             return ExportAccess(export=exports[key[0]], account=self.accounts[key[1]])
 
-        _, leftover = self._sync(ExportAccess, present, wanted, make)
-        self._delete(leftover)
+        _, leftover = self.rows.sync(ExportAccess, present, wanted, make)
+        self.rows.delete(leftover)
 
     def _mappings(self, differing: Mapping[str, AccountSpec]) -> None:
         ids = {self.accounts[name].pk: name for name in differing}
         present: dict[Hashable, MappingRow] = {}
-        for part in _parts(list(ids)):
+        for part in parts(list(ids)):
             present |= {(ids[row.account_id], row.source): row for row in MappingRow.objects.filter(account__in=part)}
         wanted: dict[Hashable, dict[str, Any]] = {}
         ends: dict[Hashable, dict[str, Any]] = {}
@@ -434,11 +413,11 @@ class _Reconciliation:
         def make(key: Any) -> MappingRow:
             return MappingRow(account=self.accounts[key[0]], source=key[1])
 
-        made, leftover = self._sync(MappingRow, present, wanted, make)
-        self._delete(leftover)
+        made, leftover = self.rows.sync(MappingRow, present, wanted, make)
+        self.rows.delete(leftover)
         by_pk = {row.pk: key for key, row in made.items()}
         present_ends: dict[Hashable, MappingDestination] = {}
-        for part in _parts(list(by_pk)):
+        for part in parts(list(by_pk)):
             for row in MappingDestination.objects.filter(mapping__in=part):
                 home = by_pk[row.mapping_id]
                 present_ends[(*home, row.subject, row.cluster)] = row
@@ -446,154 +425,16 @@ class _Reconciliation:
         def make_end(key: Any) -> MappingDestination:
             return MappingDestination(mapping=made[(key[0], key[1])], subject=key[2], cluster=key[3])
 
-        _, leftover_ends = self._sync(MappingDestination, present_ends, ends, make_end)
-        self._delete(leftover_ends)
-
-    # --- how rows are written -----------------------------------------------
-
-    def _sync(
-        self,
-        model: type[Any],
-        present: Mapping[Any, Any],
-        wanted: Mapping[Any, Mapping[str, Any]],
-        make: Callable[[Any], Any],
-        *,
-        quiet: bool = False,
-    ) -> tuple[dict[Any, Any], list[Any]]:
-        """Create what is missing and update what differs; ({key: row} of what is wanted, rows that are not)."""
-        fresh, altered, columns = {}, [], set()
-        for key, fields in wanted.items():
-            row = present.get(key)
-            if row is None:
-                row = fresh[key] = make(key)
-                for name, value in fields.items():
-                    setattr(row, name, value)
-                continue
-            differing = {name for name, value in fields.items() if _value(row, name) != _plain(value)}
-            for name in differing:
-                setattr(row, name, fields[name])
-            differing |= self.changes_needed.get(row.pk, set()) if model is NatsUser else set()
-            if differing:
-                altered.append(row)
-                columns.update(differing)
-        self._fit([*fresh.values(), *altered])
-        if fresh:
-            model.objects.bulk_create(fresh.values(), batch_size=BATCH)
-            self.changes.created[str(model._meta.verbose_name)] += len(fresh)
-        if altered:
-            model.objects.bulk_update(altered, sorted(columns), batch_size=BATCH)
-            if not quiet:
-                self.changes.updated[str(model._meta.verbose_name)] += len(altered)
-        rows = {key: present[key] for key in wanted if key in present} | fresh
-        return rows, [row for key, row in present.items() if key not in wanted]
-
-    @staticmethod
-    def _fit(rows: Iterable[models.Model]) -> None:
-        """What a database would cut or refuse is said before it is asked."""
-        places = []
-        for row in rows:
-            for column in row._meta.concrete_fields:
-                most = getattr(column, "max_length", None)
-                value = getattr(row, column.attname)
-                if most and isinstance(value, str) and len(value) > most:
-                    where = f"{str(row._meta.verbose_name).capitalize()} “{str(row)[:80]}”"
-                    told = f"Its {column.verbose_name} is longer than {most} characters."
-                    places.append(Wrong(where, column.name, told))
-        if places:
-            raise ReconcileError(places)
-
-    def _delete(self, rows: Iterable[models.Model]) -> None:
-        doomed = list(rows)
-        if not doomed:
-            return
-        model = type(doomed[0])
-        for part in _parts([row.pk for row in doomed]):
-            model._default_manager.filter(pk__in=part).delete()
-        self.changes.deleted[str(model._meta.verbose_name)] += len(doomed)
+        _, leftover_ends = self.rows.sync(MappingDestination, present_ends, ends, make_end)
+        self.rows.delete(leftover_ends)
 
     def _empty(self, gone: Iterable[Account]) -> None:
         """What would protect accounts that go, or what new rows may want, goes first."""
-        for part in _parts([row.pk for row in gone]):
+        for part in parts([row.pk for row in gone]):
             Import.objects.filter(account__in=part).delete()
             Account.objects.filter(pk__in=part, default_role__isnull=False).update(default_role=None)
             doomed = NatsUser.objects.filter(account__in=part)
             SubjectPermission.objects.filter(user__in=doomed).delete()
             count = doomed.count()
             doomed.delete()
-            self.changes.deleted.update({"user": count} if count else {})
-
-
-def _comparable(spec: AccountSpec | None) -> AccountSpec | None:
-    """The spec in one order, without what a reconciliation never writes over existing rows."""
-    if spec is None:
-        return None
-    users = tuple(
-        replace(
-            user,
-            retiring=None,
-            rules=tuple(sorted(set(user.rules))),
-            connection_types=tuple(sorted(user.connection_types)),
-        )
-        for user in sorted(spec.users, key=lambda user: user.name)
-    )
-    roles = tuple(
-        replace(role, rules=tuple(sorted(set(role.rules))), connection_types=tuple(sorted(role.connection_types)))
-        for role in sorted(spec.roles, key=lambda role: role.name)
-    )
-    exports = tuple(
-        replace(export, accounts=None if export.accounts is None else tuple(sorted(export.accounts)))
-        for export in spec.exports
-    )
-    return replace(
-        spec,
-        users=users,
-        roles=roles,
-        exports=tuple(sorted(exports, key=lambda export: (export.kind, export.subject))),
-        imports=tuple(sorted(spec.imports, key=lambda each: (each.kind, each.account, each.subject, each.to))),
-        mappings=tuple(
-            replace(
-                mapping, destinations=tuple(sorted(mapping.destinations, key=lambda end: (end.subject, end.cluster)))
-            )
-            for mapping in sorted(spec.mappings, key=lambda mapping: mapping.source)
-        ),
-    )
-
-
-def _account_fields(spec: AccountSpec) -> dict[str, Any]:
-    limits, jetstream = spec.limits or LimitsSpec(), spec.jetstream or JetStreamSpec()
-    return {
-        "description": spec.description,
-        "enabled": spec.enabled,
-        "jetstream": spec.jetstream is not None,
-        **{name: getattr(limits, name) for name in LIMIT_FIELDS},
-        **{f"jetstream_{name}": getattr(jetstream, name) for name in JETSTREAM_FIELDS},
-    }
-
-
-def _role_fields(role: RoleSpec) -> dict[str, Any]:
-    return {
-        "description": role.description,
-        "connection_types": list(role.connection_types),
-        **_response_fields(role.responses),
-    }
-
-
-def _response_fields(responses: ResponseSpec | None) -> dict[str, Any]:
-    return {
-        "allow_responses": responses is not None,
-        "responses_max": responses.max if responses else 0,
-        "responses_expires": responses.expires if responses else "",
-    }
-
-
-def _value(row: models.Model, name: str) -> Any:
-    column = row._meta.get_field(name)
-    return getattr(row, column.attname) if column.is_relation else getattr(row, name)  # type: ignore[union-attr]
-
-
-def _plain(value: Any) -> Any:
-    return value.pk if isinstance(value, models.Model) else value
-
-
-def _parts(items: list[Any]) -> Iterable[list[Any]]:
-    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
+            self.rows.changes.deleted.update({"user": count} if count else {})

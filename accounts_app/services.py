@@ -18,26 +18,7 @@ from accounts_app import credentials
 from accounts_app.credentials import NewSecret
 from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf import names, nkeys
-from accounts_app.reconcile import Changes, reconcile
 from accounts_app.wanted import want
-from accounts_app.wrong import ReconcileError
-
-__all__ = [
-    "Changes",
-    "ConnectionHelp",
-    "NewSecret",
-    "ReconcileError",
-    "check_deletable",
-    "connection_help",
-    "create_user",
-    "disable_users",
-    "enable_users",
-    "expire_due",
-    "reconcile",
-    "rotate",
-    "rotate_with_overlap",
-    "set_credential",
-]
 
 NAMED = 100  # users that an audit entry tells by name
 CREDENTIAL = (
@@ -79,6 +60,8 @@ def set_credential(
     secret: NewSecret | None = None
     try:
         if kind == NatsUser.Credential.PASSWORD:
+            if password:
+                names.check_chosen_password(password)
             made = password or credentials.new_password()
             fresh["password_hash"] = credentials.hash_password(made, chosen=bool(password))
             secret = None if password else NewSecret(kind, made)
@@ -113,7 +96,7 @@ def _check_free(user: NatsUser, kind: str, fresh: dict[str, str]) -> None:
     system = user.account.system
     others = NatsUser.objects.filter(system=system).exclude(pk=user.pk)
     if kind == NatsUser.Credential.NKEY:
-        if fresh["nkey"] in (system.guard_nkey, system.control_nkey, system.relay_nkey):
+        if fresh["nkey"] in system.own_nkeys:
             raise ValidationError({"nkey": _("This nkey is nunect's own.")})
         holders = others.filter(Q(nkey=fresh["nkey"]) | Q(retiring_nkey=fresh["nkey"]))
     elif kind == NatsUser.Credential.CERTIFICATE:

@@ -321,7 +321,8 @@ def _mappings(account_ids: list[int]) -> dict[int, list[MappingSpec]]:
         destinations[mapping].append(DestinationSpec(subject, weight, cluster))
     found: dict[int, list[MappingSpec]] = defaultdict(list)
     for pk, account, source in sources:
-        found[account].append(MappingSpec(source, tuple(destinations.get(pk, ()))))
+        if pk in destinations:  # one that leads nowhere yet maps nothing
+            found[account].append(MappingSpec(source, tuple(destinations[pk])))
     return found
 
 

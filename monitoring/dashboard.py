@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.dataclasses import SearchResult
 
@@ -109,8 +114,17 @@ def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     rows = Account.objects.visible_to(request.user)
     context["may_accounts"] = _may(request, "accounts_app.view_account")
     context["may_add"] = _may(request, "accounts_app.add_account")
+    context["command"] = _command()
     context["empty"] = context["may_accounts"] and not rows.exclude(name__startswith="$").exists()
     return context
+
+
+def _command() -> str:
+    """How the `nunect` command is called from a shell that doesn't know our environment."""
+    if shutil.which("nunect"):
+        return "nunect"
+    script = Path(sys.executable).with_name("nunect")
+    return str(script.relative_to(settings.BASE_DIR)) if script.is_relative_to(settings.BASE_DIR) else str(script)
 
 
 def _system(request: HttpRequest, system: System) -> dict[str, Any]:
@@ -123,7 +137,8 @@ def _system(request: HttpRequest, system: System) -> dict[str, Any]:
         found |= _accounts(request, system)
     if _may(request, "accounts_app.view_natsuser"):
         users = NatsUser.objects.visible_to(request.user).filter(system=system)
-        found["users"] = users.aggregate(all=Count("pk"), enabled=Count("pk", filter=Q(enabled=True)))
+        live = Q(enabled=True) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+        found["users"] = users.aggregate(all=Count("pk"), live=Count("pk", filter=live))
     if _may(request, "provisioning.view_hold"):
         found["holds"] = Hold.objects.filter(system=system, state=Hold.State.OPEN)[:SHOWN]
     if _may(request, "provisioning.view_drift"):

@@ -169,6 +169,8 @@ class DestinationFormSet(DistinctFormSet):
 
 class DestinationInline(RowInline):
     model = MappingDestination
+    min_num = 1
+    validate_min = True
     form = DestinationForm
     formset = DestinationFormSet
     fields = ("subject", "weight", "cluster")

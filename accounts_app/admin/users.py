@@ -76,7 +76,9 @@ class UserForm(RowForm):
         strip=False,
         max_length=200,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text=_("At most 72 bytes. It costs the server more at each login than a generated one."),
+        help_text=_(
+            "At least 10 characters, at most 72 bytes. It costs the server more at each login than a generated one."
+        ),
     )
     own_certificate = forms.CharField(
         label=_("Certificate identity"),
@@ -110,11 +112,17 @@ class UserForm(RowForm):
             system = Account.objects.filter(pk=str(account)).values("system")[:1]
             role.queryset = Role.objects.filter(Q(account=account) | Q(account=None, system__in=system))
 
+    def _get_validation_exclusions(self) -> set[str]:
+        """Without a form that holds there is no credential yet, and nothing to say about it."""
+        found = super()._get_validation_exclusions()
+        return found | {"credential"} if self.errors else found
+
     def _post_clean(self) -> None:
         if not self.errors:
             account = self.cleaned_data.get("account") or getattr(self.instance, "account", None)
             if account is not None:
-                self.instance.system_id = account.system_id
+                self.instance.account, self.instance.system_id = account, account.system_id
+                self.instance.name = self.cleaned_data.get("name", self.instance.name)
             self._take_credential()
         super()._post_clean()  # type: ignore[misc]
 

@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('stream', 'stream'), ('service', 'service')], max_length=7)),
                 ('subject', models.CharField(max_length=500, validators=[accounts_app.validators.subject])),
-                ('public', models.BooleanField(default=False, help_text='Any account may import it. Otherwise only the accounts listed.')),
+                ('public', models.BooleanField(default=False, help_text='Any account may import it. Otherwise only the accounts listed; with none it is offered to nobody.')),
                 ('account_token_position', models.PositiveSmallIntegerField(blank=True, help_text="The token (1 is the first) that must be the importing account's name.", null=True, validators=[django.core.validators.MinValueValidator(1)])),
                 ('response_type', models.CharField(blank=True, choices=[('', "the server's default"), ('single', 'one reply'), ('stream', 'many replies'), ('chunked', 'one reply in chunks')], default='', max_length=8)),
                 ('response_threshold', models.CharField(blank=True, max_length=32, validators=[accounts_app.validators.duration])),
@@ -144,7 +144,7 @@ class Migration(migrations.Migration):
                 ('request_id', models.CharField(blank=True, default='', max_length=32)),
                 ('kind', models.CharField(choices=[('stream', 'stream'), ('service', 'service')], max_length=7)),
                 ('subject', models.CharField(max_length=500, validators=[accounts_app.validators.subject])),
-                ('public', models.BooleanField(default=False, help_text='Any account may import it. Otherwise only the accounts listed.')),
+                ('public', models.BooleanField(default=False, help_text='Any account may import it. Otherwise only the accounts listed; with none it is offered to nobody.')),
                 ('account_token_position', models.PositiveSmallIntegerField(blank=True, help_text="The token (1 is the first) that must be the importing account's name.", null=True, validators=[django.core.validators.MinValueValidator(1)])),
                 ('response_type', models.CharField(blank=True, choices=[('', "the server's default"), ('single', 'one reply'), ('stream', 'many replies'), ('chunked', 'one reply in chunks')], default='', max_length=8)),
                 ('response_threshold', models.CharField(blank=True, max_length=32, validators=[accounts_app.validators.duration])),
@@ -598,7 +598,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='subjectpermission',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('role__isnull', False), ('user__isnull', True)), models.Q(('role__isnull', True), ('user__isnull', False)), _connector='OR'), name='permission_of_role_or_user', violation_error_message='A permission belongs to a role or to a user, not to both.'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('role__isnull', False), ('user__isnull', True)), models.Q(('role__isnull', True), ('user__isnull', False)), _connector='OR'), name='permission_of_role_or_user', violation_error_message='A permission belongs to exactly one of a role and a user.'),
         ),
         migrations.AddConstraint(
             model_name='subjectpermission',

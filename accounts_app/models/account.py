@@ -235,7 +235,7 @@ class SubjectPermission(ConfigModel):
             models.CheckConstraint(
                 condition=Q(role__isnull=False, user__isnull=True) | Q(role__isnull=True, user__isnull=False),
                 name="permission_of_role_or_user",
-                violation_error_message=_("A permission belongs to a role or to a user, not to both."),
+                violation_error_message=_("A permission belongs to exactly one of a role and a user."),
             ),
             models.CheckConstraint(
                 condition=Q(queue="") | Q(action="subscribe"),

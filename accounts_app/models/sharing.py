@@ -36,7 +36,10 @@ class Export(ConfigModel):
     kind = models.CharField(max_length=7, choices=Kind)
     subject = models.CharField(max_length=500, validators=[validators.subject])
     public = models.BooleanField(
-        default=False, help_text=_("Any account may import it. Otherwise only the accounts listed.")
+        default=False,
+        help_text=_(
+            "Any account may import it. Otherwise only the accounts listed; with none it is offered to nobody."
+        ),
     )
     account_token_position = models.PositiveSmallIntegerField(
         null=True,

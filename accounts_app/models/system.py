@@ -115,6 +115,11 @@ class System(ConfigModel):
         return IdentitySpec(self.guard_nkey, self.control_nkey, self.relay_nkey, self.system_account)
 
     @property
+    def own_nkeys(self) -> tuple[str, str, str]:
+        """nunect's own public keys, which no other user may have."""
+        return (self.guard_nkey, self.control_nkey, self.relay_nkey)
+
+    @property
     def state(self) -> str:
         """ "applied", "pending" or "failed" of the system as a whole."""
         if self.problem:

@@ -174,12 +174,16 @@ class NatsUser(ConfigModel):
             if self.role.account_id not in (None, self.account_id) or self.role.system_id != self.account.system_id:
                 raise ValidationError({"role": _("This role belongs to another account.")})
             self._check_template()
-        if self.pk:
-            before = type(self)._base_manager.filter(pk=self.pk).values_list("account_id", flat=True).first()
-            if before and before != self.account_id:
-                raise ValidationError(
-                    {"account": _("A user can't move to another account: create one there and disable this one.")}
-                )
+        if self.account_id and self.name in self.account.system.own_nkeys:
+            raise ValidationError({"name": _("This nkey is nunect's own.")})
+        before = type(self)._base_manager.filter(pk=self.pk).values("account_id", "expires_at").first()
+        over = isinstance(self.expires_at, datetime) and self.expires_at <= timezone.now()
+        if over and (before is None or before["expires_at"] != self.expires_at):
+            raise ValidationError({"expires_at": _("This time is over already; to stop a user now, disable it.")})
+        if before is not None and before["account_id"] != self.account_id:
+            raise ValidationError(
+                {"account": _("A user can't move to another account: create one there and disable this one.")}
+            )
 
     def _check_template(self) -> None:
         templates = (rule.subject for rule in self.role.permissions.all() if "{{" in rule.subject)  # type: ignore[union-attr, misc]

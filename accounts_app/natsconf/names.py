@@ -18,6 +18,7 @@ __all__ = [
     "check_account_name",
     "check_bcrypt",
     "check_certificate_identity",
+    "check_chosen_password",
     "check_connection_types",
     "check_duration",
     "check_jetstream",
@@ -36,6 +37,7 @@ CONNECTION_TYPES = ("STANDARD", "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS", "MQTT", 
 GLOBAL_ACCOUNT = "$G"
 MAX_USER_NAME = 256  # characters
 MAX_IDENTITY = 1024  # characters of a name found in a certificate
+MIN_PASSWORD = 10  # characters, of one that a person chooses
 MAX_PASSWORD = 72  # bytes: bcrypt looks at no more
 MAX_INT32 = 2**31 - 1  # the server cuts account limits to 32 bits without a word
 MAX_INT64 = 2**63 - 1
@@ -163,6 +165,13 @@ def check_password(text: str) -> str:
         raise InvalidValue(f"Password has {size} bytes; bcrypt looks at the first {MAX_PASSWORD} only.")
     if _BCRYPT_LIKE.match(text):
         raise InvalidValue("Password looks like a bcrypt hash, which nobody could log in with.")
+    return text
+
+
+def check_chosen_password(text: str) -> str:
+    """Return `text` if a person may choose it as a password. Never repeats it."""
+    if len(check_password(text)) < MIN_PASSWORD:
+        raise InvalidValue(f"A password that you choose has {MIN_PASSWORD} characters at least.")
     return text
 
 

@@ -2,7 +2,7 @@
 
 The same values travel everywhere: the snapshot fills them from rows, the renderer makes
 the conf tree of them, the importer makes them of a conf tree, a revision keeps them, and
-`services.reconcile` makes rows equal to them.
+`reconcile` makes rows equal to them.
 """
 
 from __future__ import annotations
