@@ -11,6 +11,7 @@ from django.db import transaction
 
 from accounts_app import credentials
 from accounts_app.models import NatsUser, System, record
+from accounts_app.natsconf.errors import ConfSyntaxError
 from accounts_app.natsconf.parse import Parsed, parse
 from accounts_app.natsconf.reading import Note, Reading, read_accounts
 from accounts_app.natsconf.specs import AccountSpec, SecretSpec, UserSpec
@@ -62,7 +63,10 @@ def read_conf(path: Path, environ: Mapping[str, str] | None = None) -> Parsed:
     def read(name: str) -> str:
         return Path(name).read_bytes().decode("utf-8", "surrogateescape")
 
-    return parse(read(str(path)), file=str(path), read=read, environ=environ)
+    parsed = parse(read(str(path)), file=str(path), read=read, environ=environ)
+    if not parsed.tree:
+        raise ConfSyntaxError(str(path), 1, 1, "Nothing is set in this file; a server refuses it.")
+    return parsed
 
 
 def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> ImportReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,15 @@ from accounts_app.models import System, record
 from accounts_app.natsconf.diff import diff
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
+from accounts_app.natsconf.specs import AccountSpec
+from accounts_app.natsconf.user_changes import names_by_nkey
 from provisioning.binary import validate_folder
 from provisioning.errors import Invalid, ProvisioningError
 from provisioning.files import GENERATED, Intent, text_hash
 from provisioning.models import Drift, Revision
 from provisioning.server import Seen
 
+_NKEY = re.compile(r"\bU[A-Z2-7]{55}\b")
 SHOWN = 100  # changes kept in a row; the rest is counted
 
 
@@ -77,9 +81,21 @@ def in_servers(foreign: Iterable[Seen]) -> Difference | None:
     return Difference(Drift.Where.SERVER, f"{names} runs {' or '.join(sorted(runs))}."[:500], [], True)
 
 
-def in_words(ours: dict[str, Any], theirs: dict[str, Any]) -> list[dict[str, Any]]:
-    """The difference of two trees for a person; at most SHOWN lines and a count of the others."""
-    changes = diff(ours, theirs)
+def in_words(
+    ours: dict[str, Any],
+    theirs: dict[str, Any],
+    specs: Iterable[AccountSpec] = (),
+    former: Callable[[], Iterable[AccountSpec]] = tuple,
+) -> list[dict[str, Any]]:
+    """The difference of two trees for a person; at most SHOWN lines and a count of the others.
+
+    specs: rows of the new tree, which name users that the conf knows by their nkey; former: those of the
+    old one, read only when a sentence would name a key that the new rows don't have.
+    """
+    names = names_by_nkey(specs)
+    changes = diff(ours, theirs, names)
+    if any(key not in names for change in changes for key in _NKEY.findall(str(change))):
+        changes = diff(ours, theirs, names_by_nkey(former()) | names)
     words = [change.as_dict() for change in changes[:SHOWN]]
     if len(changes) > SHOWN:
         words.append({"text": f"and {len(changes) - SHOWN} more changes", "removes_access": False})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from accounts_app.natsconf.render import Block, Generated, assemble, block_of, logins
+from accounts_app.natsconf.spec_json import UnknownVersion, spec_from_json
+from accounts_app.natsconf.specs import AccountSpec
 from provisioning.models import Revision, RevisionBlock
 
 SHARED_ROLES = "*"  # the block that keeps the system's shared roles; it has no conf of its own
@@ -100,3 +103,13 @@ class Enforced:
     def text(self) -> str:
         """Its text."""
         return self.generated().text
+
+
+def specs_of(system_id: int, accounts: Iterable[str]) -> list[AccountSpec]:
+    """What the rows of these accounts said when the servers took them, as far as it is kept."""
+    rows = RevisionBlock.objects.filter(system=system_id, account__in=list(accounts)[:500], current=True)
+    found = []
+    for text in (row.spec_text for row in rows.only("spec")):
+        with suppress(UnknownVersion):
+            found += [spec_from_json(text)] if text else []
+    return found

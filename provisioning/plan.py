@@ -13,7 +13,7 @@ from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf.render import Block, certificate_users
 from provisioning import faults, guard
 from provisioning.drift import in_words
-from provisioning.enforced import Enforced
+from provisioning.enforced import Enforced, specs_of
 from provisioning.faults import PROBED, Early
 from provisioning.models import Hold
 from provisioning.server import Fleet, Seen
@@ -132,7 +132,7 @@ def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fle
         plan.held[stop.account] = " ".join(filter(None, (plan.held.get(stop.account), stop.reason)))
         waiting.add(stop.account)
     for account in waiting:
-        _remember_hold(system, account, plan, enforced)
+        _remember_hold(system, account, plan, goal, enforced)
         plan.keep(account, enforced)
     over = [hold.pk for hold in holds if hold.state == Hold.State.OPEN and hold.account not in waiting]
     if over:
@@ -145,7 +145,7 @@ def _waits_for(hold: Hold, shas: Mapping[str, str]) -> bool:
     return hold.state == Hold.State.OPEN and same and "users would go" in hold.reason
 
 
-def _remember_hold(system: System, account: str, plan: Plan, enforced: Enforced) -> None:
+def _remember_hold(system: System, account: str, plan: Plan, goal: Goal, enforced: Enforced) -> None:
     block = plan.target.get(account)
     sha256 = block.sha256 if block else ""
     open_hold = Hold.objects.filter(system=system, account=account, state=Hold.State.OPEN).first()
@@ -160,7 +160,9 @@ def _remember_hold(system: System, account: str, plan: Plan, enforced: Enforced)
         system=system,
         account=account,
         reason=plan.held[account],
-        changes=in_words(before, after),
+        changes=in_words(
+            before, after, [spec] if (spec := goal.specs.get(account)) else (), lambda: specs_of(system.pk, [account])
+        ),
         target_sha256=sha256,
     )
     record("change held", hold, account=account, reason=hold.reason)

@@ -18,7 +18,7 @@ from accounts_app.natsconf.spec_json import spec_to_json
 from accounts_app.natsconf.specs import AccountSpec
 from provisioning.binary import OLDEST, parse_version, too_old
 from provisioning.drift import SHOWN, in_words
-from provisioning.enforced import SHARED_ROLES, Enforced
+from provisioning.enforced import SHARED_ROLES, Enforced, specs_of
 from provisioning.models import Revision, RevisionBlock
 from provisioning.plan import Plan
 from provisioning.server import Seen
@@ -61,7 +61,12 @@ def record_revision(
         wanted=goal.taken.wanted,
         authors=_authors(enforced.revision),
         reason=reason,
-        changes=in_words(_whole(before), _whole(after)),
+        changes=in_words(
+            _whole(before),
+            _whole(after),
+            [goal.specs[name] for name in changed if name in goal.specs],
+            lambda: specs_of(system.pk, [*changed, *gone]),
+        ),
         servers=[
             {"name": one.name, "digest": one.config_digest, "proof": _proof(one, proof), "revision": one.revision}
             for one in seen

@@ -271,7 +271,12 @@ class NatsUserAdmin(RowAdmin):
         return shown
 
     def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
-        return {**super().head(request, object_id), "nu_help": WILDCARDS}
+        found = {**super().head(request, object_id), "nu_help": WILDCARDS}
+        user = self.get_object(request, object_id) if object_id else None  # type: ignore[arg-type]
+        if user is not None and user.access != NatsUser.Access.OWN:
+            idle = say("What stands here counts with the access “own permissions” only; now it is “%s”.")
+            found["nu_help"] = format_html("<strong>{}</strong>", idle % user.get_access_display())
+        return found
 
     # --- the secret is in the answer to the POST, and nowhere else -----------
 

@@ -146,6 +146,10 @@ class _Reader:
         usual = key.lower()
         if usual == "no_auth_user":
             self.note((key,), "weak", f"Clients without credentials are let in as user {_said(value)}; it stays so.")
+        elif usual in ("system_account", "system"):
+            self.note(
+                (key,), "left", f"`{key}` stays in the main file; account {_said(value)} becomes the system's own."
+            )
         elif usual == "server_metadata":
             self.note((key,), "left", "nunect writes its own `server_metadata`; it replaces this one.")
         elif key in self.parsed.repeated:

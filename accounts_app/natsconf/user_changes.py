@@ -10,7 +10,7 @@ from typing import Any, Literal
 from . import forms
 from .changes import Change, Kind, a_or_an, is_less, listed
 from .names import duration_seconds
-from .specs import ResponseSpec
+from .specs import AccountSpec, ResponseSpec
 from .subjects import InvalidValue, covers, overlaps
 from .tree import Tree, spelled
 
@@ -38,6 +38,17 @@ def user_changes(account: str, old: Tree, new: Tree, names: Mapping[str, str]) -
     return [
         Change(f.kind, account, f.says, tuple(named), f.removes_access, f.lost, f.gained) for f, named in users.items()
     ]
+
+
+def names_by_nkey(specs: Iterable[AccountSpec]) -> dict[str, str]:
+    """Return {public nkey: name of its user}, former nkeys of an overlap among them."""
+    return {
+        secret.identity: user.name
+        for spec in specs
+        for user in spec.users
+        for secret in (user.secret, user.retiring)
+        if secret is not None and secret.kind == "nkey"
+    }
 
 
 def users_of(tree: Mapping[str, Any]) -> list[Any]:

@@ -3,6 +3,7 @@
 import pytest
 
 from accounts_app.models import Account, NatsUser, Server, SubjectPermission
+from accounts_app.services import create_user, rotate
 from provisioning.models import Revision, RevisionBlock
 from provisioning.workshop import forget
 
@@ -169,3 +170,16 @@ def test_a_change_made_while_a_run_was_on_its_way_has_its_author(world, admin_us
     steps.reached.disconnect(save_meanwhile)
     assert any("second" in change["text"] for change in last.changes)
     assert {"person": "admin", "door": "admin"} in last.authors
+
+
+def test_a_revision_names_users_whom_the_conf_knows_by_a_key(world):
+    account = world.account()
+    user, _ = create_user(account, "svc", credential="nkey")
+    create_user(account, "stays", credential="nkey")
+    assert "account `ACME` is added" in str(world.apply().changes)
+    rotate(user)
+    assert [change["text"] for change in world.apply().changes] == [
+        "user `svc` of account `ACME` proves itself by another nkey"
+    ]
+    user.delete()
+    assert [change["text"] for change in world.apply().changes] == ["user `svc` of account `ACME` is removed"]

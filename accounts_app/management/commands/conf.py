@@ -19,7 +19,6 @@ from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.emit import emit
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.names import GLOBAL_ACCOUNT
-from accounts_app.natsconf.parse import Parsed
 from accounts_app.natsconf.reading import read_accounts
 
 JUDGE_TIMEOUT = 60.0  # seconds
@@ -61,26 +60,31 @@ class Command(BaseCommand):
             raise CommandError(f"{error.filename or options['file']} can't be read: {error.strerror}.") from error
         except NatsConfError as error:
             raise CommandError(str(error)) from error
-        if options["act"] == "digest":
-            self.stdout.write(digest(parsed.tree))
-        else:
-            self._check(options["file"], parsed, environ)
-
-    def _check(self, file: str, parsed: Parsed, environ: Mapping[str, str]) -> None:
-        for note in read_accounts(parsed).notes:
-            if note.verdict in ("refused", "weak"):
-                self.stdout.write(f"{where(note)}  {note.sentence}")
+        check = options["act"] == "check"
+        if check:
+            for note in read_accounts(parsed).notes:
+                if note.verdict in ("refused", "weak"):
+                    self.stdout.write(f"{where(note)}  {note.sentence}")
         ours = digest(parsed.tree)
+        judged = self._judged(options["file"], ours, environ)
+        if not check:
+            self.stdout.write(ours)
+        elif judged:
+            self.stdout.write(f"{options['file']} is a conf that nats-server takes ({ours}).")
+        else:
+            self.stdout.write(f"{options['file']} is a conf ({ours}). No nats-server is here to judge what it says.")
+
+    def _judged(self, file: str, ours: str, environ: Mapping[str, str]) -> bool:
+        """Let the binary judge the file; False when there is none. Raises CommandError with its words."""
         binary = _binary()
         if binary is None:
-            self.stdout.write(f"{file} is a conf ({ours}). No nats-server is here to judge what it says.")
-            return
+            return False
         theirs = _judge(binary, file, environ)
         if theirs != ours:
             raise CommandError(
                 f"{file}: nats-server makes the digest {theirs} of it, nunect {ours}. Please report this."
             )
-        self.stdout.write(f"{file} is a conf that nats-server takes ({ours}).")
+        return True
 
     def _show(self, options: dict[str, Any]) -> None:
         from accounts_app.models import System
