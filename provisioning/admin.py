@@ -23,6 +23,7 @@ from accounts_app.admin import chips
 from accounts_app.admin.accounts import MASK, masked
 from accounts_app.admin.base import MANAGES, PAGE_MEDIA, ReadOnlyAdmin, require, systems_of
 from accounts_app.models import Account, NatsUser, System
+from accounts_app.natsconf.changes import NAMED
 from accounts_app.natsconf.render import block_of
 from provisioning import decisions
 from provisioning.enforced import SHARED_ROLES
@@ -44,10 +45,11 @@ def authors_of(revision: Revision) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One change in NATS's words. danger: it takes access away."""
+    """One change in NATS's words. danger: it takes access away; users: all of them when the text counts some."""
 
     text: str
     danger: bool = False
+    users: tuple[str, ...] = ()
 
 
 def in_words(many: Iterable[Iterable[Any]]) -> list[list[Line]]:
@@ -56,10 +58,15 @@ def in_words(many: Iterable[Iterable[Any]]) -> list[list[Line]]:
     The conf knows a user with an nkey by that alone; one query finds the names of all of them.
     """
     lists = [[_line(change) for change in changes] for changes in many]
-    names = names_of(key for lines in lists for line in lines for key in _NKEY.findall(line.text))
+    names = names_of(
+        key for lines in lists for line in lines for text in (line.text, *line.users) for key in _NKEY.findall(text)
+    )
+
+    def call(text: str) -> str:
+        return _NKEY.sub(lambda found: names.get(found[0]) or f"{found[0][:9]}…", text)
 
     def named(line: Line) -> Line:
-        return Line(_NKEY.sub(lambda found: names.get(found[0]) or f"{found[0][:9]}…", line.text), line.danger)
+        return Line(call(line.text), line.danger, tuple(map(call, line.users)))
 
     return [sorted(map(named, lines), key=lambda line: not line.danger) for lines in lists]
 
@@ -83,7 +90,9 @@ def sentences(changes: Iterable[Any]) -> list[Line]:
 
 def _line(change: Any) -> Line:
     kept = change if isinstance(change, dict) else {"text": str(change)}
-    return Line(masked(str(kept.get("text", ""))), bool(kept.get("removes_access")))
+    users = kept.get("users") or ()
+    counted = users[:SHOWN] if len(users) > NAMED else ()
+    return Line(masked(str(kept.get("text", ""))), bool(kept.get("removes_access")), tuple(counted))
 
 
 def conf_diff(revision: Revision) -> tuple[list[dict[str, str]], bool]:

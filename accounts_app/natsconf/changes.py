@@ -25,7 +25,7 @@ Kind = Literal[
     "setting",
 ]
 ORDER: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
-_NAMED = 3  # users that a sentence names before it counts
+NAMED = 3  # users that a sentence names before it counts
 _LISTED = 6  # subjects that a sentence names before it counts
 
 
@@ -58,9 +58,9 @@ class Change:
             return f"user {ticks(self.users)} of account `{self.account}` {self.says}"
         says = self.says.replace("is ", "are ", 1) if self.says.startswith("is ") else self.says
         says = says.replace("proves itself", "prove themselves", 1)
-        named = ticks(self.users[:_NAMED])
-        if len(self.users) > _NAMED:
-            named += f" and {len(self.users) - _NAMED} more"
+        named = ticks(self.users[:NAMED])
+        if len(self.users) > NAMED:
+            named += f" and {len(self.users) - NAMED} more"
         return f"{len(self.users)} users of account `{self.account}` {says}: {named}"
 
     def as_dict(self) -> dict[str, Any]:
