@@ -7,7 +7,7 @@ the rows' own querysets.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -49,13 +49,15 @@ def reconcile(
     *,
     shared_roles: Iterable[RoleSpec] | None = None,
     prune: bool = False,
+    keep: Collection[str] = (),
     restore: bool = False,
     fingerprints: Mapping[str, str] | None = None,
 ) -> Changes:
     """Make the rows of `accounts` equal to their specs, all or nothing, and say what changed.
 
-    What an account holds and its spec lacks goes; accounts without a spec go with `prune` only, the servers'
-    own never. shared_roles None: leave them. Owners stay, and descriptions and expiries where the spec has none.
+    What an account holds and its spec lacks goes; accounts without a spec go with `prune` only, those to
+    keep and the servers' own never. shared_roles None: leave them. Owners stay, and descriptions and expiries
+    where the spec has none.
     restore: never bring back a credential, and never a disabled or expired user: who is there keeps what it has,
     who is gone comes back disabled and without one. fingerprints: {user: fingerprint} of imported passwords.
 
@@ -70,7 +72,7 @@ def reconcile(
     try:
         with transaction.atomic():
             System.objects.select_for_update().get(pk=system.pk)
-            return _Reconciliation(system, wanted, restore, fingerprints or {}).run(roles, prune)
+            return _Reconciliation(system, wanted, restore, fingerprints or {}).run(roles, prune, frozenset(keep))
     except models.RestrictedError as kept:
         raise ReconcileError(wrong.kept_by(kept)) from kept
 
@@ -82,13 +84,14 @@ class _Reconciliation:
         self.system, self.wanted, self.restore, self.fingerprints = system, wanted, restore, fingerprints
         self.rows = RowWriter()
 
-    def run(self, shared_roles: tuple[RoleSpec, ...] | None, prune: bool) -> Changes:
+    def run(self, shared_roles: tuple[RoleSpec, ...] | None, prune: bool, keep: frozenset[str]) -> Changes:
         rows = {row.name: row for row in Account.objects.filter(system=self.system)}
         present = read_accounts(rows[name].pk for name in self.wanted if name in rows)
         self.present = {spec.name: spec for spec in present.values()}
         shared_now = read_shared_roles(self.system.pk)
         shared = shared_now if shared_roles is None else shared_roles
-        gone = [row for name, row in rows.items() if prune and name not in self.wanted and not self._reserved(name)]
+        staying = self.wanted.keys() | keep
+        gone = [row for name, row in rows.items() if prune and name not in staying and not self._reserved(name)]
         self.gone = {row.name for row in gone}
         self.wanted = {name: self._kept(spec) for name, spec in self.wanted.items()}
         self._check(shared, rows)

@@ -32,10 +32,8 @@ class _Counted:
 
 def want(system_id: int, account_ids: Iterable[int] = ()) -> None:
     """Count a change of these accounts of the system. Call it in the transaction of the change."""
-    accounts = frozenset(account_ids)
-    standing = [call for _, call, *_ in connection.run_on_commit if isinstance(call, _Counted)]
-    standing = [call for call in standing if call.system_id == system_id]
-    fresh = accounts.difference(*(call.account_ids for call in standing))
+    standing = _standing(system_id)
+    fresh = frozenset(account_ids).difference(*(call.account_ids for call in standing))
     if standing and not fresh:
         return
     if not standing:
@@ -45,3 +43,13 @@ def want(system_id: int, account_ids: Iterable[int] = ()) -> None:
     for start in range(0, len(ordered), 500):
         QuerySet(account_model).filter(pk__in=ordered[start : start + 500]).update(wanted=F("wanted") + 1)
     transaction.on_commit(_Counted(system_id, fresh), robust=True)
+
+
+def counted(system_id: int) -> frozenset[int]:
+    """Primary keys of the accounts of a system that the transaction under way has changed."""
+    return frozenset().union(*(call.account_ids for call in _standing(system_id)))
+
+
+def _standing(system_id: int) -> list[_Counted]:
+    calls = [call for _, call, *_ in connection.run_on_commit if isinstance(call, _Counted)]
+    return [call for call in calls if call.system_id == system_id]

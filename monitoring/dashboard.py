@@ -18,8 +18,8 @@ from unfold.dataclasses import SearchResult
 
 from accounts_app.admin import chips
 from accounts_app.models import Account, Export, Import, NatsUser, Role, Server, System
-from provisioning.admin import authors_of, in_words
 from provisioning.models import Drift, Hold, Revision
+from provisioning.telling import authors_of, in_words
 
 SHOWN = 8  # rows of each list; the rest is behind its link
 FOUND = 8  # hits of each kind in the command search

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -20,136 +16,18 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateTimeFilter
 
 from accounts_app.admin import chips
-from accounts_app.admin.accounts import MASK, masked
 from accounts_app.admin.base import MANAGES, PAGE_MEDIA, ReadOnlyAdmin, require, systems_of
-from accounts_app.models import Account, NatsUser, System
-from accounts_app.natsconf.changes import NAMED
-from accounts_app.natsconf.render import block_of
+from accounts_app.conf_text import MASK
+from accounts_app.models import Account, System
+from accounts_app.preview import preview
+from accounts_app.row_writer import Changes
 from provisioning import decisions
-from provisioning.enforced import SHARED_ROLES
-from provisioning.models import Drift, Hold, Revision, RevisionBlock
+from provisioning.models import Drift, Hold, Revision
 from provisioning.steps import STEPS
+from provisioning.telling import authors_of, conf_diff, in_words, sentences, with_names
 
-_DOORS = {"command": _("a command"), "shell": _("a shell"), "rest": _("REST"), "worker": _("nunect itself")}
 _PROOFS = {"digest": _("the digest of its whole conf"), "metadata": _("the revision that it carries")}
-_NKEY = re.compile(r"U[A-Z2-7]{55}")
-SHOWN = 2000  # lines of a diff on its page
 SAID = 200  # changes in words on a page
-
-
-def authors_of(revision: Revision) -> str:
-    """Who made a revision, in words."""
-    names = [author.get("person") or _DOORS.get(author.get("door", ""), "") for author in revision.authors]
-    return ", ".join(dict.fromkeys(str(name) for name in names if name)) or say("nunect itself")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One change in NATS's words. danger: it takes access away; users: all of them when the text counts some."""
-
-    text: str
-    danger: bool = False
-    users: tuple[str, ...] = ()
-
-
-def in_words(many: Iterable[Iterable[Any]]) -> list[list[Line]]:
-    """Lists of changes as lines for a person: what takes access away first, no hash, users by their names.
-
-    The conf knows a user with an nkey by that alone; one query finds the names of all of them.
-    """
-    lists = [[_line(change) for change in changes] for changes in many]
-    names = names_of(
-        key for lines in lists for line in lines for text in (line.text, *line.users) for key in _NKEY.findall(text)
-    )
-
-    def call(text: str) -> str:
-        return _NKEY.sub(lambda found: names.get(found[0]) or f"{found[0][:9]}…", text)
-
-    def named(line: Line) -> Line:
-        return Line(call(line.text), line.danger, tuple(map(call, line.users)))
-
-    return [sorted(map(named, lines), key=lambda line: not line.danger) for lines in lists]
-
-
-def names_of(nkeys: Iterable[str]) -> dict[str, str]:
-    """{public nkey: name of the user that has it}"""
-    keys = sorted(set(nkeys))
-    names: dict[str, str] = {}
-    for start in range(0, len(keys), 500):
-        some = keys[start : start + 500]
-        users = NatsUser.objects.filter(Q(nkey__in=some) | Q(retiring_nkey__in=some))
-        for name, key, retiring in users.values_list("name", "nkey", "retiring_nkey"):
-            names |= {key: name, retiring: say("%s (former nkey)") % name}
-    return names
-
-
-def sentences(changes: Iterable[Any]) -> list[Line]:
-    """The lines of one list of changes."""
-    return in_words([changes])[0]
-
-
-def _line(change: Any) -> Line:
-    kept = change if isinstance(change, dict) else {"text": str(change)}
-    users = kept.get("users") or ()
-    counted = users[:SHOWN] if len(users) > NAMED else ()
-    return Line(masked(str(kept.get("text", ""))), bool(kept.get("removes_access")), tuple(counted))
-
-
-def conf_diff(revision: Revision) -> tuple[list[dict[str, str]], bool]:
-    """The lines of the unified diff against the revision before, and whether more were left out.
-
-    A revision holds the blocks that it changed, so only those are compared; hashes are masked.
-    """
-    lines: list[dict[str, str]] = []
-    for block in revision.blocks.order_by("account"):
-        if block.account == SHARED_ROLES:
-            continue
-        before = (
-            RevisionBlock.objects.filter(
-                system=revision.system_id, account=block.account, revision__number__lt=revision.number
-            )
-            .order_by("-revision__number")
-            .first()
-        )
-        old, new = _conf_of(before), _conf_of(block)
-        if old is None or new is None:
-            lines.append({"kind": "at", "text": say("%s: its contents are no longer kept") % block.account})
-            continue
-        pairs = difflib.unified_diff(_hidden(old), _hidden(new), block.account, block.account, lineterm="")
-        found = list(pairs)[2:]
-        if not found and old != new:
-            found = [" " + say("(only password hashes differ)")]
-        if found:
-            lines.append({"kind": "at", "text": f"accounts.{block.account}"})
-        for text in found:
-            kind = "plus" if text[:1] == "+" else "minus" if text[:1] == "-" else "at" if text[:2] == "@@" else "same"
-            lines.append({"kind": kind, "text": text})
-            if len(lines) >= SHOWN:
-                return lines, True
-    return lines, False
-
-
-def with_names(lines: list[dict[str, str]], *, keys: bool) -> list[dict[str, str]]:
-    """Say in the margin whose nkey stands in a line. keys: whether the person may see the key itself."""
-    names = names_of(key for line in lines for key in _NKEY.findall(line["text"]))
-    for line in lines:
-        found = _NKEY.search(line["text"])
-        if found:
-            line["who"] = names.get(found[0], "")
-            if not keys:
-                line["text"] = _NKEY.sub(MASK, line["text"])
-    return lines
-
-
-def _conf_of(block: RevisionBlock | None) -> str | None:
-    if block is None or not block.sha256:
-        return ""
-    return block_of(block.account, block.tree).text if block.conf else None
-
-
-def _hidden(text: str | None) -> list[str]:
-    """Lines in which two different hashes still look different, without telling either."""
-    return masked(text or "").splitlines()
 
 
 class DecisionAdmin(ReadOnlyAdmin):
@@ -199,7 +77,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     def context_of(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return {}
 
-    def answers(self) -> dict[str, tuple[Callable[[Any], None], Any]]:
+    def answers(self) -> dict[str, tuple[Callable[[Any], object], Any]]:
         """{value of the button: (what it does, what is said then)}"""
         raise NotImplementedError
 
@@ -282,7 +160,7 @@ class RevisionAdmin(DecisionAdmin):
             "following": neighbours.filter(number__gt=row.number).order_by("number").first(),
         }
 
-    def answers(self) -> dict[str, tuple[Callable[[Any], None], Any]]:
+    def answers(self) -> dict[str, tuple[Callable[[Any], object], Any]]:
         return {
             "revert": (
                 decisions.revert_to,
@@ -301,6 +179,13 @@ class RevisionAdmin(DecisionAdmin):
         """Ask before everything becomes what it was."""
         require(request, self.PERMISSION)
         row = self._row(request, object_id)
+        problems: list[str] = []
+        try:
+            seen = preview(row.system, lambda: decisions.revert_to(row))
+        except ValidationError as refused:
+            problems = refused.messages
+            seen = None
+        said = sentences([change.as_dict() for change in seen.changes]) if seen else []
         later = Revision.objects.filter(system=row.system_id, number__gt=row.number)
         context = {
             **self.admin_site.each_context(request),
@@ -308,10 +193,21 @@ class RevisionAdmin(DecisionAdmin):
             "opts": self.opts,
             "original": row,
             "later": later.count(),
+            "said": said[:SAID],
+            "unsaid": max(0, len(said) - SAID),
+            "rows": _rows(seen.answer) if seen else [],
+            "problems": problems,
             "undone": [(revision, sentences(revision.changes)[:5]) for revision in later.order_by("-number")[:10]],
             "decide": reverse("admin:provisioning_revision_decide", args=[row.pk]),
         }
         return TemplateResponse(request, "provisioning/revert.html", context)
+
+
+def _rows(changes: Changes) -> list[str]:
+    """How many rows an act touches, in words."""
+    told = ((say("created"), changes.created), (say("changed"), changes.updated), (say("deleted"), changes.deleted))
+    counted = [(word, ", ".join(f"{n} × {what}" for what, n in sorted(found.items()))) for word, found in told]
+    return [f"{word}: {rows}" for word, rows in counted if rows]
 
 
 def _times(revision: Revision) -> dict[str, float]:
@@ -354,7 +250,7 @@ class HoldAdmin(DecisionAdmin):
             "is_open": row.state == Hold.State.OPEN,
         }
 
-    def answers(self) -> dict[str, tuple[Callable[[Any], None], Any]]:
+    def answers(self) -> dict[str, tuple[Callable[[Any], object], Any]]:
         return {
             "yes": (decisions.approve, _("Yes: what was shown goes to the servers.")),
             "no": (decisions.refuse, _("No: the rows are again what the servers hold.")),
@@ -418,5 +314,5 @@ class DriftAdmin(DecisionAdmin):
             "is_open": row.state == Drift.State.OPEN,
         }
 
-    def answers(self) -> dict[str, tuple[Callable[[Any], None], Any]]:
+    def answers(self) -> dict[str, tuple[Callable[[Any], object], Any]]:
         return {"repair": (decisions.repair, _("It will be repaired: what the rows say takes its place."))}

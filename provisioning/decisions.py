@@ -15,6 +15,7 @@ from accounts_app.models import Account, System, record
 from accounts_app.natsconf.spec_json import UnknownVersion, spec_from_json
 from accounts_app.natsconf.specs import AccountSpec
 from accounts_app.reconcile import reconcile
+from accounts_app.row_writer import Changes
 from accounts_app.wanted import want
 from provisioning.enforced import SHARED_ROLES
 from provisioning.models import Drift, Hold, Revision, RevisionBlock
@@ -51,15 +52,20 @@ def refuse(hold: Hold) -> None:
 
 
 @transaction.atomic
-def revert_to(revision: Revision) -> None:
+def revert_to(revision: Revision) -> Changes:
     """Make the configuration rows what they were in a revision, through the same path as any change.
 
     Credentials stay as they are now; a disabled or expired user stays so; a user that is gone comes
-    back disabled and without a credential. Raises ValidationError when its contents are no longer kept.
+    back disabled and without a credential; accounts that no server holds stay as they are. Raises
+    ValidationError when its contents are no longer kept.
     """
     then, shared = contents_of(revision)
-    reconcile(revision.system, then, shared_roles=shared, prune=True, restore=True)
+    held = RevisionBlock.objects.filter(system=revision.system_id, current=True).exclude(sha256="")
+    unknown = Account.objects.filter(system=revision.system_id).exclude(name__in=held.values("account"))
+    keep = frozenset(unknown.values_list("name", flat=True))
+    changes = reconcile(revision.system, then, shared_roles=shared, prune=True, keep=keep, restore=True)
     record("reverted", revision, to=revision.number)
+    return changes
 
 
 def contents_of(revision: Revision) -> tuple[list[AccountSpec], tuple[Any, ...]]:

@@ -246,6 +246,8 @@ class Run:
             logger.info("servers hold a new revision", extra={"revision": revision.number, **self.clock.timings})
         recording.note_servers(self.system, self.seen, generated.sha256)
         reached = (known or bool(self.seen)) and self.step.keys() == self.plan.target.keys()
+        if reached:
+            recording.keep_rows(self.system, self.goal, self.plan, self.enforced)
         recording.settle(self.system, self.goal, self.plan, reached=reached)
         self.clock.ends("record")
         if not self.seen:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +15,7 @@ from accounts_app.models import CONFIG_MODELS, Account, Server, System, record
 from accounts_app.natsconf.render import RENDERER, Block, logins
 from accounts_app.natsconf.spec_json import spec_to_json
 from accounts_app.natsconf.specs import AccountSpec
+from accounts_app.natsconf.tree import whole
 from provisioning.binary import OLDEST, parse_version, too_old
 from provisioning.drift import SHOWN, in_words
 from provisioning.enforced import SHARED_ROLES, Enforced, specs_of
@@ -62,8 +62,8 @@ def record_revision(
         authors=_authors(enforced.revision),
         reason=reason,
         changes=in_words(
-            _whole(before),
-            _whole(after),
+            whole(before),
+            whole(after),
             [goal.specs[name] for name in changed if name in goal.specs],
             lambda: specs_of(system.pk, [*changed, *gone]),
         ),
@@ -88,12 +88,6 @@ def record_revision(
     _drop_old(system, revision)
     transaction.on_commit(lambda: enforced.remember(revision, step, shared.sha256))
     return revision
-
-
-def _whole(accounts: dict[str, Any]) -> dict[str, Any]:
-    """A conf tree of some accounts' trees; `$G` stands as `authorization`."""
-    named = {name: tree for name, tree in accounts.items() if name != "$G"}
-    return {"accounts": named, **({"authorization": accounts["$G"]} if "$G" in accounts else {})}
 
 
 def _proof(one: Seen, proof: Proof) -> str:
@@ -139,6 +133,18 @@ def _authors(since: Revision | None) -> list[dict[str, str]]:
         rows = history.order_by().values_list("history_user__username", "door").distinct()[:20]
         found.update((name or "", door) for name, door in rows)
     return [{"person": person, "door": door} for person, door in sorted(found)]
+
+
+def keep_rows(system: System, goal: Goal, plan: Plan, enforced: Enforced) -> None:
+    """What the rows say beyond the conf (descriptions, roles that nobody has) is kept with the block that the
+    servers go on holding, so that a revert knows it."""
+    moved = Account.objects.filter(system=system, done__lt=F("wanted")).values_list("name", flat=True)
+    for name in moved:
+        spec = goal.specs.get(name)
+        if spec is not None and name in plan.target and enforced.shas.get(name) == plan.target[name].sha256:
+            RevisionBlock.objects.filter(system=system, account=name, current=True).update(
+                spec=RevisionBlock.pack(spec_to_json(spec))
+            )
 
 
 def settle(system: System, goal: Goal, plan: Plan, *, reached: bool) -> None:
@@ -218,4 +224,4 @@ def _state(one: Seen, sha256: str) -> Server.State:
     return Server.State.PENDING if one.sha256 else Server.State.FOREIGN
 
 
-__all__ = ["SHOWN", "Proof", "note_problem", "note_servers", "record_revision", "settle"]
+__all__ = ["SHOWN", "Proof", "keep_rows", "note_problem", "note_servers", "record_revision", "settle"]

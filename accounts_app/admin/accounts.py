@@ -21,20 +21,12 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioF
 from accounts_app import services
 from accounts_app.admin import chips
 from accounts_app.admin.base import MANAGES, PAGE_MEDIA, OwnStateFilter, RowAdmin, RowForm, head_of, systems_of
+from accounts_app.conf_text import MASK, masked
 from accounts_app.models import Account, Role, record
 from accounts_app.natsconf.render import RenderError, render_account
 from accounts_app.snapshot import JETSTREAM_FIELDS, read_account, read_shared_roles
 
 SHOWN = 200_000  # characters of a block on its page; the rest is in the file to download
-_HASH = re.compile(r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}")
-_NKEY = re.compile(r"\bU[A-Z2-7]{55}\b")
-MASK = "••••••"
-
-
-def masked(text: str, *, keys: bool = True) -> str:
-    """A conf text without its password hashes and, unless keys, without public nkeys."""
-    text = _HASH.sub(MASK, text)
-    return text if keys else _NKEY.sub(MASK, text)
 
 
 class AccountForm(RowForm):

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
+from accounts_app.conf_text import MASK
 from accounts_app.models import (
     Account,
     Export,
@@ -40,7 +41,6 @@ _PARTS: dict[type[models.Model], tuple[type[models.Model], str]] = {
 _SILENT = {"id", "history_id", "history_date", "history_change_reason", "history_type", "history_user"}
 _SILENT |= {"door", "request_id", "system", "created_at"}
 _KEYS = {"nkey", "retiring_nkey"}
-MASK = "••••••"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import NatsConfError
+from .names import GLOBAL_ACCOUNT
 from .subjects import InvalidValue, shown
 
 Tree = dict[str, Any]
@@ -35,6 +36,13 @@ def checked(account: str, where: str, check: Callable[[], object]) -> None:
 def set_values(**values: object) -> Tree:
     """Return `values` without those that are None."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def whole(accounts: Mapping[str, Tree]) -> Tree:
+    """Return the conf tree of {account: its tree}; that of "$G" stands as `authorization`."""
+    named = {name: tree for name, tree in accounts.items() if name != GLOBAL_ACCOUNT}
+    found: Tree = {"accounts": named}
+    return found | {"authorization": accounts[GLOBAL_ACCOUNT]} if GLOBAL_ACCOUNT in accounts else found
 
 
 def spelled(tree: Mapping[str, Any], key: str) -> Any:

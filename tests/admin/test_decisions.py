@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts_app.models import Account, System
 from provisioning import decisions
-from provisioning.admin import conf_diff
 from provisioning.models import Drift, Hold, Revision, RevisionBlock
+from provisioning.telling import conf_diff
 from tests import factories
 
 HASH = "$2a$04$" + "b" * 53

@@ -92,3 +92,22 @@ def test_beat_takes_expired_users_and_ended_overlaps_away(world):
     assert wanted == done
     tasks.expire()
     assert world.state() == (wanted, done)
+
+
+def test_rows_that_no_server_holds_survive_a_revert(world):
+    account = world.account()
+    world.user(account, "svc", "publish a.>")
+    world.apply()
+    Role.objects.create(system=world.system, account=account, name="for later")
+    account.description = "told after its conf"
+    account.save()
+    world.account("OFF", enabled=False)
+    then = world.apply()
+    world.user(account, "new", "publish b.>")
+    Account.objects.filter(name="OFF").update(description="still off")
+    world.apply()
+    decisions.revert_to(then)
+    assert not NatsUser.objects.filter(name="new").exists()
+    assert Role.objects.filter(name="for later").exists()
+    assert Account.objects.get(name="ACME").description == "told after its conf"
+    assert Account.objects.filter(name="OFF", enabled=False).exists()

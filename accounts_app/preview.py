@@ -1,0 +1,87 @@
+"""What an act would change, before it is done: it is done, looked at, and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db import transaction
+
+from accounts_app.conf_text import conf_lines
+from accounts_app.models import Account, System
+from accounts_app.natsconf.changes import Change
+from accounts_app.natsconf.diff import diff
+from accounts_app.natsconf.render import Block, RenderError, render_account
+from accounts_app.natsconf.specs import AccountSpec
+from accounts_app.natsconf.tree import whole
+from accounts_app.natsconf.user_changes import names_by_nkey
+from accounts_app.snapshot import read_accounts, read_shared_roles
+from accounts_app.wanted import counted
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Preview(Generic[T]):
+    """answer: what the act returned; changes: what it means to clients, in NATS's words; conf: the lines of
+    the difference as `conf_lines` makes them; faults: accounts that could not be applied, and why."""
+
+    answer: T
+    changes: tuple[Change, ...]
+    conf: tuple[dict[str, str], ...]
+    faults: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The preview as JSON values, without the answer."""
+        return {
+            "changes": [
+                {"account": change.account, "text": str(change), "removes_access": change.removes_access}
+                for change in self.changes
+            ],
+            "conf": "\n".join(line["text"] for line in self.conf),
+            "faults": list(self.faults),
+        }
+
+
+def preview(system: System, act: Callable[[], T]) -> Preview[T]:
+    """Do `act` on rows of a system, say what it changes, and leave every row as it was.
+
+    Whatever `act` raises comes through.
+    """
+    with transaction.atomic():
+        with transaction.atomic():
+            answer = act()
+            touched = counted(system.pk)
+            after = _Side(system, touched)
+            transaction.set_rollback(True)
+        before = _Side(system, touched)
+    names = sorted(before.specs.keys() | after.specs.keys())
+    known = names_by_nkey([*before.specs.values(), *after.specs.values()])
+    changes = diff(whole(before.trees()), whole(after.trees()), known)
+    conf = [line for name in names for line in conf_lines(name, before.text(name), after.text(name))]
+    return Preview(answer, tuple(changes), tuple(conf), tuple(after.faults))
+
+
+class _Side:
+    """The accounts of one moment as conf blocks. faults: those that can't be rendered; they have none."""
+
+    def __init__(self, system: System, touched: Iterable[int]) -> None:
+        self.specs: Mapping[str, AccountSpec] = {spec.name: spec for spec in read_accounts(touched).values()}
+        self.faults: list[str] = []
+        self.blocks: dict[str, Block] = {}
+        shared = read_shared_roles(system.pk)
+        enabled = Account.objects.filter(system=system, enabled=True)
+        present: Collection[str] = frozenset(enabled.values_list("name", flat=True))
+        for name, spec in self.specs.items():
+            if spec.enabled:
+                try:
+                    self.blocks[name] = render_account(spec, shared, system.identity, present)
+                except RenderError as refused:
+                    self.faults.append(str(refused))
+
+    def trees(self) -> dict[str, Any]:
+        return {name: block.tree for name, block in self.blocks.items()}
+
+    def text(self, account: str) -> str:
+        return self.blocks[account].text if account in self.blocks else ""
