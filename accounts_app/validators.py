@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
@@ -73,6 +76,27 @@ def connection_types(value: Any) -> None:
     if not isinstance(value, list):
         raise ValidationError("Connection types are a list.")
     _say(names.check_connection_types, value)
+
+
+def servers_url(value: str) -> None:
+    """Where servers are: nats://host:4222, several with commas between them."""
+    for one in value.split(","):
+        try:
+            parts = urlsplit(one.strip())
+            wrong = parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname or parts.port == 0
+        except ValueError:
+            wrong = True
+        if wrong:
+            raise ValidationError("Give a URL such as nats://host:4222 (nats, tls, ws or wss).")
+
+
+def folder(value: str) -> None:
+    """A folder that is there and can be written to."""
+    path = Path(value)
+    if not path.is_absolute() or not path.is_dir():
+        raise ValidationError("There is no such folder on this machine; give its whole path.")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ValidationError("nunect may not write into this folder.")
 
 
 def text(value: str) -> None:

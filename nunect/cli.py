@@ -24,6 +24,10 @@ def main() -> None:
         (sys.stdout if wanted else sys.stderr).write(text)
         sys.exit(0 if wanted else 2)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nunect.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"nunect: {error}")

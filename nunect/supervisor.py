@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DEATHS, WITHIN_S = 5, 60.0  # so many deaths in so many seconds, and the supervisor gives up
+DEATHS, WITHIN_S = 5, 60.0  # so many deaths in so many seconds, and a child is given up
 STOP_S = 10.0  # a child that has not ended so long after SIGTERM is killed
 LOG_BYTES = 5_000_000  # a log file this large is put aside at the next start of its child
 _PR_SET_PDEATHSIG = 1
@@ -27,13 +27,14 @@ class GaveUp(Exception):
 
 @dataclass(slots=True)
 class Child:
-    """One process to keep alive. `ready` answers True once it can do its work."""
+    """One process to keep alive. `ready` answers True once it can do its work; without a vital one all end."""
 
     name: str
     command: Sequence[str]
     ready: Callable[[], Awaitable[bool]]
     env: Mapping[str, str] = field(default_factory=dict)
     stop_signal: int = signal.SIGTERM
+    vital: bool = False
     process: asyncio.subprocess.Process | None = None
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=DEATHS))
 
@@ -53,6 +54,7 @@ class Supervisor:
         self._watchers: list[asyncio.Task[None]] = []
         self.stop = asyncio.Event()
         self.failed = ""
+        self._were_ready = False
 
     async def start(self, *children: Child) -> None:
         """Start children side by side and watch them."""
@@ -74,6 +76,7 @@ class Supervisor:
                 await asyncio.sleep(0.1)
         if self.failed:
             raise GaveUp(self.failed)
+        self._were_ready = True
 
     async def run(self) -> None:
         """Until somebody sets `stop`, or a child would not stay alive (then raises GaveUp)."""
@@ -114,13 +117,23 @@ class Supervisor:
             recent = [death for death in child.deaths if now - death < WITHIN_S]
             how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
             if len(recent) >= DEATHS:
-                self.failed = f"{child.name} {how}, {len(recent)} times within a minute: see {self._log(child)}."
-                self.stop.set()
+                self._give_up(
+                    child, f"{child.name} {how}, {len(recent)} times within a minute: see {self._log(child)}."
+                )
                 return
             pause = 0.2 * 2 ** (len(recent) - 1)
             self._say(f"{child.name} {how}; starting it again in {pause:g} s.")
             await asyncio.sleep(pause)
             await self._spawn(child)
+
+    def _give_up(self, child: Child, why: str) -> None:
+        """Before all are ready nothing is of use yet, so all end; later the others go on without it, if they can."""
+        child.process = None
+        if self._were_ready and not child.vital:
+            self._say(f"{why} It is left down; the others go on. Mend it, then stop and start nunect.")
+            return
+        self.failed = why
+        self.stop.set()
 
     async def _end(self, child: Child) -> None:
         process = child.process

@@ -175,7 +175,8 @@ def _children(system: System, nats_server: str) -> list[Child]:
     worker += ["--schedule", settings.CELERY_BEAT_SCHEDULE_FILENAME, "--loglevel", "INFO"]
     worker += ["--without-gossip", "--without-mingle"]
     env = {"DJANGO_SETTINGS_MODULE": "nunect.settings"}
-    children = [Child("nats-server", [nats_server, "-c", conf], _listens(settings.NATS_HOST, settings.NATS_PORT))]
+    listens = _listens(settings.NATS_HOST, settings.NATS_PORT)
+    children = [Child("nats-server", [nats_server, "-c", conf], listens, vital=True)]
     if settings.OWN_VALKEY:
         children.append(Child("valkey", _valkey(), _exists(settings.VALKEY_SOCKET)))
     children.append(Child("worker", worker, _works(), env))

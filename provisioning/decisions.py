@@ -98,7 +98,7 @@ def try_again(target: System | Account) -> None:
     accounts = QuerySet[Account](Account).filter(system=system_id, problem_kind=Account.Problem.FAILED)
     if isinstance(target, Account):
         accounts = accounts.filter(pk=target.pk)
-    accounts.update(problem_kind="", problem="")
+    accounts.update(problem_kind="", problem="", refused=[])
     record("try again", target)
     want(system_id)
 

@@ -227,7 +227,8 @@ class Run:
         if not find_and_keep(self.plan, self.goal, self.enforced, present):
             if not changed:
                 raise error
-            self.plan.failed.update(dict.fromkeys(changed, words))
+            for account in changed:
+                self.plan.refuse(account, words, self.enforced)
         recording.settle(self.system, self.goal, self.plan, reached=False)
         logger.error(
             "the servers refuse a change", extra={"accounts": sorted(self.plan.failed), "detail": error.detail}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,7 +11,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts_app.models import Account, NatsUser, System, record
-from accounts_app.natsconf.render import Block, certificate_users
+from accounts_app.natsconf.render import Block, block_of, certificate_users, closure
+from accounts_app.natsconf.revoked import without_revoked
 from provisioning import faults, guard
 from provisioning.drift import in_words
 from provisioning.enforced import Enforced, specs_of
@@ -22,11 +24,16 @@ from provisioning.workshop import Goal
 
 @dataclass(slots=True)
 class Plan:
-    """target: the blocks to reach; held and failed: {account: why} for those kept as they are enforced."""
+    """target: the blocks to reach; held and failed: {account: why} for those kept as they are enforced.
 
+    refused: {account: what of it the binary or a server has refused}, each as `fingerprint` says it.
+    """
+
+    goal: Goal
     target: dict[str, Block]
     held: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, set[str]] = field(default_factory=dict)
 
     def keep(self, account: str, enforced: Enforced) -> None:
         """Leave an account as the servers hold it."""
@@ -35,6 +42,37 @@ class Plan:
             self.target.pop(account, None)
         else:
             self.target[account] = block
+
+    def fail(self, account: str, why: str, enforced: Enforced) -> None:
+        """Leave an account as the servers hold it, less the logins that its rows no longer have: a fault must
+        not keep anybody in. Where even that was refused, it stays whole."""
+        self.failed[account] = why
+        self.keep(account, enforced)
+        block, spec = self.target.get(account), self.goal.specs.get(account)
+        if block is None or spec is None:
+            return
+        identity = self.goal.taken.identity
+        tree = without_revoked(block.tree, spec, (identity.guard, identity.control, identity.relay))
+        if tree is not block.tree:
+            less = block_of(account, tree)
+            if less.sha256 not in self.refused.get(account, ()):
+                self.target[account] = less
+
+    def refuse(self, account: str, why: str, enforced: Enforced) -> None:
+        """What the account would have become is not tried again, until it or a neighbour changes."""
+        self.refused.setdefault(account, set()).add(self.fingerprint(account))
+        self.fail(account, why, enforced)
+
+    def fingerprint(self, account: str) -> str:
+        """The account's block together with those that it exchanges subjects with; of a block that is less
+        than the rows ask for, that block alone."""
+        block, asked = self.target.get(account), self.goal.blocks.get(account)
+        if block is not None and (asked is None or block.sha256 != asked.sha256):
+            return block.sha256
+        near = sorted(closure([account], self.goal.specs))
+        shas = [self.goal.blocks[name].sha256 if name in self.goal.blocks else "" for name in near]
+        told = "".join(f"{name}:{sha256}\n" for name, sha256 in zip(near, shas, strict=True))
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def changed(self, enforced: Enforced) -> list[str]:
         """Accounts whose block is not the enforced one, new and vanishing ones among them."""
@@ -54,11 +92,11 @@ def make_plan(
 ) -> Plan:
     """Decide, in this order: what can't be rendered, what was refused before, what the main file or the servers
     have no room for, what a guard holds, and what the server's binary refuses (asked already: early)."""
-    plan = Plan(dict(goal.blocks))
-    for account, reason in {**_refused_before(system, goal), **goal.faults}.items():
-        if account in goal.specs:
-            plan.failed[account] = reason
-            plan.keep(account, enforced)
+    plan = Plan(goal, dict(goal.blocks))
+    for account, reason in goal.faults.items():
+        if account in goal.specs and goal.specs[account].enabled:
+            plan.fail(account, reason, enforced)
+    _fail_as_before(plan, system, enforced)
     if not maps_certificates:
         _refuse_certificates(plan, enforced)
     _check_room(plan, enforced, seen)
@@ -69,19 +107,21 @@ def make_plan(
 
 def ask_early(goal: Goal, enforced: Enforced) -> Early:
     """Let the binary begin to judge all that the rows ask for."""
-    names = [name for name in Plan(goal.blocks).changed(enforced) if name in goal.blocks]
+    names = [name for name in Plan(goal, goal.blocks).changed(enforced) if name in goal.blocks]
     few = names if len(names) <= PROBED else ()
     running = {name: tree for name in few if (tree := enforced.tree(name)) is not None}
     return Early(names, goal.blocks, goal.specs, running)
 
 
-def _refused_before(system: System, goal: Goal) -> dict[str, str]:
-    rows = Account.objects.filter(system=system, problem_kind=Account.Problem.FAILED)
-    return {
-        name: problem
-        for name, problem, wanted in rows.values_list("name", "problem", "problem_wanted")
-        if goal.counters.get(name) == wanted
-    }
+def _fail_as_before(plan: Plan, system: System, enforced: Enforced) -> None:
+    """What was refused and has not changed since, nor has what it depends on, is not tried again."""
+    rows = Account.objects.filter(system=system, problem_kind=Account.Problem.FAILED).exclude(refused=[])
+    for account, problem, refused in rows.values_list("name", "problem", "refused"):
+        if account in plan.failed:
+            plan.refused[account] = set(refused)
+        elif account in plan.target and plan.fingerprint(account) in refused:
+            plan.refused[account] = set(refused)
+            plan.fail(account, problem, enforced)
 
 
 def _refuse_certificates(plan: Plan, enforced: Enforced) -> None:
@@ -89,11 +129,11 @@ def _refuse_certificates(plan: Plan, enforced: Enforced) -> None:
     for account in plan.changed(enforced):
         users = certificate_users(plan.target[account].tree) if account in plan.target else []
         if users:
-            plan.failed[account] = (
+            why = (
                 f"User “{users[0]}” proves itself by a certificate, and the main file's tls block lacks "
                 "“verify_and_map: true”: anybody could sign in under that name."
             )
-            plan.keep(account, enforced)
+            plan.fail(account, why, enforced)
 
 
 def _check_room(plan: Plan, enforced: Enforced, seen: Iterable[Seen]) -> None:
@@ -107,8 +147,7 @@ def _check_room(plan: Plan, enforced: Enforced, seen: Iterable[Seen]) -> None:
         return
     before = {name: faults.reserved(enforced.block(name)) for name in changed if name in enforced.jetstream}
     for account, why in faults.over_commit(changed, plan.target, list(plan.target), before, limits).items():
-        plan.failed[account] = why
-        plan.keep(account, enforced)
+        plan.fail(account, why, enforced)
 
 
 def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fleet) -> None:
@@ -198,6 +237,5 @@ def find_and_keep(plan: Plan, goal: Goal, enforced: Enforced, names: list[str]) 
 
     found = faults.find_faults(names, judge)
     for account, words in found.items():
-        plan.failed[account] = words
-        plan.keep(account, enforced)
+        plan.refuse(account, words, enforced)
     return bool(found)

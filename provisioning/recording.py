@@ -74,7 +74,7 @@ def record_revision(
         timings=timings,
         snapshot_at=goal.taken.at,
     )
-    rows = [_block(revision, name, step[name], goal.specs.get(name)) for name in sorted(changed)]
+    rows = [_block(revision, name, step[name], _spec(system, name, step[name], goal)) for name in sorted(changed)]
     rows += [RevisionBlock(system=system, revision=revision, account=name, current=False) for name in gone]
     shared = _shared(revision, goal)
     if shared.sha256 != enforced.shared_sha256:
@@ -105,6 +105,14 @@ def _block(revision: Revision, name: str, block: Block, spec: AccountSpec | None
         users=len(logins(block.tree)),
         jetstream="jetstream" in block.tree,
     )
+
+
+def _spec(system: System, name: str, block: Block, goal: Goal) -> AccountSpec | None:
+    """What the rows say of an account; of one that could not follow them, what they said before."""
+    asked = goal.blocks.get(name)
+    if asked is not None and asked.sha256 == block.sha256:
+        return goal.specs.get(name)
+    return next(iter(specs_of(system.pk, [name])), None)
 
 
 def _shared(revision: Revision, goal: Goal) -> RevisionBlock:
@@ -139,9 +147,9 @@ def keep_rows(system: System, goal: Goal, plan: Plan, enforced: Enforced) -> Non
     """What the rows say beyond the conf (descriptions, roles that nobody has) is kept with the block that the
     servers go on holding, so that a revert knows it."""
     moved = Account.objects.filter(system=system, done__lt=F("wanted")).values_list("name", flat=True)
-    for name in moved:
-        spec = goal.specs.get(name)
-        if spec is not None and name in plan.target and enforced.shas.get(name) == plan.target[name].sha256:
+    for name in set(moved) - plan.failed.keys() - plan.held.keys():
+        spec, block = goal.specs.get(name), plan.target.get(name)
+        if spec is not None and block is not None and enforced.shas.get(name) == block.sha256:
             RevisionBlock.objects.filter(system=system, account=name, current=True).update(
                 spec=RevisionBlock.pack(spec_to_json(spec))
             )
@@ -150,7 +158,7 @@ def keep_rows(system: System, goal: Goal, plan: Plan, enforced: Enforced) -> Non
 def settle(system: System, goal: Goal, plan: Plan, *, reached: bool) -> None:
     """Write how far each account is: enforced, held or failed. reached: the plan's target is what runs."""
     behind = QuerySet[Account](Account).filter(system=system).exclude(done=F("wanted"), problem_kind="")
-    rows = list(behind.only("name", "wanted", "done", "problem_kind", "problem", "problem_wanted"))
+    rows = list(behind.only("name", "wanted", "done", "problem_kind", "problem", "problem_wanted", "refused"))
     touched = []
     for row in rows:
         counter = goal.counters.get(row.name)
@@ -158,14 +166,15 @@ def settle(system: System, goal: Goal, plan: Plan, *, reached: bool) -> None:
             continue
         kind, why = _verdict(row.name, plan)
         if kind:
-            if (row.problem_kind, row.problem, row.problem_wanted) != (kind, why, counter):
-                row.problem_kind, row.problem, row.problem_wanted = kind, why, counter
+            refused = sorted(plan.refused.get(row.name, ()))
+            if (row.problem_kind, row.problem, row.problem_wanted, row.refused) != (kind, why, counter, refused):
+                row.problem_kind, row.problem, row.problem_wanted, row.refused = kind, why, counter, refused
                 touched.append(row)
                 record(f"account {kind}", row, why=why)
         elif reached:
-            row.done, row.problem_kind, row.problem, row.problem_wanted = counter, "", "", 0
+            row.done, row.problem_kind, row.problem, row.problem_wanted, row.refused = counter, "", "", 0, []
             touched.append(row)
-    columns = ["done", "problem_kind", "problem", "problem_wanted"]
+    columns = ["done", "problem_kind", "problem", "problem_wanted", "refused"]
     QuerySet[Account](Account).bulk_update(touched, columns, batch_size=200)
     if reached:
         QuerySet(System).filter(pk=system.pk).update(

@@ -26,7 +26,8 @@ class Account(ConfigModel):
     """An account of NATS: its subjects are its own.
 
     problem_kind is "held" or "failed" and problem says why, as long as `problem_wanted` equals
-    `wanted`: a newer change makes the account pending again.
+    `wanted`: a newer change makes the account pending again. refused: what of it a server has refused,
+    as provisioning's plan says it.
     """
 
     class Problem(models.TextChoices):
@@ -82,9 +83,10 @@ class Account(ConfigModel):
     problem_kind = models.CharField(max_length=8, choices=Problem, blank=True, default="", editable=False)
     problem = models.TextField(blank=True, default="", editable=False)
     problem_wanted = models.PositiveBigIntegerField(default=0, editable=False)
+    refused = models.JSONField(default=list, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    history = history("wanted", "done", "problem_kind", "problem", "problem_wanted")
+    history = history("wanted", "done", "problem_kind", "problem", "problem_wanted", "refused")
 
     class Meta:
         ordering = ["name"]

@@ -40,13 +40,20 @@ class System(ConfigModel):
     conf_dir = models.CharField(
         max_length=500,
         blank=True,
+        validators=[validators.text, validators.folder],
         help_text=_("Folder of nats-server.conf and accounts.conf; empty: NUNECT_CONFIG_DIR."),
     )
     nats_url = models.CharField(
-        max_length=500, blank=True, help_text=_("How nunect reaches the servers; empty: NATS_URL.")
+        max_length=500,
+        blank=True,
+        validators=[validators.text, validators.servers_url],
+        help_text=_("How nunect reaches the servers; empty: NATS_URL."),
     )
     public_url = models.CharField(
-        max_length=500, blank=True, help_text=_("How clients reach them, for snippets; empty: NATS_PUBLIC_URL.")
+        max_length=500,
+        blank=True,
+        validators=[validators.text, validators.servers_url],
+        help_text=_("How clients reach them, for snippets; empty: NATS_PUBLIC_URL."),
     )
     system_account = models.CharField(max_length=64, default="$SYS", editable=False)
     drift_policy = models.CharField(

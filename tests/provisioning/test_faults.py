@@ -2,7 +2,8 @@
 
 import pytest
 
-from accounts_app.models import Account, AuditEntry, Export, ExportAccess, Import, Mapping, MappingDestination
+from accounts_app import services
+from accounts_app.models import Account, AuditEntry, Export, ExportAccess, Import, Mapping, MappingDestination, NatsUser
 from provisioning import decisions, steps
 from provisioning.errors import ProvisioningError
 
@@ -133,3 +134,56 @@ def test_a_main_file_without_the_guard_is_not_touched(world):
         world.apply()
     world.system.refresh_from_db()
     assert "guard" in world.system.problem
+
+
+def test_a_fault_does_not_keep_a_disabled_user_in(world):
+    bad = world.account("BAD")
+    out, stays = world.user(bad, "out", "publish a.>"), world.user(bad, "stays", "publish a.>")
+    world.apply()
+    broken(bad)
+    world.apply()
+    assert world.may("a.b", user="out") is True
+    services.disable_users(NatsUser.objects.filter(pk=out.pk))
+    new = services.rotate(stays).secret
+    world.apply()
+    bad.refresh_from_db()
+    assert bad.state == "failed"
+    assert world.may("a.b", user="out") is None
+    assert world.may("a.b", user="stays") is None
+    assert world.may("a.b", user="stays", password=new) is True
+    world.user(bad, "later", "publish a.>")
+    world.apply()
+    assert world.may("a.b", user="later") is None
+    assert world.apply(fresh=True).number == world.apply().number
+    MappingDestination.objects.all().update(weight=50)
+    world.apply()
+    assert world.may("a.b", user="later") is True
+    assert world.may("a.b", user="out") is None
+
+
+def test_a_disabled_account_is_gone_whatever_is_wrong_with_it(world):
+    bad = world.account("BAD")
+    world.user(bad, "svc", "publish a.>")
+    world.apply()
+    NatsUser.objects.update(connection_types=["PIGEON"])  # what no form lets through
+    world.apply()
+    assert world.may("a.b") is True
+    Account.objects.filter(pk=bad.pk).update(enabled=False)
+    world.apply()
+    assert world.may("a.b") is None
+
+
+def test_an_account_recovers_when_its_neighbour_is_mended(world):
+    giver, taker = world.account("GIVER"), world.account("TAKER")
+    Export.objects.create(account=giver, kind="stream", subject="e.>", public=True)
+    Import.objects.create(account=taker, kind="stream", from_account=giver, subject="e.>")
+    world.user(giver, "svc", "publish a.>")
+    world.apply()
+    Export.objects.all().delete()
+    world.user(giver, "new", "publish a.>")
+    world.apply()
+    assert "failed" in {account.state for account in Account.objects.all()}
+    Import.objects.all().delete()
+    world.apply()
+    assert {account.state for account in Account.objects.all()} == {"applied"}
+    assert world.may("a.b", user="new") is True

@@ -10,6 +10,15 @@ import time
 from tests.whole.product import ROOT
 
 
+def until(holds, seconds=20):
+    """What `holds` answers, once that is true."""
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.05)
+    return found
+
+
 def test_first_start_second_start_and_a_clean_end(product):
     product.start()
     said = product.said()
@@ -79,6 +88,25 @@ def test_a_child_that_will_not_live_ends_it_with_a_sentence(product):
     assert "nats-server" in said.splitlines()[-1]
     assert "Traceback" not in said
     assert not product.processes()
+
+
+def test_a_web_process_that_will_not_live_leaves_the_servers_alone(product):
+    product.start()
+    servers = {pid for pid, command in product.processes().items() if "nats-server" in command}
+    for _ in range(5):
+        pid = until(lambda: next((pid for pid, command in product.processes().items() if "daphne" in command), None))
+        os.kill(pid, signal.SIGKILL)
+        until(lambda gone=pid: gone not in product.processes())
+    until(lambda: "It is left down" in product.said())
+    assert servers == {pid for pid, command in product.processes().items() if "nats-server" in command}
+
+
+def test_a_number_that_is_none_is_said_in_one_sentence(product):
+    product.start(wait=False, NUNECT_PORT="abc")
+    code, said = product.end()
+    assert code == 1
+    assert said.strip().splitlines()[-1] == "nunect: NUNECT_PORT must be a whole number."
+    assert "Traceback" not in said
 
 
 def test_a_taken_port_is_said_in_one_sentence(product):
