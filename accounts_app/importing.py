@@ -77,7 +77,9 @@ def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> Imp
     """
     identity = system.identity
     known = dict(NatsUser.objects.filter(system=system).exclude(nkey="").values_list("nkey", "name"))
-    reading = read_accounts(parsed, own={identity.guard, identity.control, identity.relay}, keys=known)
+    reading = _told_at_home(
+        read_accounts(parsed, own={identity.guard, identity.control, identity.relay}, keys=known), system
+    )
     variables = tuple(sorted(parsed.variables))
     if reading.refused:
         return ImportReport(reading.notes, refused=True, dry_run=dry_run, variables=variables)
@@ -92,6 +94,24 @@ def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> Imp
     return ImportReport(
         reading.notes, changes, len(specs), sum(len(spec.users) for spec in specs), False, dry_run, variables
     )
+
+
+def _told_at_home(reading: Reading, system: System) -> Reading:
+    """The reading, with what becomes of a system account that this system has under another name."""
+    theirs, ours = reading.system_account, system.system_account
+    if theirs == ours:
+        return reading
+
+    def told(note: Note) -> Note:
+        if len(note.path) == 1 and str(note.path[0]).lower() in ("system_account", "system"):
+            sentence = (
+                f"Account `{theirs}` becomes `{ours}`, the system account here. Take this line out of the main file: "
+                f"a server that looks for `{theirs}` doesn't start."
+            )
+            return replace(note, verdict="weak", sentence=sentence)
+        return note
+
+    return replace(reading, notes=tuple(map(told, reading.notes)))
 
 
 def _at_home(reading: Reading, system: System) -> list[AccountSpec]:

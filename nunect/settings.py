@@ -37,6 +37,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = Path(env.str("NUNECT_STATE_DIR", default=str(BASE_DIR / "var"))).absolute()
 CONFIG_DIR = Path(env.str("NUNECT_CONFIG_DIR", default=str(BASE_DIR / "config"))).absolute()
 environ.Env.read_env(STATE_DIR / "secrets.env")  # made by `up`; what the environment says wins
+if sys.argv[1:2] != ["up"]:
+    environ.Env.read_env(STATE_DIR / "running.env")  # the ports of the `up` that runs on this state, for other commands
 
 HOST = env.str("NUNECT_HOST", default="127.0.0.1")
 PORT = env.port("NUNECT_PORT", 4280)

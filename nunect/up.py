@@ -50,7 +50,8 @@ def up() -> int:
             nats_server = binary()
             _check_ports()
             system, password = prepare()
-            asyncio.run(_serve(system, nats_server, password, began))
+            with _told_to_others(settings.STATE_DIR / "running.env"):
+                asyncio.run(_serve(system, nats_server, password, began))
     except (CannotStart, GaveUp) as error:
         sys.stderr.write(f"nunect: {error}\n")
         return 1
@@ -84,6 +85,18 @@ def _alone(path: Path) -> Iterator[None]:
                 "or choose another state by NUNECT_STATE_DIR."
             ) from None
         yield
+
+
+@contextmanager
+def _told_to_others(path: Path) -> Iterator[None]:
+    """Other commands on this state find the ports in a file."""
+    names = ("NATS_PORT", "NATS_HTTP_PORT", "NATS_WS_PORT", "NATS_HOST")
+    told = {name: getattr(settings, name) for name in names} | {"NUNECT_PORT": settings.PORT}
+    install.write_private(path, "".join(f"{name}={value}\n" for name, value in told.items()))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _again_with_secrets() -> int:

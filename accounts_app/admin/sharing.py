@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter, ChoicesDropdownFilter
@@ -13,6 +14,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioF
 from accounts_app.admin import chips
 from accounts_app.admin.base import DistinctFormSet, RowAdmin, RowForm, RowInline, StateFilter, head_of
 from accounts_app.models import Export, ExportAccess, Import, Mapping, MappingDestination
+from accounts_app.models.sharing import still_imported
 
 
 class AccountRowAdmin(RowAdmin):
@@ -44,6 +46,16 @@ class AccessFormSet(DistinctFormSet):
     DISTINCT = ("account",)
     MESSAGE = _("This account is listed already.")
 
+    def clean(self) -> None:
+        super().clean()
+        export = self.instance
+        if export.pk and not export.public:
+            data = [getattr(form, "cleaned_data", None) or {} for form in self.forms]
+            kept = {row["account"].pk for row in data if row.get("account") and not row.get("DELETE")}
+            lost = [row for row in export.dependents() if row.account_id not in kept]
+            if lost:
+                raise ValidationError(still_imported(lost))
+
 
 class AccessInline(RowInline):
     model = ExportAccess
@@ -60,8 +72,21 @@ class ExportForm(RowForm):
         fields = "__all__"
 
 
+class Depended:
+    """Rows on which imports of other accounts rest can't be deleted before these."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        doomed = list(objs)
+        *found, protected = super().get_deleted_objects(doomed, request)  # type: ignore[misc]
+        rests = {row.pk: row for each in doomed for row in self.dependents(each)}
+        return (*found, [*protected, *(f"{row.account}: import of {row}" for row in rests.values())])
+
+    def dependents(self, row: Any) -> list[Import]:
+        raise NotImplementedError
+
+
 @admin.register(Export)
-class ExportAdmin(AccountRowAdmin):
+class ExportAdmin(Depended, AccountRowAdmin):
     form = ExportForm
     list_display = ("subject", "kind", "account", "public", "chip")
     list_select_related = ("account",)
@@ -92,9 +117,12 @@ class ExportAdmin(AccountRowAdmin):
         ("response_type", "response_threshold", "latency_subject", "latency_sampling"), "kind == 'service'"
     )
 
+    def dependents(self, row: Export) -> list[Import]:
+        return row.dependents()
+
 
 @admin.register(ExportAccess)
-class ExportAccessAdmin(AccountRowAdmin):
+class ExportAccessAdmin(Depended, AccountRowAdmin):
     FIXED = ("export", "account")
     form = AccessForm
     list_display = ("account", "export", "exporting", "chip")
@@ -102,6 +130,11 @@ class ExportAccessAdmin(AccountRowAdmin):
     search_fields = ("account__name", "export__subject")
     autocomplete_fields = ("account", "export")
     fields = ("export", "account")
+
+    def dependents(self, row: ExportAccess) -> list[Import]:
+        return (
+            [] if row.export.public else [each for each in row.export.dependents() if each.account_id == row.account_id]
+        )
 
     @admin.display(description=_("exported by"), ordering="export__account__name")
     def exporting(self, row: ExportAccess) -> Any:
@@ -156,6 +189,8 @@ class DestinationFormSet(DistinctFormSet):
     def clean(self) -> None:
         super().clean()
         weights: dict[str, int] = defaultdict(int)
+        if not any(form.has_changed() or form.instance.pk for form in self.forms if form not in self.deleted_forms):
+            raise ValidationError(_("Say where it goes: one destination at least."))
         for form in self.forms:
             data = getattr(form, "cleaned_data", None)
             if not data or data.get("DELETE") or "weight" not in data:
@@ -170,7 +205,6 @@ class DestinationFormSet(DistinctFormSet):
 class DestinationInline(RowInline):
     model = MappingDestination
     min_num = 1
-    validate_min = True
     form = DestinationForm
     formset = DestinationFormSet
     fields = ("subject", "weight", "cluster")

@@ -73,7 +73,35 @@ class Export(ConfigModel):
     def affects(self) -> tuple[int, list[int]]:
         return self.account.affects()
 
+    def dependents(self) -> list[Import]:
+        """Imports of other accounts that this export allows, as it is stored, and no other one does."""
+        stored = Export.objects.filter(account=self.account_id).prefetch_related("accesses")
+        exports = list(stored)
+        this = [export for export in exports if export.pk == self.pk]
+        others = [export for export in exports if export.pk != self.pk]
+        rows = Import.objects.filter(from_account=self.account_id).select_related("account")
+        return [
+            row
+            for row in rows
+            if any(export.allows(row) for export in this) and not any(export.allows(row) for export in others)
+        ]
+
+    def allows(self, row: Import) -> bool:
+        """Whether an account may import `row` because of this export."""
+        if self.kind != row.kind or not subjects.covers(self.subject, row.subject):
+            return False
+        return self.public or any(access.account_id == row.account_id for access in self.accesses.all())
+
+    def _check_dependents(self) -> None:
+        lost = [
+            row for row in self.dependents() if self.kind != row.kind or not subjects.covers(self.subject, row.subject)
+        ]
+        if lost:
+            raise ValidationError({"subject": still_imported(lost)})
+
     def clean(self) -> None:
+        if self.pk:
+            self._check_dependents()
         service_only = {
             "response_type": self.response_type,
             "response_threshold": self.response_threshold,
@@ -93,6 +121,12 @@ class Export(ConfigModel):
             tokens = self.subject.split(".")
             if self.account_token_position > len(tokens) or tokens[self.account_token_position - 1] != "*":
                 raise ValidationError({"account_token_position": _("This token of the subject must be “*”.")})
+
+
+def still_imported(rows: list[Import]) -> str:
+    """Why an export must stay."""
+    told = ", ".join(sorted({f"{row.account} ({row.subject})" for row in rows})[:5])
+    return _("Other accounts import this: %s. Delete those imports first.") % told
 
 
 class ExportAccess(ConfigModel):

@@ -1,9 +1,10 @@
 """Accounts, roles, sharing and mappings in the admin: what is refused says so at its field."""
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
-from accounts_app.models import Account, AuditEntry, Export, Import, Mapping, NatsUser, Role
+from accounts_app.models import Account, AuditEntry, Export, ExportAccess, Import, Mapping, NatsUser, Role
 from tests import factories
 
 
@@ -265,3 +266,67 @@ def test_mapping_with_destinations(page, of):
 def test_bad_mapping_is_refused_at_its_field(page, of, parts, field):
     parts = [{"cluster": "", **part} for part in parts]
     assert field in errors(page.post("/admin/accounts_app/mapping/add/", mapping_form(of, *parts)))
+
+
+def shared_with_shop(of):
+    shop = factories.account("SHOP")
+    export = Export.objects.create(account=of, kind="stream", subject="e.>", public=False)
+    ExportAccess.objects.create(export=export, account=shop)
+    Import.objects.create(account=shop, kind="stream", from_account=of, subject="e.new")
+    return export
+
+
+def test_an_imported_export_stays(page, of):
+    export = shared_with_shop(of)
+    for address in (f"export/{export.pk}", f"exportaccess/{export.accesses.get().pk}"):
+        shown = page.post(f"/admin/accounts_app/{address}/delete/", {"post": "yes"}).content.decode()
+        assert "SHOP: import of stream e.new" in shown
+    bulk = {"action": "delete_selected", "_selected_action": [export.pk], "post": "yes"}
+    page.post("/admin/accounts_app/export/", bulk)
+    assert ExportAccess.objects.filter(export=export).exists()
+    with pytest.raises(ValidationError, match="SHOP"):
+        Export(pk=export.pk, account=of, kind="stream", subject="f.>").full_clean()
+    Import.objects.all().delete()
+    page.post(f"/admin/accounts_app/export/{export.pk}/delete/", {"post": "yes"})
+    assert not Export.objects.exists()
+
+
+def test_an_export_that_another_one_covers_may_go(page, of):
+    export = shared_with_shop(of)
+    Export.objects.create(account=of, kind="stream", subject=">", public=True)
+    page.post(f"/admin/accounts_app/export/{export.pk}/delete/", {"post": "yes"})
+    assert not Export.objects.filter(pk=export.pk).exists()
+
+
+def test_an_account_that_imports_stays_listed(page, of):
+    export = shared_with_shop(of)
+    access = export.accesses.get()
+    data = {
+        "account": of.pk, "kind": "stream", "subject": "e.>", "accesses-TOTAL_FORMS": 1,
+        "accesses-INITIAL_FORMS": 1, "accesses-0-id": access.pk, "accesses-0-export": export.pk,
+        "accesses-0-account": access.account_id, "accesses-0-DELETE": "on",
+    }  # fmt: skip
+    shown = page.post(f"/admin/accounts_app/export/{export.pk}/change/", data).content.decode()
+    assert "Other accounts import this: SHOP (e.new)." in shown
+    assert ExportAccess.objects.filter(pk=access.pk).exists()
+
+
+def test_a_mapping_to_nowhere_is_refused(page, of):
+    answer = page.post("/admin/accounts_app/mapping/add/", mapping_form(of))
+    assert answer.status_code == 200
+    assert not Mapping.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"conf_dir": "/nonexistent/dir"}, "conf_dir"),
+        ({"conf_dir": "relative"}, "conf_dir"),
+        ({"nats_url": "garbage"}, "nats_url"),
+        ({"nats_url": "nats://host:99999"}, "nats_url"),
+        ({"public_url": "http://host"}, "public_url"),
+    ],
+)
+def test_a_system_that_nobody_could_reach_is_refused(page, of, more, field):
+    data = {"name": "main", "environment": "dev", "drift_policy": "repair", **more}
+    assert field in errors(page.post(f"/admin/accounts_app/system/{of.system_id}/change/", data))

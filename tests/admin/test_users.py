@@ -263,3 +263,29 @@ def test_stale_and_strange_objects_are_not_found(page, of):
     assert page.post(address, data).status_code in (302, 404)
     assert Account.objects.filter(pk=of.pk).exists()
     assert not Role.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"way": "password_own", "own_password": "short"}, "own_password"),
+        ({"expires_at_0": "2020-01-01", "expires_at_1": "00:00:00"}, "expires_at"),
+        ({"name": "n" * 300}, "name"),
+        ({"account": ""}, "account"),
+    ],
+)
+def test_each_error_is_said_once_and_nothing_of_what_is_right(page, of, more, field):
+    assert list(errors(page.post(ADD, form(of, **more)))) == [field]
+    assert not NatsUser.objects.exists()
+
+
+def test_nunects_own_nkeys_are_nobody_elses(page, of):
+    key = of.system.control_nkey
+    assert "nunect's own" in errors(page.post(ADD, form(of, way="nkey_own", own_nkey=key)))["own_nkey"]
+    assert "nunect's own" in errors(page.post(ADD, form(of, name=of.system.guard_nkey)))["name"]
+
+
+def test_own_rows_that_do_not_count_say_so(page, of):
+    user = factories.user(of, "svc", "publish a.>", access="all")
+    shown = page.get(reverse("admin:accounts_app_natsuser_change", args=[user.pk])).content.decode()
+    assert "now it is “everything in its account”" in shown

@@ -101,6 +101,14 @@ def test_a_web_process_that_will_not_live_leaves_the_servers_alone(product):
     assert servers == {pid for pid, command in product.processes().items() if "nats-server" in command}
 
 
+def test_another_shell_finds_what_runs(product):
+    product.start()
+    beside = {key: value for key, value in product.env.items() if key not in product.ports}
+    command = [product.python, str(ROOT / "manage.py"), "apply"]
+    told = subprocess.run(command, env=beside, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+
+
 def test_a_number_that_is_none_is_said_in_one_sentence(product):
     product.start(wait=False, NUNECT_PORT="abc")
     code, said = product.end()
