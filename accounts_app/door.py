@@ -15,6 +15,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 DoorName = Literal["admin", "rest", "command", "worker", "shell"]
+LOCAL = "nunect.local"  # in the environ of a request that was made in this process; no header can set it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,10 @@ def current_door() -> Door:
     request = _request.get()
     if request is not None and door.person is None:
         user = getattr(request, "user", None)
-        if user is not None and user.is_authenticated:
-            return Door(door.name, user, door.request_id, door.reason)
+        if user is not None and user.is_authenticated and user.pk is not None:
+            token = getattr(user, "nunect_token", None)
+            reason = door.reason or (f"token {token.name}" if token is not None else "")
+            return Door(door.name, user, door.request_id, reason)
     return door
 
 
@@ -59,6 +62,8 @@ def door_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[Htt
 
     def enter(request: HttpRequest) -> tuple[Any, Any]:
         name: DoorName = "rest" if request.path.startswith("/api/") else "admin"
+        if request.META.get(LOCAL) is True:
+            name = "command"
         return _current.set(Door(name, request_id=uuid.uuid4().hex)), _request.set(request)
 
     def leave(tokens: tuple[Any, Any]) -> None:

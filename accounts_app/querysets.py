@@ -23,11 +23,14 @@ OWNERS = frozenset({"account", "export", "mapping", "role", "user"})
 def want_for(rows: Iterable[Any]) -> None:
     """Count a change of each row's accounts."""
     by_system: dict[int, set[int]] = defaultdict(set)
+    shared: set[int] = set()
     for row in rows:
         system_id, account_ids = row.affects()
         by_system[system_id].update(account_ids)
+        if row.is_shared:
+            shared.add(system_id)
     for system_id, account_ids in sorted(by_system.items()):
-        want(system_id, account_ids)
+        want(system_id, account_ids, shared=system_id in shared)
 
 
 def _told_by() -> dict[str, Any]:
@@ -45,7 +48,12 @@ class ConfigQuerySet(models.QuerySet[M]):
 
     def visible_to(self, person: Any) -> ConfigQuerySet[M]:
         """The rows that `person` may see: every door lists through this one method."""
-        return self if getattr(person, "is_active", False) and person.is_staff else self.none()
+        if not (getattr(person, "is_active", False) and person.is_staff):
+            return self.none()
+        token = getattr(person, "nunect_token", None)
+        if token is None or token.accounts is None:
+            return self
+        return self.filter(self.model.of_accounts(token.accounts))  # type: ignore[attr-defined]
 
     def update(self, **values: Any) -> int:
         with transaction.atomic():

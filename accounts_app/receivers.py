@@ -16,7 +16,7 @@ from accounts_app.wanted import want
 
 def count_save(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
     """Add one to what is wanted, in the transaction of the save."""
-    want(*instance.affects())
+    want(*instance.affects(), shared=instance.is_shared)
 
 
 def count_move(sender: type[Any], instance: Any, update_fields: Any = None, **kwargs: Any) -> None:
@@ -28,7 +28,8 @@ def count_move(sender: type[Any], instance: Any, update_fields: Any = None, **kw
         return
     before = sender._base_manager.filter(pk=instance.pk).values(*owners).first()
     if before is not None and any(before[name] != getattr(instance, name) for name in owners):
-        want(*sender._base_manager.get(pk=instance.pk).affects())
+        stored = sender._base_manager.get(pk=instance.pk)
+        want(*stored.affects(), shared=stored.is_shared)
 
 
 def count_delete(sender: type[models.Model], instance: Any, origin: Any = None, **kwargs: Any) -> None:
@@ -39,7 +40,7 @@ def count_delete(sender: type[models.Model], instance: Any, origin: Any = None, 
     is the exception, since it changes that other account.
     """
     if origin is instance or sender is ExportAccess:
-        want(*instance.affects())
+        want(*instance.affects(), shared=instance.is_shared)
 
 
 def name_door(sender: Any, history_instance: Any, **kwargs: Any) -> None:

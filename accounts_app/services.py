@@ -6,7 +6,8 @@ import json
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -16,10 +17,11 @@ from django.utils.translation import gettext as _
 
 from accounts_app import credentials
 from accounts_app.credentials import NewSecret
-from accounts_app.models import Account, NatsUser, System, record
+from accounts_app.models import Account, Answer, NatsUser, System, Token, record
 from accounts_app.natsconf import names, nkeys
 from accounts_app.wanted import want
 
+ANSWERS_KEPT = timedelta(days=1)
 NAMED = 100  # users that an audit entry tells by name
 CREDENTIAL = (
     "credential",
@@ -262,6 +264,23 @@ def expire_due(now: datetime | None = None) -> int:
     return counted
 
 
+@transaction.atomic
+def revoke_tokens(tokens: QuerySet[Token]) -> int:
+    """Revoke each token that isn't yet, and return how many; what is open with one of them ends, too."""
+    chosen = list(tokens.order_by("pk").select_for_update(of=("self",)).filter(revoked_at=None))
+    for token in chosen:
+        token.revoked_at = timezone.now()
+        token.save(update_fields=["revoked_at"])
+        record("token revoked", token, prefix=token.prefix)
+    return len(chosen)
+
+
+def forget_answers(now: datetime | None = None) -> int:
+    """Forget what was answered under Idempotency-Keys more than ANSWERS_KEPT ago; how many answers."""
+    count, _ = Answer.objects.filter(created_at__lt=(now or timezone.now()) - ANSWERS_KEPT).delete()
+    return count
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionHelp:
     """How a client of one user connects. Holds the secret only when it was given, and never tells it in its repr."""
@@ -282,11 +301,11 @@ def connection_help(user: NatsUser, secret: str = "") -> ConnectionHelp:
     password = user.credential == NatsUser.Credential.PASSWORD
     shown = secret or ("<seed>" if nkey else "<password>")
     context: dict[str, str] = {"description": f"{user.account.name}/{user.name}", "url": url}
-    lines, ready = {"NATS_URL": url}, ""
+    lines, ready, needs = {"NATS_URL": url}, "", "# pip install nats-py\n"
     if nkey:
         context["nkey"] = f"~/.config/nats/{_file_name(user.name)}.nk"
         lines["NATS_NKEY"] = f"{_file_name(user.name)}.nk"
-        how = f"nkeys_seed_str={_python(shown)}"
+        how, needs = f"nkeys_seed_str={_python(shown)}", "# pip install nats-py[nkeys]\n"
     elif password:
         context |= {"user": user.name, "password": shown}
         lines |= {"NATS_USER": user.name, "NATS_PASSWORD": shown}
@@ -297,8 +316,9 @@ def connection_help(user: NatsUser, secret: str = "") -> ConnectionHelp:
         how = "tls=context"
         ready = "context = ssl.create_default_context(cafile='ca.pem')\n"
         ready += "    context.load_cert_chain('client.pem', 'client-key.pem')\n    "
+    modules = "import asyncio\nimport ssl\n" if ready else "import asyncio\n"
     snippet = (
-        f"import asyncio\n{'import ssl' + chr(10) if ready else ''}\nimport nats\n\n\nasync def main():\n    {ready}"
+        f"{needs}{modules}\nimport nats\n\n\nasync def main():\n    {ready}"
         f"client = await nats.connect({_python(url)}, {how})\n"
         '    print("connected to", client.connected_url.netloc)\n'
         "    await client.drain()\n\n\nasyncio.run(main())\n"
@@ -314,3 +334,41 @@ def _python(text: str) -> str:
 
 def _file_name(name: str) -> str:
     return "".join(character if character.isalnum() or character in "-_" else "_" for character in name)[:60]
+
+
+@transaction.atomic
+def make_token(
+    person: Any,
+    name: str,
+    *,
+    scope: str = Token.Scope.READ,
+    accounts: Iterable[str] = (),
+    expires_at: datetime | None = None,
+    seen_by: Any = None,
+) -> tuple[Token, str]:
+    """A token that acts for `person`, and its bare text, which is nowhere else.
+
+    accounts: names of the only ones that it reaches, among those that `seen_by` sees. Who makes it by a
+    token can't make one that does more. Raises ValidationError with the field.
+    """
+    maker = getattr(seen_by, "nunect_token", None)
+    order = list(Token.Scope.values)
+    if scope in order and maker is not None and order.index(scope) > order.index(maker.scope):
+        raise ValidationError({"scope": _("A token can't make one that may do more than itself.")})
+    wanted = sorted(set(accounts))
+    if any(chr(0) in each for each in wanted):
+        raise ValidationError({"accounts": _("An account's name holds no NUL.")})
+    rows = list(Account.objects.visible_to(seen_by or person).filter(name__in=wanted))  # type: ignore[attr-defined]
+    if missing := sorted(set(wanted) - {row.name for row in rows}):
+        raise ValidationError({"accounts": _("There is no account “%s”.") % missing[0][:80]})
+    if maker is not None and maker.accounts is not None and not wanted:
+        raise ValidationError({"accounts": _("Name the accounts: this token doesn't reach all.")})
+    if expires_at is not None and expires_at <= timezone.now():
+        raise ValidationError({"expires_at": _("This time is over already.")})
+    token = Token(person=person, name=name, scope=scope, expires_at=expires_at, restricted=bool(wanted))
+    bare = token.make()
+    token.full_clean()
+    token.save()
+    token.accounts.set(rows)
+    record("token created", token, scope=scope, accounts=wanted, prefix=token.prefix, person=person.get_username())
+    return token, bare

@@ -100,12 +100,13 @@ class RevisionBlock(models.Model):
 class Hold(models.Model):
     """A change that a guard keeps back until a person says yes or no; the rest goes on.
 
-    target_sha256 is the account's block that was shown: a yes counts for that one only.
+    target_sha256 is the account's block that was shown: a yes counts for that one only, and until it is enforced.
     """
 
     class State(models.TextChoices):
         OPEN = "open", _("waits")
         APPROVED = "approved", _("approved")
+        APPLIED = "applied", _("approved and applied")
         REFUSED = "refused", _("refused")
         GONE = "gone", _("no longer asked for")
 

@@ -249,7 +249,7 @@ class Run:
         reached = (known or bool(self.seen)) and self.step.keys() == self.plan.target.keys()
         if reached:
             recording.keep_rows(self.system, self.goal, self.plan, self.enforced)
-        recording.settle(self.system, self.goal, self.plan, reached=reached)
+        recording.settle(self.system, self.goal, self.plan, reached=reached, revision=generated.revision)
         self.clock.ends("record")
         if not self.seen:
             raise Unreachable(self.fleet.problem or f"No server answers at {self.system.url}.")

@@ -163,7 +163,11 @@ def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fle
         streams_of=fleet.streams_of,
         waiting={hold.account for hold in holds if _waits_for(hold, shas)},
     )
-    approved = {(hold.account, hold.target_sha256) for hold in holds if hold.state == Hold.State.APPROVED}
+    agreed = [hold for hold in holds if hold.state == Hold.State.APPROVED]
+    spent = [hold.pk for hold in agreed if hold.target_sha256 == enforced.shas.get(hold.account, "")]
+    if spent:  # a yes is for once: the same change another day is asked about again
+        Hold.objects.filter(pk__in=spent).update(state=Hold.State.APPLIED)
+    approved = {(hold.account, hold.target_sha256) for hold in agreed if hold.pk not in spent}
     waiting = set()
     for stop in stops:
         if (stop.account, shas.get(stop.account, "")) in approved:

@@ -155,7 +155,7 @@ def keep_rows(system: System, goal: Goal, plan: Plan, enforced: Enforced) -> Non
             )
 
 
-def settle(system: System, goal: Goal, plan: Plan, *, reached: bool) -> None:
+def settle(system: System, goal: Goal, plan: Plan, *, reached: bool, revision: int | None = None) -> None:
     """Write how far each account is: enforced, held or failed. reached: the plan's target is what runs."""
     behind = QuerySet[Account](Account).filter(system=system).exclude(done=F("wanted"), problem_kind="")
     rows = list(behind.only("name", "wanted", "done", "problem_kind", "problem", "problem_wanted", "refused"))
@@ -178,7 +178,12 @@ def settle(system: System, goal: Goal, plan: Plan, *, reached: bool) -> None:
     QuerySet[Account](Account).bulk_update(touched, columns, batch_size=200)
     if reached:
         QuerySet(System).filter(pk=system.pk).update(
-            done=goal.taken.wanted, problem="", problem_step="", problem_at=None, checked_at=timezone.now()
+            revision=revision or F("revision"),
+            done=goal.taken.wanted,
+            problem="",
+            problem_step="",
+            problem_at=None,
+            checked_at=timezone.now(),
         )
 
 

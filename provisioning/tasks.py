@@ -10,7 +10,7 @@ from celery.signals import worker_ready
 
 from accounts_app.door import through
 from accounts_app.models import System
-from accounts_app.services import expire_due
+from accounts_app.services import expire_due, forget_answers
 from provisioning import pipeline
 from provisioning.errors import ProvisioningError
 from provisioning.heartbeat import beat
@@ -33,9 +33,10 @@ def sweep() -> None:
 
 @shared_task(name="provisioning.expire")
 def expire() -> None:
-    """Count a change for the accounts of users and old credentials whose time has come."""
+    """Count a change for the accounts of users and old credentials whose time has come; forget old answers."""
     with through("worker", reason="time has come"):
         expire_due()
+    forget_answers()
 
 
 @shared_task(name="provisioning.heartbeat")

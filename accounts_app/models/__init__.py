@@ -4,6 +4,7 @@ from accounts_app.models.account import Account, Role, SubjectPermission
 from accounts_app.models.audit import AuditEntry, AuditError, record
 from accounts_app.models.sharing import Export, ExportAccess, Import, Kind, Mapping, MappingDestination
 from accounts_app.models.system import Server, System
+from accounts_app.models.token import Answer, Token
 from accounts_app.models.user import NatsUser
 
 CONFIG_MODELS = (
@@ -22,6 +23,7 @@ CONFIG_MODELS = (
 __all__ = [
     "CONFIG_MODELS",
     "Account",
+    "Answer",
     "AuditEntry",
     "AuditError",
     "Export",
@@ -35,5 +37,6 @@ __all__ = [
     "Server",
     "SubjectPermission",
     "System",
+    "Token",
     "record",
 ]

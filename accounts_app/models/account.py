@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -29,6 +30,10 @@ class Account(ConfigModel):
     `wanted`: a newer change makes the account pending again. refused: what of it a server has refused,
     as provisioning's plan says it.
     """
+
+    ACCOUNT = ("pk",)
+
+    CONSTRAINT_FIELDS = {"account_name_once_per_system": "name"}
 
     class Problem(models.TextChoices):
         NONE = "", _("none")
@@ -134,6 +139,8 @@ class Role(ConfigModel):
 
     AFFECTS = ("system",)
 
+    CONSTRAINT_FIELDS = {"role_name_once_per_account": "name", "shared_role_name_once_per_system": "name"}
+
     system = models.ForeignKey(System, models.PROTECT, related_name="roles")
     account = models.ForeignKey(
         Account,
@@ -191,6 +198,15 @@ class Role(ConfigModel):
             self.system_id = self.account.system_id  # type: ignore[union-attr]
         super().save(*args, **options)
 
+    @classmethod
+    def of_accounts(cls, accounts: Collection[int]) -> Q:
+        """Shared roles are there for every account."""
+        return Q(account__in=accounts) | Q(account=None)
+
+    @property
+    def is_shared(self) -> bool:
+        return self.account_id is None
+
     def affects(self) -> tuple[int, list[int]]:
         if self.account_id:
             return self.system_id, [self.account_id]
@@ -202,6 +218,14 @@ class SubjectPermission(ConfigModel):
     """One rule of a role or of a user: may, or may not, publish or subscribe a subject."""
 
     AFFECTS = ("role", "user")
+    ACCOUNT = ("role__account", "user__account")
+
+    CONSTRAINT_FIELDS = {
+        "queue_only_for_subscribe": "queue",
+        "permission_once_per_role": "subject",
+        "permission_once_per_user": "subject",
+        "permission_of_role_or_user": "role",
+    }
 
     class Action(models.TextChoices):
         PUBLISH = "publish", _("publish")
@@ -267,6 +291,10 @@ class SubjectPermission(ConfigModel):
             raise ValidationError({"queue": _("A queue goes with subscribe only.")})
         if self.user_id and "{{" in self.subject:
             raise ValidationError({"subject": _("Templates belong into roles; a user's own subject is written out.")})
+
+    @property
+    def is_shared(self) -> bool:
+        return self.role is not None and self.role.is_shared
 
     def affects(self) -> tuple[int, list[int]]:
         if self.role_id and self.role:

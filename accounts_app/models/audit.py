@@ -61,6 +61,9 @@ class AuditEntry(models.Model):
 def record(act: str, obj: models.Model | None = None, **detail: Any) -> AuditEntry:
     """Write one entry for an act through the current door. `detail` is JSON and holds no secret."""
     door = current_door()
+    token = getattr(door.person, "nunect_token", None)
+    if token is not None:
+        detail["token"] = token.name
     return AuditEntry.objects.create(
         person_id=getattr(door.person, "pk", None),
         person_name=door.person.get_username() if door.person else "",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar
 
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from simple_history.models import HistoricalRecords
 
@@ -22,17 +26,28 @@ class DoorHistory(models.Model):
 
 def history(*excluded: str) -> HistoricalRecords:
     """History of a configuration model; name the secrets and counters that it must not hold."""
-    return HistoricalRecords(bases=[DoorHistory], excluded_fields=list(excluded), use_base_model_db=True)
+    return HistoricalRecords(
+        bases=[DoorHistory], excluded_fields=list(excluded), use_base_model_db=True, get_user=_signed_in
+    )
+
+
+def _signed_in(instance: Any, request: Any = None, **more: Any) -> Any:
+    """Who is signed in; nobody when it is a command of the machine itself."""
+    person = getattr(request, "user", None)
+    return person if person is not None and person.pk is not None else None
 
 
 class ConfigModel(models.Model):
     """A row that says what the servers shall hold.
 
     A save is one transaction with the counters that its signal moves, whoever calls it.
-    AFFECTS names the relations that `affects()` walks, so that bulk changes fetch them at once.
+    AFFECTS names the relations that `affects()` walks, so that bulk changes fetch them at once; ACCOUNT the
+    ways from a row to the account that it belongs to.
     """
 
     AFFECTS: ClassVar[tuple[str, ...]] = ()
+    ACCOUNT: ClassVar[tuple[str, ...]] = ("account",)
+    CONSTRAINT_FIELDS: ClassVar[dict[str, str]] = {}  # {name of a constraint: field at which its sentence is told}
 
     objects = ConfigQuerySet.as_manager()
 
@@ -42,6 +57,33 @@ class ConfigModel(models.Model):
     def save(self, *args: Any, **options: Any) -> None:
         with transaction.atomic():
             super().save(*args, **options)
+
+    def full_clean(self, *args: Any, **options: Any) -> None:
+        try:
+            super().full_clean(*args, **options)
+        except ValidationError as refused:
+            raise ValidationError(self.at_fields(refused.error_dict)) from refused
+
+    @classmethod
+    def at_fields(cls, errors: dict[str, list[ValidationError]]) -> dict[str, list[ValidationError]]:
+        """The errors of constraints at the fields that they are about, rather than at none."""
+        told = {each.name: str(each.violation_error_message) for each in cls._meta.constraints}
+        places = {told[name]: field for name, field in cls.CONSTRAINT_FIELDS.items()}
+        found: dict[str, list[ValidationError]] = {}
+        for field, each in ((field, each) for field, many in errors.items() for each in many):
+            at = places.get(str(each.message), field) if field == NON_FIELD_ERRORS else field
+            found.setdefault(at, []).append(each)
+        return found
+
+    @classmethod
+    def of_accounts(cls, accounts: Collection[int]) -> models.Q:
+        """What the rows of these accounts (primary keys) have in common."""
+        return reduce(or_, (models.Q(**{f"{way}__in": accounts}) for way in cls.ACCOUNT))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it belongs to the whole system rather than to one account."""
+        return False
 
     def affects(self) -> tuple[int, list[int]]:
         """The system and the accounts (primary keys) whose conf a change of this row may move."""

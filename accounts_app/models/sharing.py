@@ -26,6 +26,8 @@ class Export(ConfigModel):
 
     AFFECTS = ("account",)
 
+    CONSTRAINT_FIELDS = {"export_once_per_account": "subject"}
+
     class ResponseType(models.TextChoices):
         DEFAULT = "", _("the server's default")
         SINGLE = "single", _("one reply")
@@ -133,6 +135,9 @@ class ExportAccess(ConfigModel):
     """One account that may import a private export."""
 
     AFFECTS = ("export__account",)
+    ACCOUNT = ("export__account",)
+
+    CONSTRAINT_FIELDS = {"export_access_once": "account"}
 
     export = models.ForeignKey(Export, models.CASCADE, related_name="accesses")
     account = models.ForeignKey(Account, models.CASCADE, related_name="export_accesses")
@@ -162,6 +167,8 @@ class Import(ConfigModel):
     """A subject taken from another account."""
 
     AFFECTS = ("account",)
+
+    CONSTRAINT_FIELDS = {"import_once_per_account": "subject", "import_to_or_prefix": "prefix"}
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="imports")
     kind = models.CharField(max_length=7, choices=Kind)
@@ -248,6 +255,8 @@ class Mapping(ConfigModel):
 
     AFFECTS = ("account",)
 
+    CONSTRAINT_FIELDS = {"mapping_once_per_account": "source"}
+
     account = models.ForeignKey(Account, models.CASCADE, related_name="mappings")
     source = models.CharField(max_length=500, validators=[validators.mapping_source])
 
@@ -274,6 +283,9 @@ class MappingDestination(ConfigModel):
     """Where a part of the messages of a mapping goes."""
 
     AFFECTS = ("mapping__account",)
+    ACCOUNT = ("mapping__account",)
+
+    CONSTRAINT_FIELDS = {"destination_once_per_mapping": "subject"}
 
     mapping = models.ForeignKey(Mapping, models.CASCADE, related_name="destinations")
     subject = models.CharField(

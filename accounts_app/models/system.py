@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -18,8 +20,8 @@ from accounts_app.natsconf.specs import IdentitySpec
 class System(ConfigModel):
     """Servers that share one set of accounts. Most people have one; `up` makes it.
 
-    wanted counts the changes asked for, done the last of them that a run has answered
-    (enforced, held or refused); they are equal at rest.
+    revision is the number of the one that its servers hold. wanted counts the changes asked for, done
+    the last of them that a run has answered (enforced, held or refused); they are equal at rest.
     """
 
     class Environment(models.TextChoices):
@@ -73,6 +75,7 @@ class System(ConfigModel):
     wanted = models.PositiveBigIntegerField(default=0, editable=False)
     done = models.PositiveBigIntegerField(default=0, editable=False)
     fence = models.PositiveBigIntegerField(default=0, editable=False)
+    revision = models.PositiveBigIntegerField(null=True, editable=False)
     last_number = models.PositiveBigIntegerField(default=0, editable=False)
     problem = models.TextField(blank=True, default="", editable=False)
     problem_step = models.CharField(max_length=16, blank=True, default="", editable=False)
@@ -88,6 +91,7 @@ class System(ConfigModel):
         "done",
         "fence",
         "last_number",
+        "revision",
         "problem",
         "problem_step",
         "problem_at",
@@ -98,8 +102,17 @@ class System(ConfigModel):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_shared(self) -> bool:
+        return True
+
     def affects(self) -> tuple[int, list[int]]:
         return self.pk, []
+
+    @classmethod
+    def of_accounts(cls, accounts: Collection[int]) -> models.Q:
+        """The systems that these accounts are in."""
+        return models.Q(pk__in=models.Subquery(_systems_of(accounts)))
 
     @property
     def folder(self) -> Path:
@@ -132,6 +145,10 @@ class System(ConfigModel):
         if self.problem:
             return "failed"
         return "applied" if self.done == self.wanted else "pending"
+
+
+def _systems_of(accounts: Collection[int]) -> models.QuerySet[Any, Any]:
+    return apps.get_model("accounts_app", "Account").objects.filter(pk__in=accounts).values("system")
 
 
 class Server(models.Model):

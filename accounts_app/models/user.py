@@ -28,6 +28,13 @@ class NatsUser(ConfigModel):
 
     AFFECTS = ()
 
+    CONSTRAINT_FIELDS = {
+        "user_name_once_per_system": "name",
+        "nkey_once_per_system": "nkey",
+        "role_with_access_role": "role",
+        "user_has_its_credential": "credential",
+    }
+
     class Credential(models.TextChoices):
         NKEY = "nkey", _("nkey")
         PASSWORD = "password", _("password")

@@ -9,8 +9,9 @@ from django.core.exceptions import ValidationError
 
 from accounts_app import services
 from accounts_app.models import AuditEntry, NatsUser
+from accounts_app.reconcile import reconcile
 from provisioning import decisions
-from provisioning.models import Hold
+from provisioning.models import Hold, Revision
 from tests.provisioning.world import PASSWORD
 
 
@@ -57,6 +58,25 @@ def test_a_yes_counts_for_what_was_shown_only(world):
     assert AuditEntry.objects.filter(act="held change approved").count() == 2
     with pytest.raises(ValidationError):
         decisions.approve(shown)
+
+
+def test_a_yes_counts_once(world):
+    big = world.account("BIG")
+    world.many_users(big, 30)
+    world.apply()
+    first = decisions.contents_of(Revision.objects.latest("number"))[0]
+    for held in (1, 2):
+        NatsUser.objects.filter(name__startswith="u1").delete()
+        world.apply()
+        big.refresh_from_db()
+        assert big.state == "held", held
+        decisions.approve(Hold.objects.get(state="open"))
+        world.apply()
+        big.refresh_from_db()
+        assert big.state == "applied"
+        reconcile(world.system, first)  # they come back, and the same change is made once more
+        world.apply()
+    assert Hold.objects.filter(state="applied").count() == 2
 
 
 def test_a_no_puts_the_rows_back_with_their_credentials(world):
