@@ -84,7 +84,7 @@ def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> Imp
     if reading.refused:
         return ImportReport(reading.notes, refused=True, dry_run=dry_run, variables=variables)
     fingerprints: dict[str, str] = {}
-    specs = [_hashed(system, spec, fingerprints) for spec in _at_home(reading, system)]
+    specs = [hashed(system, spec, fingerprints) for spec in _at_home(reading, system)]
     with transaction.atomic():
         changes = reconcile(system, specs, fingerprints=fingerprints)
         if changes:
@@ -137,8 +137,11 @@ def _at_home(reading: Reading, system: System) -> list[AccountSpec]:
     ]
 
 
-def _hashed(system: System, spec: AccountSpec, fingerprints: dict[str, str]) -> AccountSpec:
-    """The spec with hashes in place of plain passwords; known ones keep the hash that they have."""
+def hashed(system: System, spec: AccountSpec, fingerprints: dict[str, str], *, chosen: bool = False) -> AccountSpec:
+    """The spec with hashes in place of plain passwords; known ones keep the hash that they have.
+
+    chosen: at the cost of a password that a person chose.
+    """
     plain = [user.name for user in spec.users if user.secret.plain]
     if not plain:
         return spec
@@ -146,15 +149,17 @@ def _hashed(system: System, spec: AccountSpec, fingerprints: dict[str, str]) -> 
     for start in range(0, len(plain), 500):
         rows = NatsUser.objects.filter(system=system, name__in=plain[start : start + 500])
         known |= {name: (mark, old) for name, mark, old in rows.values_list("name", "fingerprint", "password_hash")}
-    return replace(spec, users=tuple(_hash_one(user, known, fingerprints) for user in spec.users))
+    return replace(spec, users=tuple(_hash_one(user, known, fingerprints, chosen) for user in spec.users))
 
 
-def _hash_one(user: UserSpec, known: Mapping[str, tuple[str, str]], fingerprints: dict[str, str]) -> UserSpec:
+def _hash_one(
+    user: UserSpec, known: Mapping[str, tuple[str, str]], fingerprints: dict[str, str], chosen: bool
+) -> UserSpec:
     if not user.secret.plain:
         return user
     password = user.secret.identity
     mark = credentials.fingerprint(password)
     fingerprints[user.name] = mark
     old_mark, old_hash = known.get(user.name, ("", ""))
-    hashed = old_hash if old_hash and old_mark == mark else credentials.hash_password(password, chosen=False)
+    hashed = old_hash if old_hash and old_mark == mark else credentials.hash_password(password, chosen=chosen)
     return replace(user, secret=SecretSpec("password", hashed))

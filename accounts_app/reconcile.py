@@ -128,7 +128,8 @@ class _Reconciliation:
         if now is None:
             bare = self.restore or user.secret.kind == "none"
             return replace(user, secret=SecretSpec("none"), enabled=False, retiring=None) if bare else user
-        kept = replace(user, description=user.description or now.description, expires=now.expires)
+        expires = now.expires if self.restore else user.expires or now.expires
+        kept = replace(user, description=user.description or now.description, expires=expires)
         if self.restore:
             kept = replace(kept, secret=now.secret, retiring=now.retiring, enabled=now.enabled and user.enabled)
         elif user.secret.kind == "none":  # where a file has none, the one that somebody gave it here stays
@@ -278,7 +279,10 @@ class _Reconciliation:
         if row is None:
             fields["enabled"] = user.enabled
             fields["expires_at"] = datetime.fromisoformat(user.expires) if user.expires else None
-        elif user.enabled != (row.is_live() or (row.enabled and row.credential == "none")):
+            return fields
+        if user.expires and not self.restore:
+            fields["expires_at"] = datetime.fromisoformat(user.expires)
+        if user.enabled != (row.is_live() or (row.enabled and row.credential == "none")):
             fields["enabled"] = user.enabled
         return fields
 
