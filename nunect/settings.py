@@ -11,6 +11,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
+from nunect.version import VERSION as VERSION
+
 
 class Env(environ.FileAwareEnv):  # type: ignore[misc]
     """A variable that can't be read is named in one sentence."""
@@ -100,6 +102,10 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "simple_history",
     "axes",
     "accounts_app",
@@ -245,6 +251,46 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "object-src": [NONE],
     }
+}
+
+# --- REST ---------------------------------------------------------------------
+API_MAX_BYTES = env.int("NUNECT_API_MAX_BYTES", default=50_000_000)  # of one request's body
+API_RATE = env.int("NUNECT_API_RATE", default=6000)  # requests of one token or person in a minute
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts_app.api.people.TokenAuthentication",  # the first one's challenge stands in a 401
+        "accounts_app.api.people.LocalAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts_app.api.people.Staff"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts_app.api.people.Throttle"],
+    "DEFAULT_PARSER_CLASSES": ["accounts_app.api.parsers.JsonParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "accounts_app.api.renderers.CsvRenderer",
+        "accounts_app.api.renderers.ProblemRenderer",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "accounts_app.api.schema.Schema",
+    "EXCEPTION_HANDLER": "accounts_app.api.problems.handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "nunect",
+    "DESCRIPTION": "Accounts, users and permissions of NATS as rows; every write says whether the servers enforce it.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "ENUM_NAME_OVERRIDES": {"Scope": "accounts_app.models.Token.Scope"},
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "AUTHENTICATION_WHITELIST": [
+        "accounts_app.api.people.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
 }
 
 # --- logging ----------------------------------------------------------------

@@ -196,5 +196,5 @@ def test_fields_come_when_they_are_needed(site, filled):
     page = site.open(of("accounts_app_natsuser_add"))
     assert not page.locator("[name=own_nkey]").is_visible()
     page.check("[name=way][value=nkey_own]")
-    assert page.locator("[name=own_nkey]").is_visible()
+    page.locator("[name=own_nkey]").wait_for(state="visible")
     assert not page.locator("[name=own_password]").is_visible()

@@ -82,6 +82,17 @@ class Product:
             timeout=120,
         )
 
+    def nunect(self, *arguments, **more):
+        """One command of `nunect` beside the running product, on its database unless `more` says where."""
+        return subprocess.run(
+            [self.python, "-m", "nunect.cli", *arguments],
+            cwd=ROOT,
+            env={**self.env, **more},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
     def end(self):
         """Run to its end by itself; (exit code, what it said)."""
         return self.process.wait(30), self.said()

@@ -104,7 +104,7 @@ def test_a_web_process_that_will_not_live_leaves_the_servers_alone(product):
 def test_another_shell_finds_what_runs(product):
     product.start()
     beside = {key: value for key, value in product.env.items() if key not in product.ports}
-    command = [product.python, str(ROOT / "manage.py"), "apply"]
+    command = [product.python, str(ROOT / "manage.py"), "enforce"]
     told = subprocess.run(command, env=beside, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
 

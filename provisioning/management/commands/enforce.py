@@ -1,4 +1,4 @@
-"""`nunect apply`: bring the servers to what the rows say, now and in this process."""
+"""`nunect enforce`: bring the servers to what the rows say, now and in this process."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Command(BaseCommand):
             raise CommandError("There is no such system.")
         for system in systems:
             try:
-                with through("command", reason="nunect apply"):
-                    revision = pipeline.apply(system.pk, fresh=True, reason="nunect apply")
+                with through("command", reason="nunect enforce"):
+                    revision = pipeline.apply(system.pk, fresh=True, reason="nunect enforce")
             except ProvisioningError as error:
                 raise CommandError(f"{system}: {error.detail} {error.server_words}".rstrip()) from error
             system.refresh_from_db()

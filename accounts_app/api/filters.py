@@ -1,0 +1,155 @@
+"""What lists can be narrowed by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters as filters
+from django import forms
+from django.db.models import F, Q, QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+
+from accounts_app.models import Account, Export, Import, Kind, Mapping, NatsUser, Role, Server, SubjectPermission, Token
+
+STATES = [(state, state) for state in ("applied", "pending", "held", "failed")]
+
+
+def text(column: str) -> Any:
+    """Rows in which a column is exactly this."""
+    return filters.CharFilter(field_name=column)
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class YesNo(filters.TypedChoiceFilter):
+    """true or false; another word is told, rather than taken for no question at all."""
+
+    def __init__(self, column: str, **options: Any) -> None:
+        words = [("true", "true"), ("false", "false")]
+        super().__init__(field_name=column, choices=words, coerce=lambda word: word == "true", **options)
+
+
+class Whole(filters.NumberFilter):
+    """A whole number."""
+
+    field_class = forms.IntegerField
+
+    def get_max_validator(self) -> None:
+        return None
+
+
+class StateFilter(filters.ChoiceFilter):
+    """Rows by how far their account is. way: from the row to its account."""
+
+    def __init__(self, way: str = "account__") -> None:
+        self.way = way
+        super().__init__(choices=STATES)
+
+    def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return queryset
+        way = self.way
+        done = Q(**{f"{way}wanted": F(f"{way}done")})
+        answered = Q(**{f"{way}problem_wanted": F(f"{way}wanted")})
+        if value == "applied":
+            return queryset.filter(done)
+        if value in ("held", "failed"):
+            return queryset.filter(~done, answered, **{f"{way}problem_kind": value})
+        return queryset.filter(~done).exclude(answered & ~Q(**{f"{way}problem_kind": ""}))
+
+
+class ServerFilter(filters.FilterSet):
+    system, name = text("system__name"), text("name")
+    state = filters.ChoiceFilter(choices=Server.State.choices)
+
+    class Meta:
+        model = Server
+        fields: list[str] = []
+
+
+class AccountFilter(filters.FilterSet):
+    system, name, owner = text("system__name"), text("name"), text("owner__username")
+    state = StateFilter("")
+
+    enabled, jetstream = YesNo("enabled"), YesNo("jetstream")
+
+    class Meta:
+        model = Account
+        fields: list[str] = []
+
+
+class RoleFilter(filters.FilterSet):
+    system, account, name = text("system__name"), text("account__name"), text("name")
+    shared = YesNo("account", lookup_expr="isnull")
+
+    class Meta:
+        model = Role
+        fields: list[str] = []
+
+
+class UserFilter(filters.FilterSet):
+    system, account, name = text("system__name"), text("account__name"), text("name")
+    owner, role, nkey = text("owner__username"), text("role__name"), text("nkey")
+    credential = filters.ChoiceFilter(choices=NatsUser.Credential.choices)
+    access = filters.ChoiceFilter(choices=NatsUser.Access.choices)
+    enabled = YesNo("enabled")
+    state = StateFilter()
+
+    class Meta:
+        model = NatsUser
+        fields: list[str] = []
+
+
+class PermissionFilter(filters.FilterSet):
+    role, user = text("role__name"), text("user__name")
+    account = filters.CharFilter(method="of_account")
+    action = filters.ChoiceFilter(choices=SubjectPermission.Action.choices)
+    effect = filters.ChoiceFilter(choices=SubjectPermission.Effect.choices)
+    subject, queue = text("subject"), text("queue")
+
+    def of_account(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return queryset.filter(Q(role__account__name=value) | Q(user__account__name=value))
+
+    class Meta:
+        model = SubjectPermission
+        fields: list[str] = []
+
+
+class ExportFilter(filters.FilterSet):
+    account, subject = text("account__name"), text("subject")
+    kind = filters.ChoiceFilter(choices=Kind.choices)
+    public = YesNo("public")
+    state = StateFilter()
+
+    class Meta:
+        model = Export
+        fields: list[str] = []
+
+
+class ImportFilter(filters.FilterSet):
+    account, from_account = text("account__name"), text("from_account__name")
+    kind = filters.ChoiceFilter(choices=Kind.choices)
+    subject = text("subject")
+    state = StateFilter()
+
+    class Meta:
+        model = Import
+        fields: list[str] = []
+
+
+class MappingFilter(filters.FilterSet):
+    account, source = text("account__name"), text("source")
+    state = StateFilter()
+
+    class Meta:
+        model = Mapping
+        fields: list[str] = []
+
+
+class TokenFilter(filters.FilterSet):
+    person, name = text("person__username"), text("name")
+    scope = filters.ChoiceFilter(choices=Token.Scope.choices)
+
+    class Meta:
+        model = Token
+        fields: list[str] = []

@@ -1,0 +1,68 @@
+"""What every resource answers alike, for the schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class ChangeSerializer(serializers.Serializer[Any]):
+    account = serializers.CharField()
+    text = serializers.CharField()
+    removes_access = serializers.BooleanField()
+
+
+class Preview(serializers.Serializer[Any]):
+    """What a write would do."""
+
+    changes = ChangeSerializer(many=True)
+    conf = serializers.CharField(help_text="The difference of the conf, as a unified diff; hashes are masked.")
+    faults = serializers.ListField(child=serializers.CharField(), help_text="Accounts that could not be applied.")
+    rows = serializers.DictField(allow_null=True)
+
+
+class Problem(serializers.Serializer[Any]):
+    """RFC 9457."""
+
+    class Place(serializers.Serializer[Any]):
+        field = serializers.CharField()
+        detail = serializers.CharField()
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    errors = Place(many=True)  # type: ignore[assignment]
+
+
+class Sync(serializers.Serializer[Any]):
+    """Whether the servers enforce the row as it stands."""
+
+    state = serializers.ChoiceField(["pending", "applied", "held", "failed"])
+    revision = serializers.IntegerField(allow_null=True, help_text="The revision that the servers hold.")
+    problem = serializers.CharField(help_text='Why it is held or has failed, in the server\'s own words; else "".')
+
+
+class Gone(serializers.Serializer[Any]):
+    """A row by its number, where there is no more to tell of it."""
+
+    id = serializers.IntegerField()
+    sync = Sync()
+
+
+class Past(serializers.Serializer[Any]):
+    """One thing that happened to a row, or to a part of it."""
+
+    class Step(serializers.Serializer[Any]):
+        name = serializers.CharField()
+        before = serializers.CharField()
+        after = serializers.CharField()
+
+    at = serializers.DateTimeField()
+    who = serializers.CharField()
+    door = serializers.CharField()
+    act = serializers.CharField()
+    of = serializers.CharField()
+    reason = serializers.CharField()
+    steps = Step(many=True)

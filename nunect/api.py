@@ -1,0 +1,90 @@
+"""Where each REST resource stands, and the schema of all."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NoReturn
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path, re_path
+from django.views.defaults import server_error
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer2
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.exceptions import NotFound
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+from rest_framework.views import APIView
+
+from accounts_app.api import documents, trail, views
+from accounts_app.api.problems import MEDIA_TYPE, body_of
+from monitoring import api as monitoring
+from provisioning import api as provisioning
+
+
+class SchemaView(SpectacularAPIView):
+    """The schema, made once a process: JSON, or YAML for who accepts only that."""
+
+    renderer_classes = [OpenApiJsonRenderer2, OpenApiYamlRenderer2]
+    throttle_classes = []
+
+    def _get_schema_response(self, request: Any) -> Response:
+        return Response(_schema())
+
+
+@cache
+def _schema() -> Any:
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+class Nowhere(APIView):
+    """Any other address: a problem like all others, not a page."""
+
+    schema = None
+
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        super().initial(request, *args, **kwargs)
+        ends = "" if request.path.endswith("/") else " Addresses end with a slash."
+        raise NotFound(f"There is no such address.{ends}")
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """What is told of a fault of ours: a problem to programs, a page to people."""
+    if not request.path.startswith("/api/"):
+        return server_error(request)
+    told = body_of(500, [("", "nunect has failed at this; its log says why.")])
+    return JsonResponse(told, status=500, content_type=MEDIA_TYPE)
+
+
+router = SimpleRouter(use_regex_path=True)
+for name, view in (
+    ("systems", views.Systems),
+    ("servers", views.Servers),
+    ("accounts", views.Accounts),
+    ("roles", views.Roles),
+    ("users", views.Users),
+    ("permissions", views.Permissions),
+    ("exports", views.Exports),
+    ("imports", views.Imports),
+    ("mappings", views.Mappings),
+    ("revisions", provisioning.Revisions),
+    ("holds", provisioning.Holds),
+    ("drifts", provisioning.Drifts),
+    ("tokens", views.Tokens),
+    ("audit", trail.Audit),
+):
+    router.register(name, view, basename=name)
+
+urlpatterns = [
+    path("apply/", documents.Apply.as_view(), name="apply"),
+    path("import/", documents.Import.as_view(), name="import"),
+    path("me/", trail.Me.as_view(), name="me"),
+    path("health/", monitoring.Health.as_view(), name="health"),
+    path("doctor/", monitoring.Doctor.as_view(), name="doctor"),
+    path("schema/", SchemaView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("systems/<int:pk>/retry/", provisioning.RetrySystem.as_view(), name="system-retry"),
+    path("accounts/<int:pk>/retry/", provisioning.RetryAccount.as_view(), name="account-retry"),
+    *router.urls,
+    re_path("", Nowhere.as_view()),
+]
