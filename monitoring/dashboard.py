@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group, User
 from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest
 from django.templatetags.static import static
@@ -16,8 +17,21 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.dataclasses import SearchResult
 
+from accounts_app.access import Act, may, visible
 from accounts_app.admin import chips
-from accounts_app.models import Account, Export, Import, NatsUser, Role, Server, System
+from accounts_app.models import (
+    Account,
+    AuditEntry,
+    Export,
+    Import,
+    Mapping,
+    NatsUser,
+    Role,
+    Server,
+    SubjectPermission,
+    System,
+    Token,
+)
 from provisioning.models import Drift, Hold, Revision
 from provisioning.telling import authors_of, in_words
 
@@ -48,55 +62,68 @@ def environment(request: HttpRequest) -> tuple[str, str] | None:
 def _sharpest(request: HttpRequest) -> str:
     """The sharpest environment of the systems that the person may see, asked once a request."""
     if not hasattr(request, "nu_environment"):
-        seen = set(System.objects.visible_to(request.user).values_list("environment", flat=True))
+        seen = set(_rows(request, System).values_list("environment", flat=True))
         request.nu_environment = next((name for name in ("prod", "stage", "dev") if name in seen), "")  # type: ignore[attr-defined]
     return str(request.nu_environment)  # type: ignore[attr-defined]
 
 
-def _may(request: HttpRequest, permission: str) -> bool:
-    return bool(request.user.has_perm(permission))
+def _may(request: HttpRequest, act: Act, model: type[Any]) -> bool:
+    return may(request.user, act, model)
+
+
+def _rows(request: HttpRequest, model: type[Any]) -> QuerySet[Any]:
+    """The rows of a model that the person may see."""
+    return visible(model._default_manager.all(), request.user)
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar: only what the person may see, and how much waits for an answer."""
 
-    def item(title: Any, icon: str, model: str, badge: int = 0) -> dict[str, Any] | None:
-        app, name = model.split(".")
-        if not (_may(request, f"{app}.view_{name}") or _may(request, f"{app}.change_{name}")):
+    def item(title: Any, icon: str, model: type[Any], badge: int = 0) -> dict[str, Any] | None:
+        if not (_may(request, "view", model) or _may(request, "change", model)):
             return None
-        found = {"title": title, "icon": icon, "link": reverse(f"admin:{app}_{name}_changelist")}
+        link = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        found = {"title": title, "icon": icon, "link": link}
         return {**found, "badge": badge, "badge_variant": "warning"} if badge else found
 
-    holds = Hold.objects.filter(state=Hold.State.OPEN).count() if _may(request, "provisioning.view_hold") else 0
-    drifts = Drift.objects.filter(state=Drift.State.OPEN).count() if _may(request, "provisioning.view_drift") else 0
+    def waiting(model: type[Any]) -> int:
+        return _rows(request, model).filter(state=model.State.OPEN).count() if _may(request, "view", model) else 0
+
     groups: list[tuple[Any, list[dict[str, Any] | None]]] = [
         ("", [{"title": _("Overview"), "icon": "monitoring", "link": reverse("admin:index")}]),
         (
             _("Access"),
             [
-                item(_("Accounts"), "domain", "accounts_app.account"),
-                item(_("Users"), "person", "accounts_app.natsuser"),
-                item(_("Roles"), "badge", "accounts_app.role"),
-                item(_("Permissions"), "key", "accounts_app.subjectpermission"),
-                item(_("Exports"), "upload", "accounts_app.export"),
-                item(_("Imports"), "download", "accounts_app.import"),
-                item(_("Mappings"), "alt_route", "accounts_app.mapping"),
+                item(_("Accounts"), "domain", Account),
+                item(_("Users"), "person", NatsUser),
+                item(_("Roles"), "badge", Role),
+                item(_("Permissions"), "key", SubjectPermission),
+                item(_("Exports"), "upload", Export),
+                item(_("Imports"), "download", Import),
+                item(_("Mappings"), "alt_route", Mapping),
             ],
         ),
         (
             _("Changes"),
             [
-                item(_("Held changes"), "front_hand", "provisioning.hold", holds),
-                item(_("Revisions"), "history", "provisioning.revision"),
-                item(_("Drift"), "difference", "provisioning.drift", drifts),
+                item(_("Held changes"), "front_hand", Hold, waiting(Hold)),
+                item(_("Revisions"), "history", Revision),
+                item(_("Drift"), "difference", Drift, waiting(Drift)),
             ],
         ),
         (
             _("Servers"),
-            [item(_("Servers"), "dns", "accounts_app.server"), item(_("Systems"), "hub", "accounts_app.system")],
+            [item(_("Servers"), "dns", Server), item(_("Systems"), "hub", System)],
         ),
-        (_("Audit"), [item(_("Audit trail"), "receipt_long", "accounts_app.auditentry")]),
-        (_("Settings"), [item(_("People"), "group", "auth.user"), item(_("Groups"), "groups", "auth.group")]),
+        (_("Audit"), [item(_("Audit trail"), "receipt_long", AuditEntry)]),
+        (
+            _("Settings"),
+            [
+                item(_("People"), "group", User),
+                item(_("Groups"), "groups", Group),
+                item(_("Tokens"), "vpn_key", Token),
+            ],
+        ),
     ]
     return [
         {"title": title, "separator": False, "items": [one for one in items if one]}
@@ -110,10 +137,10 @@ def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     fragment = bool(request.GET.get("fragment"))
     context["nu_base"] = "monitoring/fragment.html" if fragment else "admin/base_site.html"
     context["fragment"] = fragment
-    context["systems"] = [_system(request, system) for system in System.objects.visible_to(request.user)]
-    rows = Account.objects.visible_to(request.user)
-    context["may_accounts"] = _may(request, "accounts_app.view_account")
-    context["may_add"] = _may(request, "accounts_app.add_account")
+    context["systems"] = [_system(request, system) for system in _rows(request, System)]
+    rows = _rows(request, Account)
+    context["may_accounts"] = _may(request, "view", Account)
+    context["may_add"] = _may(request, "add", Account)
     context["command"] = _command()
     context["empty"] = context["may_accounts"] and not rows.exclude(name__startswith="$").exists()
     return context
@@ -129,22 +156,22 @@ def _command() -> str:
 
 def _system(request: HttpRequest, system: System) -> dict[str, Any]:
     found: dict[str, Any] = {"row": system, "chip": chips.system_chip(system)}
-    if _may(request, "accounts_app.view_server"):
-        servers = list(Server.objects.filter(system=system)[:50])
+    if _may(request, "view", Server):
+        servers = list(_rows(request, Server).filter(system=system)[:50])
         found["servers"] = [(server, chips.chip(server.state)) for server in servers]
         found["in_sync"] = sum(server.state == Server.State.IN_SYNC for server in servers)
-    if _may(request, "accounts_app.view_account"):
+    if _may(request, "view", Account):
         found |= _accounts(request, system)
-    if _may(request, "accounts_app.view_natsuser"):
-        users = NatsUser.objects.visible_to(request.user).filter(system=system)
+    if _may(request, "view", NatsUser):
+        users = _rows(request, NatsUser).filter(system=system)
         live = Q(enabled=True) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
         found["users"] = users.aggregate(all=Count("pk"), live=Count("pk", filter=live))
-    if _may(request, "provisioning.view_hold"):
-        found["holds"] = Hold.objects.filter(system=system, state=Hold.State.OPEN)[:SHOWN]
-    if _may(request, "provisioning.view_drift"):
-        found["drifts"] = Drift.objects.filter(system=system, state=Drift.State.OPEN)[:SHOWN]
-    if _may(request, "provisioning.view_revision"):
-        revisions = list(Revision.objects.filter(system=system).order_by("-number")[:5])
+    if _may(request, "view", Hold):
+        found["holds"] = _rows(request, Hold).filter(system=system, state=Hold.State.OPEN)[:SHOWN]
+    if _may(request, "view", Drift):
+        found["drifts"] = _rows(request, Drift).filter(system=system, state=Drift.State.OPEN)[:SHOWN]
+    if _may(request, "view", Revision):
+        revisions = list(_rows(request, Revision).filter(system=system).order_by("-number")[:5])
         said = in_words(revision.changes for revision in revisions)
         found["revisions"] = [
             (revision, authors_of(revision), lines[:2], max(0, len(lines) - 2))
@@ -161,7 +188,7 @@ def _system(request: HttpRequest, system: System) -> dict[str, Any]:
 
 
 def _accounts(request: HttpRequest, system: System) -> dict[str, Any]:
-    rows: QuerySet[Account] = Account.objects.visible_to(request.user).filter(system=system)
+    rows: QuerySet[Account] = _rows(request, Account).filter(system=system)
     moving, answered = ~Q(wanted=F("done")), Q(problem_wanted=F("wanted"))
     failed = rows.filter(moving, answered, problem_kind=Account.Problem.FAILED)
     held = rows.filter(moving, answered, problem_kind=Account.Problem.HELD)
@@ -190,9 +217,9 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
     hits: list[SearchResult] = []
     for model, field, icon, parent in _SEARCHED:
         meta = model._meta
-        if not _may(request, f"{meta.app_label}.view_{meta.model_name}"):
+        if not _may(request, "view", model):
             continue
-        rows = model.objects.visible_to(request.user).filter(**{f"{field}__icontains": term})
+        rows = _rows(request, model).filter(**{f"{field}__icontains": term})
         for row in (rows.select_related(parent) if parent else rows)[:FOUND]:
             link = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
             owner = getattr(row, parent, None) if parent else None

@@ -13,14 +13,15 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 
+from accounts_app.access import may, require, visible
 from accounts_app.admin import chips
-from accounts_app.admin.base import MANAGES, PAGE_MEDIA, ReadOnlyAdmin, require, systems_of
+from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin, RelatedFilter, manages
+from accounts_app.admin.documents import row_counts
 from accounts_app.conf_text import MASK
 from accounts_app.models import Account, System
 from accounts_app.preview import preview
-from accounts_app.row_writer import Changes
 from provisioning import decisions
 from provisioning.models import Drift, Hold, Revision
 from provisioning.steps import STEPS
@@ -31,9 +32,8 @@ SAID = 200  # changes in words on a page
 
 
 class DecisionAdmin(ReadOnlyAdmin):
-    """A read-only page with buttons that decide. PERMISSION: what a person needs to press them."""
+    """A read-only page with buttons that decide, for who may change such rows."""
 
-    PERMISSION = ""
     TEMPLATE = ""
 
     def get_urls(self) -> list[Any]:
@@ -66,7 +66,7 @@ class DecisionAdmin(ReadOnlyAdmin):
             "original": row,
             "media": PAGE_MEDIA,
             "decide": reverse(f"admin:{self._name('decide')}", args=[row.pk]),
-            "may_decide": request.user.has_perm(self.PERMISSION),  # type: ignore[union-attr]
+            "may_decide": may(request.user, "change", self.model),
             **self.context_of(request, row),
         }
         return TemplateResponse(request, self.TEMPLATE, context)
@@ -82,7 +82,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         raise NotImplementedError
 
     def decide_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        require(request, self.PERMISSION)
+        require(request.user, "change", self.model)
         row = self._row(request, object_id)
         page = reverse(f"admin:{self._name('change')}", args=[row.pk])
         answer = self.answers().get(request.POST.get("answer", "")) if request.method == "POST" else None
@@ -99,12 +99,11 @@ class DecisionAdmin(ReadOnlyAdmin):
 
 @admin.register(Revision)
 class RevisionAdmin(DecisionAdmin):
-    PERMISSION = "provisioning.change_revision"
     TEMPLATE = "provisioning/revision.html"
     list_display = ("number_word", "created_at", "who", "in_words", "servers_word", "milliseconds")
     list_display_links = ("number_word",)
     list_select_related = ("system",)
-    list_filter = (("created_at", RangeDateTimeFilter), ("system", AutocompleteSelectFilter))
+    list_filter = (("created_at", RangeDateTimeFilter), ("system", RelatedFilter))
     search_fields = ("=number", "reason", "blocks__account")
 
     @admin.display(description=_("revision"), ordering="number")
@@ -143,13 +142,13 @@ class RevisionAdmin(DecisionAdmin):
     def context_of(self, request: HttpRequest, row: Revision) -> dict[str, Any]:
         lines, more = conf_diff(row)
         times = _times(row)
-        newest = Revision.objects.filter(system=row.system_id).order_by("-number").values_list("number", flat=True)
-        neighbours = Revision.objects.filter(system=row.system_id)
+        neighbours = visible(Revision.objects.filter(system=row.system_id), request.user)
+        newest = neighbours.order_by("-number").values_list("number", flat=True)
         return {
             "who": authors_of(row),
             "said": sentences(row.changes)[:SAID],
             "unsaid": max(0, len(row.changes) - SAID),
-            "diff": with_names(lines, keys=request.user.has_perm(MANAGES)),  # type: ignore[union-attr]
+            "diff": with_names(lines, keys=manages(request.user)),
             "diff_more": more,
             "mask": MASK,
             "servers": [_server_row(server) for server in row.servers],
@@ -177,7 +176,7 @@ class RevisionAdmin(DecisionAdmin):
 
     def revert_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask before everything becomes what it was."""
-        require(request, self.PERMISSION)
+        require(request.user, "change", self.model)
         row = self._row(request, object_id)
         problems: list[str] = []
         try:
@@ -186,7 +185,7 @@ class RevisionAdmin(DecisionAdmin):
             problems = refused.messages
             seen = None
         said = sentences([change.as_dict() for change in seen.changes]) if seen else []
-        later = Revision.objects.filter(system=row.system_id, number__gt=row.number)
+        later = visible(Revision.objects.filter(system=row.system_id, number__gt=row.number), request.user)
         context = {
             **self.admin_site.each_context(request),
             "title": say("Revert to %s?") % row,
@@ -195,19 +194,12 @@ class RevisionAdmin(DecisionAdmin):
             "later": later.count(),
             "said": said[:SAID],
             "unsaid": max(0, len(said) - SAID),
-            "rows": _rows(seen.answer) if seen else [],
+            "rows": row_counts(seen.answer) if seen else [],
             "problems": problems,
             "undone": [(revision, sentences(revision.changes)[:5]) for revision in later.order_by("-number")[:10]],
             "decide": reverse("admin:provisioning_revision_decide", args=[row.pk]),
         }
         return TemplateResponse(request, "provisioning/revert.html", context)
-
-
-def _rows(changes: Changes) -> list[str]:
-    """How many rows an act touches, in words."""
-    told = ((say("created"), changes.created), (say("changed"), changes.updated), (say("deleted"), changes.deleted))
-    counted = [(word, ", ".join(f"{n} × {what}" for what, n in sorted(found.items()))) for word, found in told]
-    return [f"{word}: {rows}" for word, rows in counted if rows]
 
 
 def _times(revision: Revision) -> dict[str, float]:
@@ -226,12 +218,11 @@ def _server_row(server: dict[str, Any]) -> dict[str, Any]:
 
 @admin.register(Hold)
 class HoldAdmin(DecisionAdmin):
-    PERMISSION = "provisioning.change_hold"
     TEMPLATE = "provisioning/hold.html"
     list_display = ("account", "chip", "reason", "created_at", "decided_by", "decided_at")
     list_select_related = ("system", "decided_by")
     search_fields = ("account", "reason")
-    list_filter = (("state", ChoicesDropdownFilter), ("system", AutocompleteSelectFilter))
+    list_filter = (("state", ChoicesDropdownFilter), ("system", RelatedFilter))
 
     @admin.display(description=_("state"), ordering="state")
     def chip(self, hold: Hold) -> Any:
@@ -241,7 +232,7 @@ class HoldAdmin(DecisionAdmin):
         return say("Held change of %s") % row.account
 
     def context_of(self, request: HttpRequest, row: Hold) -> dict[str, Any]:
-        account = Account.objects.visible_to(request.user).filter(system=row.system_id, name=row.account).first()  # type: ignore[attr-defined]
+        account = visible(Account.objects.filter(system=row.system_id, name=row.account), request.user).first()
         return {
             "account": account,
             "chip": chips.chip(row.state),
@@ -265,14 +256,10 @@ class HoldAdmin(DecisionAdmin):
 
     def try_again_view(self, request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         """Ask for a run with the same rows, of one account or of a whole system."""
-        require(request, f"accounts_app.change_{'system' if kind == 'system' else 'account'}")
-        target: Any
-        if kind == "system":
-            target = systems_of(request.user).filter(pk=pk).first()
-            page = "admin:accounts_app_system_change"
-        else:
-            target = Account.objects.visible_to(request.user).filter(pk=pk).first()  # type: ignore[attr-defined]
-            page = "admin:accounts_app_account_change"
+        model: type[Any] = System if kind == "system" else Account
+        require(request.user, "change", model)
+        target = visible(model._default_manager.filter(pk=pk), request.user).first()
+        page = f"admin:accounts_app_{model._meta.model_name}_change"
         if target is None or kind not in ("system", "account"):
             raise Http404
         if request.method == "POST":
@@ -292,7 +279,6 @@ class HoldAdmin(DecisionAdmin):
 
 @admin.register(Drift)
 class DriftAdmin(DecisionAdmin):
-    PERMISSION = "provisioning.change_drift"
     TEMPLATE = "provisioning/drift.html"
     list_display = ("summary", "where", "chip", "found_at", "answered_by")
     list_select_related = ("system", "answered_by")

@@ -10,19 +10,31 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from accounts_app import services
+from accounts_app.access import visible
 from accounts_app.admin import chips
-from accounts_app.admin.base import MANAGES, PAGE_MEDIA, OwnStateFilter, RowAdmin, RowForm, head_of, systems_of
+from accounts_app.admin.base import (
+    PAGE_MEDIA,
+    OwnStateFilter,
+    RelatedFilter,
+    RowAdmin,
+    RowForm,
+    counted,
+    first_system,
+    head_of,
+    manages,
+)
+from accounts_app.admin.documents import Applies
 from accounts_app.conf_text import MASK, masked
-from accounts_app.models import Account, Role, record
+from accounts_app.models import Account, NatsUser, Role, record
 from accounts_app.natsconf.render import RenderError, render_account
 from accounts_app.snapshot import JETSTREAM_FIELDS, read_account, read_shared_roles
 
@@ -30,7 +42,6 @@ SHOWN = 200_000  # characters of a block on its page; the rest is in the file to
 
 
 class AccountForm(RowForm):
-    CONSTRAINT_FIELDS = {"account_name_once_per_system": "name"}
     CHECKED = ("system",)
 
     class Meta:
@@ -43,7 +54,7 @@ class AccountForm(RowForm):
         if isinstance(role, forms.ModelChoiceField):
             own = Q(account=self.instance.pk) if self.instance.pk else Q(pk=None)
             system = self.instance.system_id or self.initial.get("system")
-            role.queryset = Role.objects.filter(own | Q(account=None, system=system))
+            role.queryset = role.queryset.filter(own | Q(account=None, system=system))  # type: ignore[union-attr]
             role.label_from_instance = _role_label  # type: ignore[method-assign, assignment]
 
     def clean(self) -> dict[str, Any]:
@@ -57,8 +68,8 @@ def _role_label(role: Role) -> str:
     return role.name if role.account_id else say("%s (shared)") % role.name
 
 
-def tabs(account: Account, current: str) -> list[dict[str, Any]]:
-    """The parts of an account, with how many rows each has."""
+def tabs(account: Account, current: str, person: Any) -> list[dict[str, Any]]:
+    """The parts of an account, with how many rows of each the person sees."""
     found = [_tab("overview", _("Overview"), "account_change", account, current)]
     for name, title, model in (  # counted one by one: joined, they would multiply
         ("users", _("Users"), "natsuser"),
@@ -68,7 +79,8 @@ def tabs(account: Account, current: str) -> list[dict[str, Any]]:
         ("mappings", _("Mappings"), "mapping"),
     ):
         url = reverse(f"admin:accounts_app_{model}_changelist") + f"?account__id__exact={account.pk}"
-        found.append({"title": title, "url": url, "count": getattr(account, name).count(), "current": False})
+        count = visible(getattr(account, name).all(), person).count()
+        found.append({"title": title, "url": url, "count": count, "current": False})
     found.append(_tab("conf", _("Raw conf"), "account_conf", account, current))
     found.append(_tab("history", _("History"), "account_history", account, current))
     return found
@@ -80,8 +92,9 @@ def _tab(name: str, title: Any, view: str, account: Account, current: str) -> di
 
 
 @admin.register(Account)
-class AccountAdmin(RowAdmin):
+class AccountAdmin(Applies, RowAdmin):
     form = AccountForm
+    actions_list = ("apply",)
     list_display = ("name", "chip", "user_count", "enabled", "jetstream", "owner", "description")
     list_select_related = ("system", "owner")
     LISTED = (
@@ -101,7 +114,7 @@ class AccountAdmin(RowAdmin):
         OwnStateFilter,
         ("enabled", BooleanRadioFilter),
         ("jetstream", BooleanRadioFilter),
-        ("system", AutocompleteSelectFilter),
+        ("system", RelatedFilter),
     )
     search_fields = ("name", "description")
     autocomplete_fields = ("owner", "system")
@@ -127,7 +140,7 @@ class AccountAdmin(RowAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request)
         if request.resolver_match and request.resolver_match.url_name == "accounts_app_account_changelist":
-            rows = rows.annotate(user_total=Count("users"))
+            rows = rows.annotate(user_total=counted(NatsUser, "account", request.user))
         return rows
 
     @admin.display(description=_("users"), ordering="user_total")
@@ -146,14 +159,14 @@ class AccountAdmin(RowAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
-        initial.setdefault("system", systems_of(request.user).values_list("pk", flat=True).first())
+        initial.setdefault("system", first_system(request.user))
         return initial
 
     def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
         found = super().head(request, object_id)
         if found:
             past = request.path.endswith("/history/")
-            found["nu_tabs"] = tabs(found["nu_account"], "history" if past else "overview")
+            found["nu_tabs"] = tabs(found["nu_account"], "history" if past else "overview", request.user)
         return found
 
     # --- deleting -----------------------------------------------------------
@@ -196,7 +209,7 @@ class AccountAdmin(RowAdmin):
             "opts": self.opts,
             "account": account,
             "original": account,
-            "parts": [tab for tab in tabs(account, "") if tab["count"]],
+            "parts": [tab for tab in tabs(account, "", request.user) if tab["count"]],
             "problem": problem,
             "error": error,
         }
@@ -230,12 +243,12 @@ class AccountAdmin(RowAdmin):
             text = render_account(spec, shared, account.system.identity, present).text
         except RenderError as refused:
             problem = str(refused)
-        manages = request.user.has_perm(MANAGES)  # type: ignore[union-attr]
-        reveal = bool(request.GET.get("secrets")) and manages
+        managing = manages(request.user)
+        reveal = bool(request.GET.get("secrets")) and managing
         if reveal:
             record("password hashes shown", account)
         else:
-            text = masked(text, keys=manages)
+            text = masked(text, keys=managing)
         if request.GET.get("download"):
             name = re.sub(r"[^A-Za-z0-9_-]", "", account.name) or "account"
             return HttpResponse(
@@ -254,8 +267,8 @@ class AccountAdmin(RowAdmin):
             "problem": problem,
             "reveal": reveal,
             "has_hashes": MASK in text,
-            "manages": manages,
-            "nu_tabs": tabs(account, "conf"),
+            "manages": managing,
+            "nu_tabs": tabs(account, "conf", request.user),
             "media": PAGE_MEDIA,
         }
         return TemplateResponse(request, "accounts_app/conf.html", context)

@@ -2,54 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
-from django.db import IntegrityError, models
+from django.db import IntegrityError, models, transaction
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.contrib.filters.admin import DropdownFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
 
-from accounts_app import validators
-from accounts_app.admin import chips, past
+from accounts_app import past, validators
+from accounts_app.access import Act, may, require_reach, visible
+from accounts_app.admin import chips
 from accounts_app.admin.listing import Listed
-from accounts_app.models import Account, System
+from accounts_app.models import Account, NatsUser, System
+from accounts_app.models.base import ConfigModel
 
 PAGE = 50
-MANAGES = "accounts_app.change_natsuser"  # who may give credentials may see what stands in their place
 SCRIPT = forms.Script("accounts_app/nunect.js", type="module")
 PAGE_MEDIA = forms.Media(js=(SCRIPT,))  # type: ignore[arg-type]  # of pages without a form of Django's admin
 
 
-def systems_of(person: Any) -> models.QuerySet[System]:
-    """The systems that `person` may see."""
-    return System.objects.visible_to(person)
+def manages(person: Any) -> bool:
+    """Whether a person may give credentials: then they may see what stands in the place of one."""
+    return may(person, "change", NatsUser)
 
 
-def visible(queryset: models.QuerySet[Any], person: Any) -> models.QuerySet[Any]:
-    """The rows of `queryset` that `person` may see; rows without a rule of their own follow their system."""
-    if hasattr(queryset, "visible_to"):
-        return queryset.visible_to(person)
-    if any(field.name == "system" for field in queryset.model._meta.fields):
-        return queryset.filter(system__in=systems_of(person))
-    return queryset
+def first_system(person: Any) -> int | None:
+    """The system that a form proposes."""
+    rows = visible(System._default_manager.all(), person)
+    return rows.values_list("pk", flat=True).first()
+
+
+def counted(model: type[models.Model], link: str, person: Any) -> Any:
+    """How many rows of `model`, as far as the person sees them, belong to each row of a list by `link`."""
+    rows = visible(model._default_manager.filter(**{link: models.OuterRef("pk")}), person)
+    totals = rows.order_by().values(link).annotate(total=models.Count("pk")).values("total")
+    return Coalesce(models.Subquery(totals, output_field=models.IntegerField()), 0)
 
 
 class RowForm(forms.ModelForm):
-    """A form whose constraint errors stand at a field.
+    """A form whose constraint errors stand at a field. SHOWN_AT: {field of the row: the form's field for it}."""
 
-    CONSTRAINT_FIELDS: {name of a constraint: field at which its sentence is shown}.
-    """
-
-    CONSTRAINT_FIELDS: dict[str, str] = {}
+    SHOWN_AT: dict[str, str] = {}
     CHECKED: tuple[str, ...] = ()  # fields that are not in the form, and which constraints need nevertheless
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -65,6 +69,13 @@ class RowForm(forms.ModelForm):
                     self.add_error(name, refused)
         return cleaned
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, field in self.fields.items():
+            held = getattr(self.instance, f"{name}_id", None) if isinstance(field, forms.ModelChoiceField) else None
+            if held is not None and field.queryset.query.where:  # type: ignore[attr-defined]
+                _keep(field, held)
+
     def full_clean(self) -> None:
         """A related row that can't exist is refused at its field, and not looked up again to be shown."""
         super().full_clean()
@@ -77,22 +88,20 @@ class RowForm(forms.ModelForm):
                     self.data = data
 
     def _update_errors(self, errors: ValidationError) -> None:
-        if hasattr(errors, "error_dict") and NON_FIELD_ERRORS in errors.error_dict:
-            places = {
-                str(constraint.violation_error_message): self.CONSTRAINT_FIELDS[constraint.name]
-                for constraint in self._meta.model._meta.constraints
-                if constraint.name in self.CONSTRAINT_FIELDS
-            }
-            left = []
-            for error in errors.error_dict.pop(NON_FIELD_ERRORS):
-                place = places.get(str(error.message), "")
-                if place in self.fields:
-                    errors.error_dict.setdefault(place, []).append(error)
-                else:
-                    left.append(error)
-            if left:
-                errors.error_dict[NON_FIELD_ERRORS] = left
+        if hasattr(errors, "error_dict") and issubclass(self._meta.model, ConfigModel):
+            moved: dict[str, list[ValidationError]] = {}
+            for name, many in self._meta.model.at_fields(errors.error_dict).items():
+                place = self.SHOWN_AT.get(name, name)
+                moved.setdefault(place if place in self.fields else NON_FIELD_ERRORS, []).extend(many)
+            errors = ValidationError(moved)
         super()._update_errors(errors)  # type: ignore[misc]
+
+
+def _keep(field: Any, held: Any) -> None:
+    """Let a row keep what it has, also when the person who changes the row may not choose it."""
+    rows = field.queryset
+    if not rows.filter(pk=held).exists():
+        field.queryset = rows.model._default_manager.filter(models.Q(pk__in=rows.values("pk")) | models.Q(pk=held))
 
 
 class DistinctFormSet(forms.BaseInlineFormSet):
@@ -146,8 +155,47 @@ class OwnStateFilter(StateFilter):
     PATH = ""
 
 
-class Visible:
-    """Lists and objects through `visible_to`, 50 a page, without counting the whole table twice."""
+class RelatedFilter(AutocompleteSelectFilter):
+    """Rows by a related row, which is named to those only who may see it."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            field = choice["form"].fields[self.lookup_kwarg]
+            field.queryset = visible(field.queryset.all(), self.request.user)
+            yield choice
+
+
+class Asked:
+    """Rows, choices and acts as `access` has it: no admin page knows a rule of its own."""
+
+    opts: Any
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return visible(super().get_queryset(request), request.user)  # type: ignore[misc]
+
+    def get_field_queryset(self, db: Any, db_field: Any, request: HttpRequest) -> models.QuerySet[Any]:
+        """The rows that a related field may be set to."""
+        rows = super().get_field_queryset(db, db_field, request)  # type: ignore[misc]
+        return visible(db_field.remote_field.model._default_manager.all() if rows is None else rows, request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, "view", self.opts.model) or may(request.user, "change", self.opts.model)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, "add", self.opts.model)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, "change", self.opts.model)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, "delete", self.opts.model)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return any(may(request.user, act, self.opts.model) for act in get_args(Act))
+
+
+class Visible(Asked):
+    """Lists of 50 a page, without counting the whole table twice."""
 
     list_per_page = PAGE
     list_max_show_all = 200
@@ -157,15 +205,22 @@ class Visible:
     list_fullwidth = True
     warn_unsaved_form = True
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return visible(super().get_queryset(request), request.user)  # type: ignore[misc]
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         for key, value in request.GET.items():
             no_number = key.endswith("__id__exact") and value and not _is_number(str(value))
             if no_number or "\x00" in str(value):
                 return HttpResponseRedirect(f"{request.path}?e=1")  # as Django does with a filter it can't read
         return super().changelist_view(request, extra_context)  # type: ignore[misc]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the address proposes, without related rows that can't exist."""
+        initial = super().get_changeform_initial_data(request)  # type: ignore[misc]
+        related = {field.name for field in self.opts.get_fields() if field.many_to_one or field.many_to_many}
+
+        def can_be(value: Any) -> bool:
+            return all(_is_number(str(each)) for each in (value if isinstance(value, list) else [value]))
+
+        return {key: value for key, value in initial.items() if key not in related or can_be(value)}
 
 
 def head_of(row: Any) -> dict[str, Any]:
@@ -180,6 +235,11 @@ def head_of(row: Any) -> dict[str, Any]:
         "nu_account": account,
         "nu_last": row.history.select_related("history_user").order_by("-history_id").first(),
     }
+
+
+def _system_of(row: Any) -> System:
+    """The system whose conf a change of the row may move; only its key is known."""
+    return System(pk=row.affects()[0])
 
 
 def _is_number(text: str) -> bool:
@@ -218,12 +278,6 @@ class RowAdmin(Listed, Visible, SimpleHistoryAdmin, ModelAdmin):
             )
             return HttpResponseRedirect(request.get_full_path())
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """What the address proposes, without related rows that can't exist."""
-        initial = super().get_changeform_initial_data(request)
-        related = {field.name for field in self.opts.get_fields() if field.many_to_one}
-        return {key: value for key, value in initial.items() if key not in related or _is_number(str(value))}
-
     def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
         """What `object_head.html` shows: the chip, the reason, the last change."""
         row = self.get_object(request, unquote(object_id)) if object_id else None
@@ -239,10 +293,10 @@ class RowAdmin(Listed, Visible, SimpleHistoryAdmin, ModelAdmin):
         row = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, row):
             raise PermissionDenied
-        last = row if row is not None else past.last_of(self.model, object_id)
+        last = row if row is not None else self._gone(request, object_id)
         if last is None:
             raise Http404
-        found = past.entries(last, keys=request.user.has_perm(MANAGES))
+        found = past.entries(last, keys=manages(request.user))
         context = {
             **self.admin_site.each_context(request),
             **(self.head(request, object_id) if row is not None else {}),
@@ -257,16 +311,45 @@ class RowAdmin(Listed, Visible, SimpleHistoryAdmin, ModelAdmin):
         }
         return TemplateResponse(request, "accounts_app/past.html", context)
 
+    def _gone(self, request: HttpRequest, object_id: str) -> models.Model | None:
+        """A row that is gone, as it last was; None for one that is there, and not for this person to see."""
+        if self.model._base_manager.filter(pk=object_id).exists():
+            return None
+        if not visible(self.model.history.filter(id=object_id), request.user).exists():
+            return None
+        return past.last_of(self.model, object_id)
+
     def history_form_view(
         self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         _check_number(object_id)
         _check_number(version_id)
+        if self.get_object(request, object_id) is None and self._gone(request, object_id) is None:
+            raise Http404
         return super().history_form_view(request, object_id, version_id, extra_context)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> Any:
         context.setdefault("show_save_and_continue", False)  # a save stays on the page anyway
         return super().render_change_form(request, context, *args, **options)
+
+    # --- no further than the person reaches, as with any other door ------------
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        require_reach(request.user, _system_of(form.instance))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        system = _system_of(obj)
+        with transaction.atomic():
+            super().delete_model(request, obj)
+            require_reach(request.user, system)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        systems = {system.pk: system for system in map(_system_of, queryset)}
+        with transaction.atomic():
+            super().delete_queryset(request, queryset)
+            for system in systems.values():
+                require_reach(request.user, system)
 
     def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
         return self._back_to(request, obj) or super().response_post_save_add(request, obj)
@@ -290,15 +373,12 @@ class RowAdmin(Listed, Visible, SimpleHistoryAdmin, ModelAdmin):
         return chips.chip_of(row)
 
 
-class RowInline(TabularInline):
+class RowInline(Asked, TabularInline):
     """Rows that belong to the object of the page."""
 
     extra = 0
     hide_title = True
     show_change_link = False
-
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return visible(super().get_queryset(request), request.user)
 
 
 class ReadOnlyAdmin(Visible, ModelAdmin):
@@ -315,9 +395,3 @@ class ReadOnlyAdmin(Visible, ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-def require(request: HttpRequest, permission: str) -> None:
-    """Raise PermissionDenied unless the person has `permission` ("app.codename")."""
-    if not request.user.has_perm(permission):
-        raise PermissionDenied

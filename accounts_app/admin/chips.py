@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
 
+from django.apps import apps
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, JsonResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from accounts_app.access import Act, may, visible
 from accounts_app.models import Account, Role, System
 
 # state: (icon of the symbol font, word)
@@ -21,6 +23,8 @@ STATES: dict[str, tuple[str, Any]] = {
     "failed": ("error", _("failed")),
     "disabled": ("do_not_disturb_on", _("disabled")),
     "expired": ("event_busy", _("expired")),
+    "active": ("check_circle", _("active")),
+    "revoked": ("block", _("revoked")),
     "in_sync": ("check_circle", _("in sync")),
     "unreachable": ("cloud_off", _("unreachable")),
     "foreign": ("warning", _("foreign configuration")),
@@ -69,7 +73,8 @@ def chip_of(row: Any) -> SafeString:
 
 def states(request: HttpRequest) -> JsonResponse:
     """{key: {state, word, icon, problem}} of the keys asked for, as far as the person may see them."""
-    if not request.user.has_module_perms("accounts_app"):  # type: ignore[union-attr]
+    known = apps.get_app_config("accounts_app").get_models()
+    if not any(may(request.user, act, model) for model in known for act in get_args(Act)):
         raise PermissionDenied
     wanted: dict[str, set[int]] = {"account": set(), "system": set()}
     for key in request.GET.get("keys", "")[:8000].split(",")[:MOST]:
@@ -78,8 +83,8 @@ def states(request: HttpRequest) -> JsonResponse:
             wanted[found[1]].add(int(found[2]))
     answer: dict[str, dict[str, str]] = {}
     for kind, rows in (
-        ("account", Account.objects.visible_to(request.user)),  # type: ignore[attr-defined]
-        ("system", System.objects.visible_to(request.user)),
+        ("account", visible(Account.objects.all(), request.user)),
+        ("system", visible(System._default_manager.all(), request.user)),
     ):
         if wanted[kind]:
             for row in rows.filter(pk__in=wanted[kind]):

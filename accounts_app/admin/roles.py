@@ -6,16 +6,25 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts_app.admin import chips
-from accounts_app.admin.base import DistinctFormSet, RowAdmin, RowForm, RowInline, StateFilter, head_of, systems_of
-from accounts_app.models import Role, SubjectPermission
+from accounts_app.admin.base import (
+    DistinctFormSet,
+    RelatedFilter,
+    RowAdmin,
+    RowForm,
+    RowInline,
+    StateFilter,
+    counted,
+    first_system,
+    head_of,
+)
+from accounts_app.models import NatsUser, Role, SubjectPermission
 from accounts_app.natsconf.names import CONNECTION_TYPES
 
 WILDCARDS = format_html(
@@ -43,13 +52,6 @@ class ConnectionTypesField(forms.MultipleChoiceField):
 
 
 class PermissionForm(RowForm):
-    CONSTRAINT_FIELDS = {
-        "queue_only_for_subscribe": "queue",
-        "permission_once_per_role": "subject",
-        "permission_once_per_user": "subject",
-        "permission_of_role_or_user": "role",
-    }
-
     class Meta:
         model = SubjectPermission
         fields = "__all__"
@@ -80,7 +82,6 @@ class PermissionInline(RowInline):
 
 
 class RoleForm(RowForm):
-    CONSTRAINT_FIELDS = {"role_name_once_per_account": "name", "shared_role_name_once_per_system": "name"}
     CHECKED = ("system",)
 
     connection_types = ConnectionTypesField(
@@ -115,7 +116,7 @@ class RoleAdmin(RowAdmin):
         "responses_expires",
         "connection_types",
     )
-    list_filter = (("account", AutocompleteSelectFilter), ("system", AutocompleteSelectFilter))
+    list_filter = (("account", RelatedFilter), ("system", RelatedFilter))
     search_fields = ("name", "description", "account__name")
     autocomplete_fields = ("account", "system")
     inlines = (PermissionInline,)
@@ -135,7 +136,8 @@ class RoleAdmin(RowAdmin):
         rows = super().get_queryset(request)
         if request.resolver_match and request.resolver_match.url_name == "accounts_app_role_changelist":
             rows = rows.annotate(
-                user_total=Count("users", distinct=True), rule_total=Count("permissions", distinct=True)
+                user_total=counted(NatsUser, "role", request.user),
+                rule_total=counted(SubjectPermission, "role", request.user),
             )
         return rows
 
@@ -156,7 +158,7 @@ class RoleAdmin(RowAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
-        initial.setdefault("system", systems_of(request.user).values_list("pk", flat=True).first())
+        initial.setdefault("system", first_system(request.user))
         return initial
 
     def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
@@ -184,8 +186,8 @@ class PermissionAdmin(RowAdmin):
     list_filter = (
         ("effect", ChoicesDropdownFilter),
         ("action", ChoicesDropdownFilter),
-        ("role", AutocompleteSelectFilter),
-        ("user", AutocompleteSelectFilter),
+        ("role", RelatedFilter),
+        ("user", RelatedFilter),
     )
     autocomplete_fields = ("role", "user")
     fields = ("role", "user", ("effect", "action"), "subject", "queue")

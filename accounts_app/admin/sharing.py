@@ -7,12 +7,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import Prefetch
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 
+from accounts_app.access import visible
 from accounts_app.admin import chips
-from accounts_app.admin.base import DistinctFormSet, RowAdmin, RowForm, RowInline, StateFilter, head_of
+from accounts_app.admin.base import DistinctFormSet, RelatedFilter, RowAdmin, RowForm, RowInline, StateFilter, head_of
 from accounts_app.models import Export, ExportAccess, Import, Mapping, MappingDestination
 from accounts_app.models.sharing import still_imported
 
@@ -27,8 +29,6 @@ class AccountRowAdmin(RowAdmin):
 
 
 class AccessForm(RowForm):
-    CONSTRAINT_FIELDS = {"export_access_once": "account"}
-
     class Meta:
         model = ExportAccess
         fields = "__all__"
@@ -65,8 +65,6 @@ class AccessInline(RowInline):
 
 
 class ExportForm(RowForm):
-    CONSTRAINT_FIELDS = {"export_once_per_account": "subject"}
-
     class Meta:
         model = Export
         fields = "__all__"
@@ -95,7 +93,7 @@ class ExportAdmin(Depended, AccountRowAdmin):
         StateFilter,
         ("kind", ChoicesDropdownFilter),
         ("public", BooleanRadioFilter),
-        ("account", AutocompleteSelectFilter),
+        ("account", RelatedFilter),
     )
     search_fields = ("subject", "account__name")
     autocomplete_fields = ("account",)
@@ -149,8 +147,6 @@ class ExportAccessAdmin(Depended, AccountRowAdmin):
 
 
 class ImportForm(RowForm):
-    CONSTRAINT_FIELDS = {"import_once_per_account": "subject", "import_to_or_prefix": "prefix"}
-
     class Meta:
         model = Import
         fields = "__all__"
@@ -165,8 +161,8 @@ class ImportAdmin(AccountRowAdmin):
     list_filter = (
         StateFilter,
         ("kind", ChoicesDropdownFilter),
-        ("account", AutocompleteSelectFilter),
-        ("from_account", AutocompleteSelectFilter),
+        ("account", RelatedFilter),
+        ("from_account", RelatedFilter),
     )
     search_fields = ("subject", "to", "prefix", "account__name", "from_account__name")
     autocomplete_fields = ("account", "from_account")
@@ -175,8 +171,6 @@ class ImportAdmin(AccountRowAdmin):
 
 
 class DestinationForm(RowForm):
-    CONSTRAINT_FIELDS = {"destination_once_per_mapping": "subject"}
-
     class Meta:
         model = MappingDestination
         fields = "__all__"
@@ -211,8 +205,6 @@ class DestinationInline(RowInline):
 
 
 class MappingForm(RowForm):
-    CONSTRAINT_FIELDS = {"mapping_once_per_account": "source"}
-
     class Meta:
         model = Mapping
         fields = "__all__"
@@ -224,14 +216,15 @@ class MappingAdmin(AccountRowAdmin):
     list_display = ("source", "account", "goes_to", "chip")
     list_select_related = ("account",)
     LISTED = ("account__name", "source", "destinations__subject", "destinations__weight", "destinations__cluster")
-    list_filter = (StateFilter, ("account", AutocompleteSelectFilter))
+    list_filter = (StateFilter, ("account", RelatedFilter))
     search_fields = ("source", "account__name", "destinations__subject")
     autocomplete_fields = ("account",)
     inlines = (DestinationInline,)
     fields = ("account", "source")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("destinations")
+        parts = visible(MappingDestination.objects.all(), request.user)
+        return super().get_queryset(request).prefetch_related(Prefetch("destinations", parts))
 
     @admin.display(description=_("goes to"))
     def goes_to(self, row: Mapping) -> str:

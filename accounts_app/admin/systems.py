@@ -25,7 +25,7 @@ class SystemAdmin(RowAdmin):
     )
     readonly_fields = ("guard_nkey", "control_nkey", "relay_nkey", "system_account")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # `up` makes a system together with its keys and files
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.decorators import action
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
@@ -32,9 +32,9 @@ from unfold.widgets import (
 
 from accounts_app import services
 from accounts_app.admin import chips
-from accounts_app.admin.base import PAGE_MEDIA, RowAdmin, RowForm, StateFilter
+from accounts_app.admin.base import PAGE_MEDIA, RelatedFilter, RowAdmin, RowForm, StateFilter
 from accounts_app.admin.roles import WILDCARDS, ConnectionTypesField, PermissionInline
-from accounts_app.models import Account, NatsUser, Role
+from accounts_app.models import Account, NatsUser
 
 KEEP = "keep"
 NEW = {
@@ -54,12 +54,7 @@ def _sentence(refused: Exception) -> str:
 class UserForm(RowForm):
     """`way` says how the credential comes about. The secret itself is no field of any row."""
 
-    CONSTRAINT_FIELDS = {
-        "user_name_once_per_system": "name",
-        "nkey_once_per_system": "own_nkey",
-        "role_with_access_role": "role",
-        "user_has_its_credential": "way",
-    }
+    SHOWN_AT = {"nkey": "own_nkey", "credential": "way"}
     CHECKED = ("system", "nkey", "password_hash", "certificate", "credential")
 
     way = forms.ChoiceField(label=_("Credential"), widget=UnfoldAdminRadioSelectWidget(radio_style=2))
@@ -110,7 +105,8 @@ class UserForm(RowForm):
         role = self.fields.get("role")
         if isinstance(role, forms.ModelChoiceField) and str(account or "").isdecimal():
             system = Account.objects.filter(pk=str(account)).values("system")[:1]
-            role.queryset = Role.objects.filter(Q(account=account) | Q(account=None, system__in=system))
+            own = Q(account=account) | Q(account=None, system__in=system)
+            role.queryset = role.queryset.filter(own)  # type: ignore[union-attr]
 
     def _get_validation_exclusions(self) -> set[str]:
         """Without a form that holds there is no credential yet, and nothing to say about it."""
@@ -200,11 +196,11 @@ class NatsUserAdmin(RowAdmin):
     )
     list_filter = (
         StateFilter,
-        ("account", AutocompleteSelectFilter),
+        ("account", RelatedFilter),
         ("enabled", BooleanRadioFilter),
         ("credential", ChoicesDropdownFilter),
         ("access", ChoicesDropdownFilter),
-        ("role", AutocompleteSelectFilter),
+        ("role", RelatedFilter),
     )
     search_fields = ("name", "description", "account__name", "nkey")
     autocomplete_fields = ("account", "role", "owner")

@@ -107,6 +107,23 @@ document.addEventListener("click", async (event) => {
   if (event.target.closest("[data-nu-stored]")) removeEventListener("beforeunload", stay);
 });
 
+// A long text goes as a file: a server takes few bytes in the fields of a form. And a form is sent once.
+document.addEventListener("formdata", (event) => {
+  for (const name of (event.target.dataset.nuFiles ?? "").split(" ")) {
+    const text = name && event.formData.get(name);
+    if (typeof text === "string" && text) event.formData.set(name, new File([text], name));
+  }
+});
+
+const once = (form, sent) => form.querySelectorAll("button").forEach((button) => (button.disabled = sent));
+
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("[data-nu-once]")) setTimeout(() => once(event.target, true));
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll("[data-nu-once]").forEach((form) => once(form, false));
+});
+
 function stay(event) {
   event.preventDefault();
 }
