@@ -1,0 +1,94 @@
+"""How it is, and what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nunect.cli import output
+from nunect.cli.client import Client
+from nunect.cli.progress import Waiting
+from nunect.cli.session import Session, command_options
+
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
+ILL = 1  # exit code
+
+
+@click.command(short_help="Find what is wrong with the installation, and say the remedy.")
+@command_options
+def doctor(session: Session) -> int:
+    """Find what is wrong with the installation, and say the remedy: servers, versions, the guard user, files, clock,
+    Redis, worker, drift.
+
+    Exit code 1 when something is wrong; a warning is none.
+    """
+    with Waiting("Examining"):
+        told = session.client.get("doctor/").data
+    if session.as_json:
+        output.print_json(told)
+        return 0 if told["ok"] else ILL
+    findings = told["findings"]
+    width = max((output.columns_of(output.plain(each["what"])) for each in findings), default=0)
+    for each in findings:
+        mark, colour = MARKS.get(each["level"], ("?", "red"))
+        what = output.plain(each["what"])
+        space = " " * (width - output.columns_of(what))
+        output.say(f"{click.style(mark, fg=colour, bold=True)} {click.style(what, bold=True)}{space}  {_text(each)}")
+        if each["remedy"]:
+            output.say(f"  {'':{width}}  {click.style('→ ' + output.plain(each['remedy']), fg=colour)}")
+    numbers = {level: sum(1 for each in findings if each["level"] == level) for level in ("error", "warning")}
+    counts = [output.count(number, level) for level, number in numbers.items() if number]
+    output.say(f"{' and '.join(counts)}." if counts else "All is well.", err=True)
+    return 0 if told["ok"] else ILL
+
+
+@click.command(short_help="Show where commands go, and how systems and servers are.")
+@command_options
+def status(session: Session) -> int:
+    """Show where commands go, who you are there, and how its systems and servers are.
+
+    Exit code 1 when it is not ready.
+    """
+    client = session.client
+    with Waiting("Asking"):
+        told = _status(client)
+    if session.as_json:
+        output.print_json(told)
+        return 0 if told["health"]["ready"] else ILL
+    me, parts = told["me"], told["health"]["parts"]
+    reach = f", only {', '.join(me['accounts'])}" if me["accounts"] else ""
+    output.say(output.plain(f"{told['where']}, version {me['version']}, as {me['person']} ({me['scope']}{reach})"))
+    ready = "ready" if told["health"]["ready"] else "not ready"
+    asked = [f"{name} {_state(part)}" for name, part in parts.items() if isinstance(part, dict)]
+    output.say(f"{output.word(ready)}: {', '.join(asked)}")
+    output.say()
+    output.table(told["systems"], ("name", "environment", "state", "revision", "checked_at", "problem"))
+    if told["servers"]:
+        output.say()
+        output.table(told["servers"], ("name", "state", "version", "revision", "host", "seen_at", "detail"))
+    if told["holds"]:
+        output.say(f"{output.count(told['holds'], 'held change')}: `nunect holds`.", err=True)
+    if ready != "ready":
+        output.say("`nunect doctor` says what is wrong.", err=True)
+    return 0 if ready == "ready" else ILL
+
+
+def _status(client: Client) -> dict[str, Any]:
+    return {
+        "where": client.transport.where,
+        "me": client.get("me/").data,
+        "health": client.get("health/").data,
+        "systems": client.get("systems/").data["results"],
+        "servers": client.get("servers/").data["results"],
+        "holds": len(client.get("holds/", [("state", "open"), ("fields", "id")]).data["results"]),
+    }
+
+
+def _state(part: dict[str, Any]) -> str:
+    detail = f" ({output.plain(str(part['detail']))})" if part.get("detail") else ""
+    return f"{output.word(str(part.get('state', '?')))}{detail}"
+
+
+def _text(finding: dict[str, Any]) -> str:
+    return output.plain(str(finding["detail"]))

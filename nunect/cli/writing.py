@@ -1,0 +1,234 @@
+"""How a change is asked for: first what it would do, then the change, then what the servers say to it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from nunect.cli import output
+from nunect.cli.client import Answer, Client, Failure, Lost, Query
+from nunect.cli.progress import Waiting
+from nunect.cli.session import Session
+
+FAILED, NOT_YET = 1, 3  # exit codes: the servers refuse it; it is written and not in force when --wait ends
+USUAL_WAIT_S = 10
+DRY = ("dry_run", "true")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a write is made. wait_s: how long the servers are waited for; key: for a second try after a lost answer."""
+
+    dry_run: bool = False
+    wait_s: int = 0
+    key: str = ""
+
+
+def write_options(command: Command) -> Command:
+    """--dry-run, --wait and --idempotency-key, as the argument `how`."""
+
+    def keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+        def callback(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+            how = ctx.params.get("how") or How()
+            ctx.params["how"] = How(**{**{each: getattr(how, each) for each in How.__slots__}, name: value})
+
+        return callback
+
+    for option in (
+        click.option(
+            "--idempotency-key",
+            default="",
+            metavar="KEY",
+            expose_value=False,
+            callback=keep("key"),
+            help="The same key and request again: the same answer, done once.",
+        ),
+        wait_option(keep("wait_s"), USUAL_WAIT_S),
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            expose_value=False,
+            callback=keep("dry_run"),
+            help="Say what it would change, write nothing.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def wait_option(callback: Any, default: int) -> Callable[[Command], Command]:
+    return click.option(
+        "--wait",
+        type=click.IntRange(0, 60),
+        default=default,
+        show_default=bool(default),
+        metavar="SECONDS",
+        expose_value=callback is None,
+        callback=callback,
+        help=f"Wait until the servers enforce it; exit code {NOT_YET} when they don't by then.",
+    )
+
+
+def send(
+    session: Session,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    how: How,
+    query: Query = (),
+    what: str = "Writing",
+    ask: Callable[[], str] | None = None,
+    shown: bool = True,
+) -> Answer:
+    """Ask for a change. A lost answer is told with how to get it without doing the change twice.
+
+    shown: whether the wait is; not where the caller shows it.
+    """
+    client = session.client
+    key = how.key or (str(uuid.uuid4()) if client.transport.remote and method == "POST" else "")
+    waits = f"{what} and waiting for the servers" if how.wait_s else what
+    try:
+        with Waiting(waits, ask) if shown else contextlib.nullcontext():
+            return client.call(method, path, query, body, wait_s=how.wait_s, key=key)
+    except Lost as error:
+        again = f" The same command with --idempotency-key {key} gets the answer without doing it twice." if key else ""
+        raise Failure(*error.sentences, f"Whether it was done is not known.{again}") from error
+
+
+def preview(
+    session: Session, method: str, path: str, body: Any = None, query: Query = (), what: str = "Comparing"
+) -> dict[str, Any]:
+    """What a change would do; nothing is written."""
+    with Waiting(what):
+        told = session.client.call(method, path, [*query, DRY], body).data
+    if not isinstance(told, dict) or "changes" not in told:
+        raise Failure(f"{session.client.transport.where} didn't say what it would do: is it new enough?")
+    return told
+
+
+def differs(told: Mapping[str, Any]) -> bool:
+    """Whether a preview says that anything would change, be it a description alone."""
+    return bool(told.get("changes") or told.get("conf") or any((told.get("rows") or {}).values()))
+
+
+def show_preview(told: Mapping[str, Any], *, conf: bool = False, err: bool = False) -> None:
+    """A preview in words: what takes access away first, then the rest, then how many rows."""
+    changes = told.get("changes") or []
+    taking = [each for each in changes if each.get("removes_access")]
+    others = [each for each in changes if not each.get("removes_access")]
+    for title, colour, chosen in (("Takes access away", "red", taking), ("Changes", "green", others)):
+        if chosen:
+            output.say(click.style(f"{title} ({len(chosen):,}):", fg=colour, bold=True), err=err)
+            output.lines_of((_line(each) for each in chosen), err=err)
+    if conf and told.get("conf"):
+        output.diff(str(told["conf"]), err=err)
+    rows = _rows(told.get("rows") or {})
+    if rows:
+        output.say(f"Rows: {rows}.", err=err)
+    if not differs(told):
+        output.say("Nothing would change.", err=err)
+    for fault in told.get("faults") or []:
+        output.say(f"{click.style('The servers would refuse it:', fg='red')} {output.plain(str(fault))}", err=err)
+
+
+def tell_sync(data: Any, how: How, *, silent: bool = False) -> int:
+    """Say on stderr how far the servers are, and what to do next; the exit code."""
+    sync = data.get("sync") if isinstance(data, Mapping) else None
+    if not isinstance(sync, Mapping):
+        return 0
+    state, problem = str(sync.get("state", "")), output.plain(str(sync.get("problem") or ""))
+    sentence = {
+        "applied": "every server enforces it"
+        + (f", revision {sync['revision']}" if sync.get("revision") else "")
+        + ".",
+        "pending": f"written; the servers {'did not follow within' if how.wait_s else 'follow'}"
+        + (f" {how.wait_s} s. `nunect status` and `nunect doctor` say why." if how.wait_s else "."),
+        "held": f"written, and held until somebody says yes: `nunect holds`. {problem}",
+        "failed": f"written, and the servers refuse it: {problem or 'see `nunect doctor`.'}",
+    }.get(state, problem)
+    if not silent:
+        output.say(f"{output.word(state)}: {sentence}".rstrip(), err=True)
+    if state == "failed":
+        return FAILED
+    return NOT_YET if how.wait_s and state in ("pending", "held") else 0
+
+
+def change(
+    session: Session, method: str, path: str, body: Any = None, *, how: How, query: Query = (), what: str = "Writing"
+) -> dict[str, Any] | None:
+    """Do a change and answer its row, or with --dry-run say what it would do and answer None."""
+    if how.dry_run:
+        told = preview(session, method, path, body, query)
+        if session.as_json:
+            output.print_json(told)
+        else:
+            show_preview(told, conf=True)
+        return None
+    answer = send(session, method, path, body, how=how, query=query, what=what, ask=state_of_system(session.client))
+    data: dict[str, Any] = answer.data if isinstance(answer.data, dict) else {}
+    return data
+
+
+def finish(session: Session, data: Mapping[str, Any], how: How, said: str) -> int:
+    """Say what was done and how far the servers are; the exit code. A secret stands alone on stdout."""
+    if session.as_json:
+        output.print_json(data)
+        return tell_sync(data, how, silent=True)
+    output.say(said, err=True)
+    for kind, secret in (data.get("secret") or {}).items():
+        output.say(f"Its {kind} is told once, keep it now:", err=True)
+        output.say(secret)
+    return tell_sync(data, how)
+
+
+def sure(question: str, yes: bool) -> None:
+    """Go on only when a person says so. Raises click.UsageError where nobody can be asked."""
+    if yes:
+        return
+    must_ask(yes)
+    if not click.confirm(question, err=True):
+        raise Failure("Nothing was changed.")
+
+
+def must_ask(yes: bool) -> None:
+    """Refuse early what nobody is there to confirm."""
+    if not yes and not sys.stdin.isatty():
+        raise Failure("Nobody is here to be asked: say --yes when it shall be done.")
+
+
+def state_of_system(client: Client) -> Callable[[], str] | None:
+    """For a line of progress: the state that the systems are in, asked over the network only."""
+    if not client.transport.remote:
+        return None
+
+    def ask() -> str:
+        rows = client.get("systems/", [("fields", "name,state")], timeout_s=5.0).data["results"]
+        return ", ".join(f"{row['name']}: {row['state']}" for row in rows[:3])
+
+    return ask
+
+
+def _line(change: Mapping[str, Any]) -> str:
+    mark = click.style("-", fg="red") if change.get("removes_access") else click.style("+", fg="green")
+    account, text = str(change.get("account") or ""), str(change.get("text", ""))
+    where = "" if not account or account in text else f"{account}: "
+    return f"  {mark} {output.plain(where + text)}"
+
+
+def _rows(rows: Mapping[str, Any]) -> str:
+    """ "3 users created, 1 account deleted"."""
+    return ", ".join(
+        f"{output.rows_of(str(kind), int(number))} {act}"
+        for act, kinds in rows.items()
+        if isinstance(kinds, Mapping)
+        for kind, number in kinds.items()
+        if number
+    )
