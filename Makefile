@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-.PHONY: help up test lint bench corpus lock clean
+.PHONY: help up test lint fuzz bench corpus lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ lint: .venv/develops ## style, types, imports, migrations
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 	$(PY) manage.py makemigrations --check --dry-run
+
+fuzz: .venv/develops ## schemathesis over REST for longer than in the suite (FUZZ_EXAMPLES=100)
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PY) -m pytest tests/api/test_fuzz.py
 
 bench: .venv/develops ## measure against the bare server; prints ratios
 	$(PY) -m benchmarks

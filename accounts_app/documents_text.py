@@ -66,7 +66,7 @@ def read_texts(text: str) -> list[Any]:
     refused: TextError | None = None
     if text.lstrip()[:1] in ("{", "["):
         try:
-            return [json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)]
+            return [json.loads(text, object_pairs_hook=once, parse_constant=no_number)]
         except json.JSONDecodeError as error:
             refused = TextError(f"This is no JSON: {error.msg}.", error.lineno, error.colno)
         except ValueError as error:
@@ -74,7 +74,7 @@ def read_texts(text: str) -> list[Any]:
         except RecursionError:
             raise TextError("This is nested too deeply.") from None
     try:
-        _look(text)
+        look(text)
         found = [data for data in yaml.load_all(text, Loader=Loader) if data is not None]
     except TextError as error:
         raise refused or error from None
@@ -108,8 +108,8 @@ def joined(documents: Iterable[Any]) -> Any:
     return whole
 
 
-def _look(text: str) -> None:
-    """Refuse what would take too long or too much to build, before anything is built."""
+def look(text: str) -> None:
+    """Raise TextError for YAML that would take too long or too much to build, before anything is built."""
     sizes: dict[str, int] = {}  # of what stands under an anchor; 0 while it is not at its end
     open_: list[tuple[str, int]] = []
     repeated = 0
@@ -153,7 +153,8 @@ def _at(mark: Any, sentence: str) -> TextError:
     return TextError(sentence, mark.line + 1, mark.column + 1) if mark else TextError(sentence)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which no key stands twice. Raises ValueError."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -161,5 +162,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(text: str) -> Any:
+def no_number(text: str) -> Any:
+    """NaN and the like are none."""
     raise ValueError(f"{text} is no number")

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
-from accounts_app.conf_text import conf_lines
+from accounts_app.conf_text import NKEY, conf_lines
+from accounts_app.credentials import NewSecret, public_of
 from accounts_app.models import Account, System
+from accounts_app.natsconf import nkeys
 from accounts_app.natsconf.changes import Change
 from accounts_app.natsconf.diff import diff
 from accounts_app.natsconf.render import Block, RenderError, render_account
@@ -32,16 +35,27 @@ class Preview(Generic[T]):
     conf: tuple[dict[str, str], ...]
     faults: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """The preview as JSON values, without the answer."""
+    def as_dict(self, secrets: Mapping[str, NewSecret] | None = None) -> dict[str, Any]:
+        """The preview as JSON values, without the answer. secrets: what the act has made for new users."""
+        told = by_name(secrets or {})
         return {
             "changes": [
-                {"account": change.account, "text": str(change), "removes_access": change.removes_access}
+                {"account": change.account, "text": told(str(change)), "removes_access": change.removes_access}
                 for change in self.changes
             ],
-            "conf": "\n".join(line["text"] for line in self.conf),
+            "conf": told("\n".join(line["text"] for line in self.conf)),
             "faults": list(self.faults),
         }
+
+
+def by_name(secrets: Mapping[str, NewSecret]) -> Callable[[str], str]:
+    """Puts the names of users in place of nkeys that a look has made: the same look again says the same."""
+    fresh = {
+        public_of(nkeys.decode_seed(secret.secret)[1]): _("‹new nkey of %s›") % name
+        for name, secret in secrets.items()
+        if secret.kind == "nkey"
+    }
+    return lambda text: NKEY.sub(lambda key: fresh.get(key[0], key[0]), text) if fresh else text
 
 
 def preview(system: System, act: Callable[[], T]) -> Preview[T]:

@@ -296,6 +296,9 @@ SPECTACULAR_SETTINGS = {
 # --- logging ----------------------------------------------------------------
 import structlog  # noqa: E402
 
+LOG_LEVEL = env.str("NUNECT_LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise ImproperlyConfigured("NUNECT_LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
 _shared_processors = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
@@ -318,8 +321,11 @@ LOGGING = {
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("NUNECT_LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
+        "django": {"level": "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL, "handlers": []}
+    }  # its DEBUG tells secrets
+    | {
         name: {"level": "WARNING"}  # a line for each request and each task would bury what happened
         for name in ("axes", "celery.app.trace", "celery.beat", "celery.worker.strategy", "daphne.http_protocol")
     },

@@ -95,6 +95,7 @@ class Decisions(Resource):
     """Things that wait for a person."""
 
     http_method_names = ["get", "head", "options", "post"]
+    first = "-id"
 
     def act_of(self, request: Any) -> Act:
         return "change" if request.method == "POST" else "view"
@@ -124,7 +125,7 @@ class Decisions(Resource):
 
 
 class Revisions(Decisions):
-    """Confs that every server was seen to hold, newest last; `?ordering=-id` turns that round."""
+    """Confs that every server was seen to hold, newest first."""
 
     model = Revision
     serializer_class = RevisionSerializer

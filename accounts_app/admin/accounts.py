@@ -33,10 +33,10 @@ from accounts_app.admin.base import (
     manages,
 )
 from accounts_app.admin.documents import Applies
-from accounts_app.conf_text import MASK, masked
-from accounts_app.models import Account, NatsUser, Role, record
-from accounts_app.natsconf.render import RenderError, render_account
-from accounts_app.snapshot import JETSTREAM_FIELDS, read_account, read_shared_roles
+from accounts_app.conf_text import MASK
+from accounts_app.models import Account, NatsUser, Role
+from accounts_app.raw import raw_conf
+from accounts_app.snapshot import JETSTREAM_FIELDS
 
 SHOWN = 200_000  # characters of a block on its page; the rest is in the file to download
 
@@ -236,19 +236,9 @@ class AccountAdmin(Applies, RowAdmin):
         account = self._account(request, object_id)
         if not self.has_view_permission(request, account):
             raise PermissionDenied
-        problem, text = "", ""
-        present = set(Account.objects.filter(system=account.system_id, enabled=True).values_list("name", flat=True))
-        try:
-            spec, shared = read_account(account), read_shared_roles(account.system_id)
-            text = render_account(spec, shared, account.system.identity, present).text
-        except RenderError as refused:
-            problem = str(refused)
         managing = manages(request.user)
         reveal = bool(request.GET.get("secrets")) and managing
-        if reveal:
-            record("password hashes shown", account)
-        else:
-            text = masked(text, keys=managing)
+        text, problem = raw_conf(account, keys=managing, secrets=reveal)
         if request.GET.get("download"):
             name = re.sub(r"[^A-Za-z0-9_-]", "", account.name) or "account"
             return HttpResponse(

@@ -32,17 +32,16 @@ from accounts_app.admin.base import PAGE_MEDIA
 from accounts_app.api import problems
 from accounts_app.api.rows import only_system
 from accounts_app.applying import Applied, apply_document
-from accounts_app.conf_text import NKEY, masked
-from accounts_app.credentials import NewSecret, public_of
+from accounts_app.conf_text import masked
+from accounts_app.credentials import NewSecret
 from accounts_app.documents_text import read_text
 from accounts_app.importing import ImportReport, import_conf
 from accounts_app.models import System
-from accounts_app.natsconf import nkeys
 from accounts_app.natsconf.changes import NAMED
 from accounts_app.natsconf.document import read_document
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
-from accounts_app.preview import Preview, preview
+from accounts_app.preview import Preview, by_name, preview
 from accounts_app.row_writer import Changes
 
 KINDS = {"document": _("Document"), "conf": _("Conf of a server")}
@@ -133,15 +132,7 @@ class Seen:
 
 def _seen(found: Preview[Answer]) -> Seen:
     secrets = found.answer.secrets if isinstance(found.answer, Applied) else {}
-    fresh = {
-        public_of(nkeys.decode_seed(secret.secret)[1]): say("‹new nkey of %s›") % name
-        for name, secret in secrets.items()
-        if secret.kind == "nkey"
-    }
-
-    def told(text: str) -> str:
-        return NKEY.sub(lambda key: fresh.get(key[0], key[0]), text)
-
+    told = by_name(secrets)
     said = [
         {
             "text": told(masked(str(change))),

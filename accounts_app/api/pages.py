@@ -42,14 +42,15 @@ def rows_of(queryset: QuerySet[Any], columns: dict[str, Any]) -> list[dict[str, 
     return [dict(zip(columns, values, strict=True)) for values in queryset.values_list(*columns.values())]
 
 
-def page(request: Any, queryset: QuerySet[Any], columns: dict[str, Any], ordering: dict[str, str]) -> Page:
+def page(request: Any, queryset: QuerySet[Any], columns: dict[str, Any], ordering: dict[str, str], first: str) -> Page:
     """The page of a list that a request asks for.
 
-    columns: {name: expression} of a row; ordering: {name that `?ordering=` takes: column that is never null}.
+    columns: {name: expression} of a row; ordering: {name that `?ordering=` takes: column that is never null};
+    first: the one when nobody asks.
     """
     params = request.query_params
     limit = _limit(params.get("limit", ""))
-    asked = params.get("ordering") or "id"
+    asked = params.get("ordering") or first
     name, down = asked.removeprefix("-"), asked.startswith("-")
     if name not in ordering:
         raise Invalid("ordering", f"This list can be ordered by {', '.join(ordering)}.")

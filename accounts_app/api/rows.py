@@ -36,6 +36,7 @@ class Resource(GenericViewSet[Any]):
     model: ClassVar[type[models.Model]]
     columns: ClassVar[dict[str, Any]]
     ordering: ClassVar[dict[str, str]] = {"id": "pk"}
+    first: ClassVar[str] = "id"  # the order of a list that nobody asked for
     UNSTABLE: ClassVar[tuple[str, ...]] = ()
     answers: ClassVar[dict[str, Any]] = {}  # {action: serializer of what it answers}, where that is another one
     pagination_class = Pages
@@ -69,7 +70,7 @@ class Resource(GenericViewSet[Any]):
         return visible(self.model._default_manager.order_by(), self.request.user)
 
     def list(self, request: Any) -> Response:
-        found = page(request, self.filter_queryset(self.get_queryset()), self._columns(), self.ordering)
+        found = page(request, self.filter_queryset(self.get_queryset()), self._columns(), self.ordering, self.first)
         rows: Rows = self.finished(found.rows)
         if wanted := request.query_params.get("fields"):
             rows = self._only(rows, wanted)

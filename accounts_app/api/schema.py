@@ -71,11 +71,12 @@ class Schema(AutoSchema):
 
     def _of_lists(self) -> list[OpenApiParameter]:
         ways = [f"{sign}{name}" for name in self.view.ordering for sign in ("", "-")]  # type: ignore[attr-defined]
+        first = self.view.first  # type: ignore[attr-defined]
         limit = {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}
         return [
             OpenApiParameter("limit", limit, description="Rows of a page."),
             OpenApiParameter("cursor", str, description="Where the page begins; `next` of the one before holds it."),
-            OpenApiParameter("ordering", str, enum=ways, description="With - before it, downwards."),
+            OpenApiParameter("ordering", str, enum=ways, default=first, description="With - before it, downwards."),
             OpenApiParameter("fields", str, description="Only these fields of each row, with commas between."),
         ]
 

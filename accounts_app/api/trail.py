@@ -69,4 +69,5 @@ class Audit(Resource):
     columns = {"id": "id", "at": "at", "person": "person_name"} | {
         name: name for name in ("door", "act", "object_type", "object_id", "object_name", "detail", "request_id")
     }
+    first = "-id"
     search_fields = ["act", "object_name", "person_name"]

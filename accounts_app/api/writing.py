@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -20,8 +20,9 @@ from rest_framework.utils.encoders import JSONEncoder
 from accounts_app.access import require_reach
 from accounts_app.api.problems import Invalid
 from accounts_app.api.query import flag
+from accounts_app.credentials import NewSecret
 from accounts_app.door import LOCAL
-from accounts_app.models import Account, Answer, System, Token
+from accounts_app.models import Account, Answer, NatsUser, System, Token
 from accounts_app.preview import preview
 from accounts_app.row_writer import Changes
 from accounts_app.wanted import counted
@@ -79,7 +80,16 @@ def _previewed(system: System, act: Callable[[], Any]) -> dict[str, Any]:
     result = seen.answer
     changes = result if isinstance(result, Changes) else getattr(result, "changes", None)
     rows = changes.as_dict() if isinstance(changes, Changes) else None
-    return {**seen.as_dict(), "rows": rows}
+    return {**seen.as_dict(_secrets_of(result)), "rows": rows}
+
+
+def _secrets_of(result: Any) -> Mapping[str, NewSecret]:
+    """{user: what was made for it}, of an act on one user or on many."""
+    match result:
+        case (NatsUser() as user, NewSecret() as secret):
+            return {user.name: secret}
+        case _:
+            return getattr(result, "secrets", {})
 
 
 # --- what the servers say ------------------------------------------------------

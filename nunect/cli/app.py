@@ -25,8 +25,9 @@ from nunect.cli import (
     users,
 )
 from nunect.cli.client import Failure
-from nunect.cli.session import Session, version
+from nunect.cli.session import Session
 from nunect.cli.words import Commands
+from nunect.version import VERSION
 
 
 class App(Commands):
@@ -92,7 +93,7 @@ def _in_words(error: click.ClickException) -> str:
 
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(version(), message="nunect %(version)s")
+@click.version_option(VERSION, message="nunect %(version)s")
 @click.option("--local", is_flag=True, help="Work on the database of this machine, whatever `login` says.")
 @click.pass_context
 def app(ctx: click.Context, local: bool) -> None:

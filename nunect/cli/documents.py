@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from accounts_app.documents_text import Loader, TextError, look, no_number, once
 from nunect.cli import output
 from nunect.cli.client import Failure, Refused
 from nunect.cli.progress import Waiting
@@ -22,38 +23,7 @@ KINDS = (".yaml", ".yml", ".json")
 TOLD = 20  # wrong places that a person is told
 _LISTS = ("accounts", "roles")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
-_SIMPLE = {  # {type: how such a scalar looks}; a date stays text, and so do yes, no, on and off
-    "null": (re.compile(r"~|null|Null|NULL|"), ["~", "n", "N", ""]),
-    "bool": (re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")),
-    "int": (re.compile(r"[-+]?(0|[1-9][0-9]*)"), list("-+0123456789")),
-    "float": (re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?"), list("-+0123456789")),
-}
 _VALUE = re.compile(r"""[\[{"']|(true|false|null|~|-?(0|[1-9][0-9]*))$""")
-_TAGS = tuple(f"tag:yaml.org,2002:{kind}" for kind in (*_SIMPLE, "str", "seq", "map"))
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class Loader(_Base):  # type: ignore[misc]
-    """YAML with JSON's types alone, in which no key stands twice."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}
-    yaml_constructors = {tag: make for tag, make in _Base.yaml_constructors.items() if tag in (*_TAGS, None)}
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be text", key.start_mark)
-            if key.value in seen and key.value != "<<":
-                said = f"“{key.value}” stands there twice"
-                raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-for _kind, (_looks, _firsts) in _SIMPLE.items():
-    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_looks.pattern})$"), _firsts)
-Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +100,7 @@ def parts_of(name: str, text: str, waiting: Waiting | None = None) -> Iterator[P
     """The documents of one file. Raises Failure with line and column."""
     if text.lstrip()[:1] in ("{", "["):
         try:
-            yield Part(name, text, 0, json.loads(text, object_pairs_hook=_once, parse_constant=_no_number))
+            yield Part(name, text, 0, json.loads(text, object_pairs_hook=once, parse_constant=no_number))
             return
         except json.JSONDecodeError as error:
             if name.endswith(".json") and error.msg != "Extra data":
@@ -141,14 +111,16 @@ def parts_of(name: str, text: str, waiting: Waiting | None = None) -> Iterator[P
             raise Failure(f"{name}: {error}.") from error
     number = 0
     try:
+        look(text)
         for data in _documents(text, waiting):
             if data is not None:
                 yield Part(name, text, number, data)
             number += 1
+    except TextError as error:
+        said = error.places[0].sentence
+        raise Failure(f"{name}, line {error.line}, column {error.column}: {said}") from error
     except yaml.YAMLError as error:
         raise Failure(_in_words(name, error)) from error
-    except RecursionError as error:
-        raise Failure(f"{name} is nested too deep.") from error
     except ValueError as error:
         raise Failure(f"{name}: {error}.") from error
 
@@ -229,18 +201,6 @@ class _Counted(io.BytesIO):
         if self._waiting is not None:
             self._waiting.at(self.tell(), self._size)
         return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"“{next(key for key in keys if keys.count(key) > 1)}” stands there twice")
-    return found
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
 
 
 def _in_words(name: str, error: yaml.YAMLError) -> str:

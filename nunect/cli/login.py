@@ -12,7 +12,8 @@ from nunect.cli.client import Client, Failure
 from nunect.cli.config import ConfigError, Target, clean_url, config_file, read_login, write_login
 from nunect.cli.progress import Waiting
 from nunect.cli.remote import Remote
-from nunect.cli.session import Session, command_options, version
+from nunect.cli.session import Session, command_options
+from nunect.version import VERSION
 
 
 @click.command(short_help="Remember the address and token of a nunect.")
@@ -30,7 +31,7 @@ def login(session: Session, url: str | None, token: str, forget: bool) -> int:
             return _forget()
         target = Target(clean_url(url or _asked_url()), _token(token))
         with Waiting("Asking it who you are"):
-            me = Client(Remote(target), version()).get("me/").data
+            me = Client(Remote(target), VERSION).get("me/").data
         if not isinstance(me, dict) or "person" not in me:
             raise Failure(f"{target.url} is no nunect, or one without this API.")
         path = write_login(target)

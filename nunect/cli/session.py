@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from typing import Any, TypeVar, cast
 
 import click
 
 from nunect.cli.client import Client, Failure
 from nunect.cli.config import ConfigError, find_target
+from nunect.version import VERSION
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,18 +33,10 @@ class Session:
         if target is not None:
             from nunect.cli.remote import Remote
 
-            return Client(Remote(target), version())
+            return Client(Remote(target), VERSION)
         from nunect.cli.local import Local
 
-        return Client(Local(), version())
-
-
-def version() -> str:
-    """The version of this program."""
-    try:
-        return metadata.version("nunect")
-    except metadata.PackageNotFoundError:
-        return "0.1.0"
+        return Client(Local(), VERSION)
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

@@ -52,6 +52,13 @@ def test_a_preview_speaks_natss_words_and_tells_no_hash(api, acme):
     assert gone.data["changes"][0]["removes_access"] is True
 
 
+def test_the_same_look_again_says_the_same(api, acme):
+    for path, body in (("users/", USER), ("apply/", {"accounts": [{"name": "SHOP", "users": [{"name": "a"}]}]})):
+        first, second = (api.post(f"{path}?dry_run=true", body).data for _ in range(2))
+        assert first == second
+        assert "‹new nkey of " in first["conf"]
+
+
 def test_a_dry_run_refuses_what_the_write_refuses(api, acme):
     said = [errors(api.post(f"users/{ask}", {**USER, "name": ""})) for ask in ("", "?dry_run=true")]
     assert said[0] == said[1]
