@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from accounts_app.api import documents, trail, views
+from accounts_app.api import accounts, documents, rights, sharing, systems, tokens, trail, users
 from accounts_app.api.problems import MEDIA_TYPE, body_of
 from monitoring import api as monitoring
 from provisioning import api as provisioning
@@ -58,19 +58,19 @@ def failed(request: HttpRequest) -> HttpResponse:
 
 router = SimpleRouter(use_regex_path=True)
 for name, view in (
-    ("systems", views.Systems),
-    ("servers", views.Servers),
-    ("accounts", views.Accounts),
-    ("roles", views.Roles),
-    ("users", views.Users),
-    ("permissions", views.Permissions),
-    ("exports", views.Exports),
-    ("imports", views.Imports),
-    ("mappings", views.Mappings),
+    ("systems", systems.Systems),
+    ("servers", systems.Servers),
+    ("accounts", accounts.Accounts),
+    ("roles", rights.Roles),
+    ("users", users.Users),
+    ("permissions", rights.Permissions),
+    ("exports", sharing.Exports),
+    ("imports", sharing.Imports),
+    ("mappings", sharing.Mappings),
     ("revisions", provisioning.Revisions),
     ("holds", provisioning.Holds),
     ("drifts", provisioning.Drifts),
-    ("tokens", views.Tokens),
+    ("tokens", tokens.Tokens),
     ("audit", trail.Audit),
 ):
     router.register(name, view, basename=name)

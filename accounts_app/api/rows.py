@@ -27,6 +27,7 @@ from accounts_app.api.writing import etag, matches, write
 from accounts_app.models import NatsUser, System
 
 Rows: TypeAlias = "list[dict[str, Any]]"
+BY_NAME = {"id": "pk", "name": "name"}
 ACTS: dict[str, Act] = {"GET": "view", "HEAD": "view", "OPTIONS": "view", "POST": "add", "DELETE": "delete"}
 
 
@@ -280,3 +281,9 @@ def replace_all(
                 row.save()
     if problems:
         raise ValidationError(problems)
+
+
+def stays(row: Any, data: dict[str, Any]) -> None:
+    """A row of an account never moves to another one."""
+    if row.pk and data.get("account", row.account) != row.account:
+        raise ValidationError({"account": "This can't move to another account."})

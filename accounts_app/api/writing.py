@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
@@ -10,19 +9,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from cryptography.fernet import Fernet, InvalidToken
-from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
 from accounts_app.access import require_reach
-from accounts_app.api.problems import Invalid
+from accounts_app.api.once import Seal
 from accounts_app.api.query import flag
 from accounts_app.credentials import NewSecret
-from accounts_app.door import LOCAL
-from accounts_app.models import Account, Answer, NatsUser, System, Token
+from accounts_app.models import Account, NatsUser, System, Token
 from accounts_app.preview import preview
 from accounts_app.row_writer import Changes
 from accounts_app.wanted import counted
@@ -48,7 +44,7 @@ def write(
         require_reach(person, system)
         return result
 
-    seal = _Seal(request)
+    seal = Seal(request)
     if flag(request, "dry_run"):
         return Response(_previewed(system, reached))
     with transaction.atomic():
@@ -145,58 +141,6 @@ def _until_enforced(request: Any, system: System, targets: dict[str, int], deadl
 def _wait(request: Any) -> int:
     found = _WAIT.search(request.headers.get("Prefer", ""))
     return min(int(found[1]), int(MOST_WAIT_S)) if found else 0
-
-
-# --- the same request twice ----------------------------------------------------
-
-
-class _Seal:
-    """Keeps the answer under the caller's Idempotency-Key, readable with that key and credential alone."""
-
-    def __init__(self, request: Any) -> None:
-        self.key = request.headers.get("Idempotency-Key", "")
-        if not self.key:
-            return
-        if len(self.key) > 200:
-            raise Invalid("Idempotency-Key", "This has 200 characters at most.")
-        secret = request.headers.get("Authorization", "") or request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-        if request.META.get(LOCAL) is True:
-            secret = "local"  # noqa: S105
-        self.caller = _hash("caller", secret)
-        self.hashed = _hash("key", self.key)
-        self.request = _hash(request.method, request.get_full_path(), json.dumps(request.data, sort_keys=True))
-        sealed = hashlib.sha256(f"{settings.SECRET_KEY}\n{secret}\n{self.key}".encode("utf-8", "surrogatepass"))
-        self.box = Fernet(base64.urlsafe_b64encode(sealed.digest()))
-
-    def reserve(self) -> tuple[int, dict[str, Any], dict[str, int]] | None:
-        """The answer that was given already; None when this is the first time, and then the key is taken."""
-        if not self.key:
-            return None
-        try:
-            with transaction.atomic():
-                Answer.objects.create(caller=self.caller, key=self.hashed, request=self.request, status=0, body=b"")
-        except IntegrityError:
-            kept = Answer.objects.get(caller=self.caller, key=self.hashed)
-        else:
-            return None
-        if kept.request != self.request:
-            raise Invalid("Idempotency-Key", "This key came with another request before: use a new one.")
-        try:
-            told = json.loads(self.box.decrypt(bytes(kept.body)))
-        except InvalidToken:
-            raise Invalid("Idempotency-Key", "What was answered under this key can't be opened any more.") from None
-        return kept.status, told["body"], told["targets"]
-
-    def keep(self, status: int, body: dict[str, Any], targets: dict[str, int]) -> None:
-        """Remember the answer; the first time in the transaction of the act itself."""
-        if self.key:
-            told = json.dumps({"body": body, "targets": targets}, cls=JSONEncoder)
-            sealed = self.box.encrypt(told.encode("utf-8", "surrogatepass"))
-            Answer.objects.filter(caller=self.caller, key=self.hashed).update(status=status, body=sealed)
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def etag(row: dict[str, Any], *unstable: str) -> str:

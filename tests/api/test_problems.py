@@ -215,12 +215,12 @@ def test_no_answer_and_no_audit_entry_repeats_a_secret(api, acme):
 
 
 def test_a_fault_of_ours_is_a_problem_and_no_page(api, monkeypatch):
-    from accounts_app.api import views
+    from accounts_app.api import accounts
 
     def fails(*_):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(views.Accounts, "make", fails)  # nothing of ours is known to fail
+    monkeypatch.setattr(accounts.Accounts, "make", fails)  # nothing of ours is known to fail
     answer = api.post("accounts/", {"name": "A"})
     assert answer.status_code == 500
     assert errors(answer) == {"": "nunect has failed at this; its log says why."}
