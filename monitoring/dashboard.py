@@ -122,6 +122,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item(_("People"), "group", User),
                 item(_("Groups"), "groups", Group),
                 item(_("Tokens"), "vpn_key", Token),
+                {"title": _("REST"), "icon": "api", "link": reverse("docs")},
             ],
         ),
     ]

@@ -278,7 +278,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "nunect",
     "DESCRIPTION": "Accounts, users and permissions of NATS as rows; every write says whether the servers enforce it.",
-    "VERSION": "1",
+    "VERSION": VERSION,
     "OAS_VERSION": "3.1.1",
     "ENUM_NAME_OVERRIDES": {"Scope": "accounts_app.models.Token.Scope"},
     "COMPONENT_SPLIT_REQUEST": True,

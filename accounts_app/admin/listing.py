@@ -16,9 +16,9 @@ from django.urls import path
 from django.utils import timezone
 
 from accounts_app.models import record
+from accounts_app.sheets import harmless
 
 KINDS = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Listed:
@@ -70,7 +70,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list):
         value = " ".join(map(str, value))
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return harmless(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 

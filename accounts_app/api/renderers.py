@@ -10,8 +10,7 @@ from typing import Any
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 
 from accounts_app.api.problems import MEDIA_TYPE
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from accounts_app.sheets import harmless
 
 
 class ProblemRenderer(JSONRenderer):
@@ -51,4 +50,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not isinstance(value, int) else text
+    return text if isinstance(value, int) else harmless(text)

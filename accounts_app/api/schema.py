@@ -36,6 +36,13 @@ NONE_MATCH = OpenApiParameter(
 READ_PROBLEMS = ("401", "403", "404", "406", "422", "429", "503")
 WRITE_PROBLEMS = ("400", "401", "403", "404", "406", "409", "412", "413", "415", "422", "429", "503")
 ACTS = {"list": "list", "retrieve": "get", "create": "create", "partial_update": "update", "destroy": "delete"}
+SUMMARIES = {
+    "list": "List {many}",
+    "retrieve": "Read one {one}",
+    "create": "Make a new {one}",
+    "partial_update": "Change one {one}",
+    "destroy": "Delete one {one}",
+}
 METHODS = {"retrieve": "get", "partial_update": "patch", "destroy": "delete"}
 LINKED = (*METHODS, "history", "rotate", "enable", "disable", "connect", "conf", "diff")
 
@@ -56,6 +63,13 @@ class Schema(AutoSchema):
         named = getattr(self.view, "OPERATIONS", {}).get(self.method)
         resource = self.path.removeprefix("/api/v1/").split("/")[0]
         return named or (f"{resource}_{ACTS.get(self._action, self._action)}" if self._action else resource)
+
+    def get_summary(self) -> str:
+        """What a list of operations shows of it."""
+        if self._action in SUMMARIES:
+            names = self.view.model._meta  # type: ignore[attr-defined]
+            return SUMMARIES[self._action].format(one=names.verbose_name, many=names.verbose_name_plural)
+        return str(self.get_description()).split(". ")[0].partition("\n")[0].rstrip(".")
 
     def get_override_parameters(self) -> list[Any]:
         more: list[Any] = []
