@@ -96,21 +96,25 @@ def _check_free(user: NatsUser, kind: str, fresh: dict[str, str]) -> None:
     if user.account_id is None:
         return
     system = user.account.system
-    others = NatsUser.objects.filter(system=system).exclude(pk=user.pk)
+    others = NatsUser.objects.filter(system=system).exclude(pk=user.pk).order_by()
     if kind == NatsUser.Credential.NKEY:
-        if fresh["nkey"] in system.own_nkeys:
+        nkey = fresh["nkey"]
+        if nkey in system.own_nkeys:
             raise ValidationError({"nkey": _("This nkey is nunect's own.")})
-        holders = others.filter(Q(nkey=fresh["nkey"]) | Q(retiring_nkey=fresh["nkey"]))
+        logins = [Q(nkey=nkey) & ~Q(nkey=""), Q(retiring_nkey=nkey) & ~Q(retiring_nkey="")]
     elif kind == NatsUser.Credential.CERTIFICATE:
         login = fresh["certificate"]
-        holders = others.filter(
-            Q(credential=kind, certificate=login) | Q(credential=NatsUser.Credential.PASSWORD, name=login)
-        )
+        logins = [
+            Q(credential=kind, certificate=login) & ~Q(certificate=""),
+            Q(credential=NatsUser.Credential.PASSWORD, name=login),
+        ]
     elif kind == NatsUser.Credential.PASSWORD:
-        holders = others.filter(credential=NatsUser.Credential.CERTIFICATE, certificate=user.name)
+        logins = [Q(credential=NatsUser.Credential.CERTIFICATE, certificate=user.name) & ~Q(certificate="")]
     else:
         return
-    holder = holders.values_list("name", flat=True).first()
+    # One look-up each, told as their partial indexes say it: an OR reads every user of the system.
+    found = (others.filter(login).values_list("name", flat=True)[:1] for login in logins)
+    holder = next((name for names in found for name in names), None)
     if holder is not None:
         where = "name" if kind == NatsUser.Credential.PASSWORD else kind
         raise ValidationError({where: _("User “%s” logs in like this already.") % holder})

@@ -104,10 +104,16 @@ class Throttle(BaseThrottle):
         who = f"token-{request.auth.pk}" if isinstance(request.auth, Token) else f"person-{request.user.pk}"
         key = f"nunect:rate:{who}:{int(time.time()) // self.MINUTE}"
         try:
-            count = 1 if cache.add(key, 1, 2 * self.MINUTE) else cache.incr(key)
+            return bool(self._count(key) <= settings.API_RATE)
         except (RedisError, OSError, ValueError):
             return True
-        return bool(count <= settings.API_RATE)
+
+    def _count(self, key: str) -> int:
+        """How many requests there are now, this one included."""
+        try:
+            return cache.incr(key)
+        except ValueError:  # the first of this minute, or one of several first ones
+            return 1 if cache.add(key, 1, 2 * self.MINUTE) else cache.incr(key)
 
     def wait(self) -> float:
         return self.MINUTE - time.time() % self.MINUTE

@@ -160,6 +160,12 @@ class NatsUser(ConfigModel):
             models.Index(fields=["account", "name"]),
             models.Index(fields=["expires_at"]),
             models.Index(fields=["retiring_until"]),
+            models.Index(fields=["name"]),  # lists of the whole system are ordered by it
+            models.Index(fields=["created_at"]),
+            models.Index(
+                fields=["system", "retiring_nkey"], condition=~Q(retiring_nkey=""), name="user_retiring_nkey"
+            ),
+            models.Index(fields=["system", "certificate"], condition=~Q(certificate=""), name="user_certificate"),
         ]
 
     def __str__(self) -> str:
