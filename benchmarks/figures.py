@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 PART_OF_PROCESS = {
@@ -60,6 +61,15 @@ def machine() -> str:
         f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, load {load}"
     )
+
+
+def cpu(pids: Iterable[int]) -> float:
+    """Seconds of processor time that these processes and their ended children have used."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def memory(processes: dict[int, str]) -> list[tuple[str, float, float]]:

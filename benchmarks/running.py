@@ -24,11 +24,13 @@ SUBJECTS = 400
 class Running:
     """A started product. `fill` imports users; afterwards `floor` and `save` can be measured in turn."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, saver: str = "benchmarks.saver", **more: str) -> None:
+        """saver: the module of the process beside it; more: variables of both."""
         folder.mkdir(parents=True)
         self.folder = folder
         self.product = Product(folder, sys.executable)
-        self.product.env |= NO_SWEEP
+        self.product.env |= {**NO_SWEEP, **more}
+        self.module = saver
         self.nkey, self.seed = credentials.new_nkey()
         self.saver: subprocess.Popen[str] | None = None
         self._turn = 0
@@ -55,15 +57,19 @@ class Running:
         self.stop_saver()
         self.product.stop()
 
+    def env(self) -> dict[str, str]:
+        """What a process needs to be one of this product's."""
+        lines = (self.product.state / "secrets.env").read_text().splitlines()
+        secrets = dict(line.split("=", 1) for line in lines if "=" in line)
+        return {**secrets, **self.product.env, "DJANGO_SETTINGS_MODULE": "nunect.settings"}
+
     def ask(self, *command: object) -> Any:
         """Let the saver do something; its answer."""
         if self.saver is None:
-            lines = (self.product.state / "secrets.env").read_text().splitlines()
-            secrets = dict(line.split("=", 1) for line in lines if "=" in line)
             self.saver = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.saver"],
+                [sys.executable, "-m", self.module],
                 cwd=ROOT,
-                env={**secrets, **self.product.env, "DJANGO_SETTINGS_MODULE": "nunect.settings"},
+                env=self.env(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=(self.folder / "saver.log").open("a"),

@@ -162,9 +162,7 @@ class NatsUser(ConfigModel):
             models.Index(fields=["retiring_until"]),
             models.Index(fields=["name"]),  # lists of the whole system are ordered by it
             models.Index(fields=["created_at"]),
-            models.Index(
-                fields=["system", "retiring_nkey"], condition=~Q(retiring_nkey=""), name="user_retiring_nkey"
-            ),
+            models.Index(fields=["system", "retiring_nkey"], condition=~Q(retiring_nkey=""), name="user_retiring_nkey"),
             models.Index(fields=["system", "certificate"], condition=~Q(certificate=""), name="user_certificate"),
         ]
 
