@@ -11,7 +11,7 @@ from typing import Any, Literal
 from django.core.exceptions import PermissionDenied
 from django.db import models
 
-from accounts_app.models import Account, NatsUser, System, Token
+from accounts_app.models import Account, Export, Import, Mapping, NatsUser, Role, SubjectPermission, System, Token
 from accounts_app.wanted import counted, shared_counted
 
 Act = Literal["view", "add", "change", "delete"]
@@ -62,7 +62,7 @@ def require(person: Any, act: Act, model: type[models.Model]) -> None:
 
 def require_all(person: Any) -> None:
     """Raise PermissionDenied unless they may make, change and delete whatever a document or a conf names."""
-    for model in (Account, NatsUser):
+    for model in (Account, Role, NatsUser, SubjectPermission, Export, Import, Mapping):
         for act in ACTS[1:]:
             require(person, act, model)
 

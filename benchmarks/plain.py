@@ -23,7 +23,8 @@ from django.core.asgi import get_asgi_application  # noqa: E402
 from django.http import HttpRequest, JsonResponse  # noqa: E402
 from django.urls import path  # noqa: E402
 
-from accounts_app.api.views import ROLE_NAME, Users  # noqa: E402
+from accounts_app.api.rights import ROLE_NAME  # noqa: E402
+from accounts_app.api.users import Users  # noqa: E402
 from accounts_app.models import NatsUser, SubjectPermission  # noqa: E402
 
 COLUMNS = [column for column in Users.columns.values() if isinstance(column, str)]

@@ -19,7 +19,7 @@ from accounts_app.api.rows import only_system
 from accounts_app.api.writing import write
 from accounts_app.applying import Applied, apply_document, export_document
 from accounts_app.importing import ImportReport, import_conf
-from accounts_app.models import Account, NatsUser
+from accounts_app.models import Account, NatsUser, record
 from accounts_app.natsconf.document import read_document
 from accounts_app.natsconf.parse import parse
 
@@ -82,7 +82,7 @@ class Apply(APIView):
         parameters=[
             OpenApiParameter("account", str, many=True, description="Only these accounts."),
             OpenApiParameter("system", str),
-            OpenApiParameter("secrets", bool, description="With password hashes, for who manages credentials."),
+            OpenApiParameter("secrets", bool, description="With hashes and public nkeys, for who gives credentials."),
         ],
     )
     def get(self, request: Any) -> Response:
@@ -99,6 +99,8 @@ class Apply(APIView):
             if missing := [name for name in names if name not in found]:
                 raise ValidationError({"account": f"There is no account “{missing[0][:80]}”."})
         secrets = flag(request, "secrets") and may(request.user, "change", NatsUser)
+        if secrets:
+            record("password hashes exported", system, accounts=rows.count())
         return Response(export_document(system, rows, secrets=secrets))
 
 

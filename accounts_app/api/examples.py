@@ -262,7 +262,7 @@ ANSWERS: dict[str, Any] = {  # {operation: an answer that is no row of its resou
         "env": "NATS_URL=nats://nats.example.org:4222\nNATS_NKEY=svc.nk\n",
     },
     "apply": {**_COUNTS, "secrets": {"svc": {"seed": "SUA…"}}, "sync": SYNC},
-    "export": {"system": "main", "accounts": [{"name": "ACME", "users": [{"name": "svc", "nkey": NKEY}]}]},
+    "export": {"system": "main", "accounts": [{"name": "ACME", "users": [{"name": "svc", "credential": "nkey"}]}]},
     "import_conf": {
         "refused": False,
         "dry_run": False,

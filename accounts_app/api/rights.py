@@ -41,7 +41,7 @@ def rules(rows: list[dict[str, Any]], owner: str) -> list[dict[str, Any]]:
     return rows
 
 
-def set_rules(owner: Any, kind: str, wanted: list[dict[str, Any]]) -> None:
+def set_rules(owner: Any, kind: str, wanted: list[dict[str, Any]], person: Any) -> None:
     """Make these the permissions of a role or a user."""
     replace_all(
         owner.permissions.all(),
@@ -49,6 +49,7 @@ def set_rules(owner: Any, kind: str, wanted: list[dict[str, Any]]) -> None:
         lambda rule: (rule.action, rule.effect, rule.subject, rule.queue),
         lambda values: SubjectPermission(**{kind: owner}, **values),
         "permissions",
+        person,
     )
 
 
@@ -85,7 +86,7 @@ class Roles(ConfigResource):
             fields["system"] = fields["account"].system
         saved: Role = super().change(row, fields)
         if permissions is not None:
-            set_rules(saved, "role", permissions)
+            set_rules(saved, "role", permissions, self.request.user)
             for user in saved.users.select_related("account")[:1000]:
                 try:
                     user.clean()

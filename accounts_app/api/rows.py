@@ -249,8 +249,12 @@ def replace_all(
     key: Callable[[Any], Any],
     make: Callable[[dict[str, Any]], Any],
     field: str,
+    person: Any,
 ) -> None:
-    """Make the rows below a row exactly the wanted ones. What is wrong with one is told as `field[number].…`."""
+    """Make the rows below a row exactly the wanted ones. What is wrong with one is told as `field[number].…`.
+
+    Raises PermissionDenied for what the person may not do to such rows.
+    """
     old = {key(row): row for row in present}
     seen = set()
     problems: dict[str, list[str]] = {}
@@ -262,12 +266,15 @@ def replace_all(
         seen.add(key(row))
         known = old.get(key(row))
         if known is None:
+            require(person, "add", type(row))
             fresh.append((number, row))
         elif changed := [name for name, value in values.items() if getattr(known, name) != value]:
+            require(person, "change", type(known))
             for name in changed:
                 setattr(known, name, values[name])
             fresh.append((number, known))
     for row in [row for name, row in old.items() if name not in seen]:
+        require(person, "delete", type(row))
         row.delete()
     for number, row in fresh:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from accounts_app.access import require
 from accounts_app.api import filters
 from accounts_app.api import serializers as told
 from accounts_app.api.rows import (
@@ -71,10 +72,14 @@ class Exports(ConfigResource):
         found = {row.name: row for row in rows.filter(name__in=[name for name in names if "\x00" not in name])}
         if missing := [name for name in names if name not in found]:
             raise ValidationError({"accounts": f"There is no account “{missing[0][:80]}”."})
-        export.accesses.exclude(account__in=found.values()).delete()
+        gone = export.accesses.exclude(account__in=found.values())
+        if gone:
+            require(self.request.user, "delete", ExportAccess)
+            gone.delete()
         present = set(export.accesses.values_list("account_id", flat=True))
         for account in found.values():
             if account.pk not in present:
+                require(self.request.user, "add", ExportAccess)
                 ExportAccess.objects.create(export=export, account=account)
 
     def remove(self, row: Export) -> None:
@@ -149,6 +154,7 @@ class Mappings(ConfigResource):
                 lambda end: (end.subject, end.cluster),
                 lambda values: MappingDestination(mapping=saved, **values),
                 "destinations",
+                self.request.user,
             )
         return saved
 

@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from accounts_app import services
+from accounts_app.access import may
 from accounts_app.api import filters
 from accounts_app.api import serializers as told
 from accounts_app.api.rights import ROLE_NAME, rules, set_rules
@@ -22,6 +23,7 @@ from accounts_app.api.rows import (
 )
 from accounts_app.api.shapes import Gone
 from accounts_app.api.writing import write
+from accounts_app.conf_text import MASK
 from accounts_app.credentials import NewSecret
 from accounts_app.models import (
     Account,
@@ -64,6 +66,9 @@ class Users(ConfigResource):
     }
 
     def finished(self, rows: Rows) -> Rows:
+        if not may(self.request.user, "change", NatsUser):  # who gives credentials sees what stands in their place
+            for row in rows:
+                row["nkey"] = MASK if row["nkey"] else ""
         return [sync_row(row) for row in rules(rows, "user")]
 
     def make(self, data: dict[str, Any]) -> tuple[NatsUser, NewSecret | None]:
@@ -73,7 +78,7 @@ class Users(ConfigResource):
         account, name = fields.pop("account"), fields.pop("name")
         user, secret = services.create_user(account, name, **fields)
         if permissions:
-            set_rules(user, "user", permissions)
+            set_rules(user, "user", permissions, self.request.user)
         return user, secret
 
     def change(self, row: NatsUser, data: dict[str, Any]) -> tuple[NatsUser, NewSecret | None]:
@@ -84,7 +89,7 @@ class Users(ConfigResource):
         secret = self._credential(row, given)
         super().change(row, fields)
         if permissions is not None:
-            set_rules(row, "user", permissions)
+            set_rules(row, "user", permissions, self.request.user)
         return row, secret
 
     def _credential(self, row: NatsUser, given: dict[str, Any]) -> NewSecret | None:

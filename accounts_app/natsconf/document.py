@@ -307,7 +307,8 @@ def write_document(
 ) -> dict[str, Any]:
     """The document that says these specs, fields at their defaults left out; `read_document` reads it back.
 
-    secrets: with password hashes. Without them the document keeps what a user of the same name has.
+    secrets: with password hashes and public nkeys. Without them the document keeps what a user of the same name
+    has.
     """
     shared = [_role(role) for role in roles]
     written: dict[str, Any] = {"accounts": [_account(spec, secrets) for spec in accounts]}
@@ -347,10 +348,12 @@ def _rights(holder: RoleSpec | UserSpec) -> dict[str, Any]:
 def _user(user: UserSpec, secrets: bool) -> dict[str, Any]:
     kind = user.secret.kind
     secret: dict[str, Any] = {}
-    if kind in ("nkey", "certificate"):
+    if kind == "certificate":
         secret = {kind: user.secret.identity}
     elif kind == "password":
-        secret = {"password_hash": user.secret.identity} if secrets else {"credential": "password"}
+        secret = {"password_hash": user.secret.identity} if secrets else {"credential": kind}
+    elif kind == "nkey":
+        secret = {kind: user.secret.identity} if secrets else {"credential": kind}
     return _less(
         name=user.name,
         description=user.description,

@@ -165,7 +165,7 @@ def diff(session: Session, number: int | None) -> int:
 @click.command(short_help="Write what the rows say as a document that `apply` reads.")
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
 @click.option("-o", "--output", "to", type=click.Path(dir_okay=False), metavar="FILE", help="Write it there.")
-@click.option("--secrets", is_flag=True, help="With password hashes, for another nunect; keep the file to yourself.")
+@click.option("--secrets", is_flag=True, help="With password hashes and public nkeys; keep it to yourself.")
 @click.option("--system", default="", help="The system, where there are several.")
 @command_options
 def export(session: Session, accounts: tuple[str, ...], to: str | None, secrets: bool, system: str) -> int:

@@ -239,7 +239,8 @@ def test_dates_and_answers_stay_text():
 
 
 def test_who_may_not_change_everything_has_no_page(client, of):
-    rights = [f"accounts_app.{act}_{model}" for act in ("add", "change", "delete") for model in ("account", "natsuser")]
+    models = ("account", "role", "natsuser", "subjectpermission", "export", "import", "mapping")
+    rights = [f"accounts_app.{act}_{model}" for act in ("add", "change", "delete") for model in models]
     client.force_login(factories.staff("vera", "accounts_app.view_account", *rights[:-1]))
     assert client.get(PAGE).status_code == 403
     assert look(client, SHOP).status_code == 403

@@ -125,6 +125,32 @@ def test_a_token_has_no_more_rights_than_its_person(two):
     assert strong.post("tokens/", {"name": "x"}).status_code == 403
 
 
+def test_what_belongs_to_a_row_needs_a_right_of_its_own(two):
+    sam = factories.staff("sam", *SEES, "accounts_app.add_natsuser", "accounts_app.change_natsuser")
+    strong = Api(token_of(sam, "admin"))
+    mine = NatsUser.objects.get(name="mine")
+    assert strong.post("users/", {"account": "ACME", "name": "plain"}).status_code == 201
+    rules = [{"action": "publish", "subject": "x.>"}]
+    refused = strong.post("users/", {"account": "ACME", "name": "more", "permissions": rules})
+    assert errors(refused) == {"": "You have no right to add permissions."}
+    assert not NatsUser.objects.filter(name="more").exists()
+    kept = strong.patch(f"users/{mine.pk}/", {"permissions": [{"action": "publish", "subject": "a.>"}]})
+    assert kept.status_code == 200
+    assert strong.patch(f"users/{mine.pk}/", {"permissions": []}).status_code == 403
+    assert strong.post("apply/", {"accounts": [{"name": "ACME"}]}).status_code == 403
+
+
+def test_who_gives_no_credentials_sees_no_nkey(ada, two):
+    key = NatsUser.objects.get(name="mine").nkey
+    reader, writer = Api(token_of(ada, "read")), Api(token_of(ada, "write"))
+    for path in ("users/?name=mine", f"users/{NatsUser.objects.get(name='mine').pk}/", "apply/"):
+        assert key not in reader.get(path).content.decode(), path
+    assert key in writer.get("users/?name=mine").content.decode()
+    assert key not in writer.get("apply/").content.decode()
+    assert key in writer.get("apply/?secrets=true").content.decode()
+    assert key not in reader.get("apply/?secrets=true").content.decode()
+
+
 def test_a_token_of_one_account_learns_nothing_of_another(ada, two):
     _acme, shop = two
     narrow = Api(token_of(ada, "admin", accounts=["ACME"]))
