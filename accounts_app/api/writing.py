@@ -14,9 +14,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from accounts_app.access import require_reach
+from accounts_app.access import may, require_reach
 from accounts_app.api.once import Seal
 from accounts_app.api.query import flag
+from accounts_app.conf_text import masked
 from accounts_app.credentials import NewSecret
 from accounts_app.models import Account, NatsUser, System, Token
 from accounts_app.preview import preview
@@ -46,7 +47,7 @@ def write(
 
     seal = Seal(request)
     if flag(request, "dry_run"):
-        return Response(_previewed(system, reached))
+        return Response(_previewed(system, reached, keys=may(person, "change", NatsUser)))
     with transaction.atomic():
         kept = seal.reserve()
         if kept is None:
@@ -71,12 +72,14 @@ def write(
     return answer
 
 
-def _previewed(system: System, act: Callable[[], Any]) -> dict[str, Any]:
+def _previewed(system: System, act: Callable[[], Any], *, keys: bool) -> dict[str, Any]:
+    """keys: with public nkeys, for who may give credentials."""
     seen = preview(system, act)
     result = seen.answer
     changes = result if isinstance(result, Changes) else getattr(result, "changes", None)
     rows = changes.as_dict() if isinstance(changes, Changes) else None
-    return {**seen.as_dict(_secrets_of(result)), "rows": rows}
+    told = seen.as_dict(_secrets_of(result))
+    return {**told, "conf": masked(told["conf"], keys=keys), "rows": rows}
 
 
 def _secrets_of(result: Any) -> Mapping[str, NewSecret]:
