@@ -51,13 +51,32 @@ def may(person: Any, act: Act, model: type[models.Model]) -> bool:
             return False
         if token.scope == Token.Scope.WRITE and name in ADMINISTERS:
             return False
-    return bool(person.has_perm(f"{model._meta.app_label}.{act}_{name}"))
+    return bool(person.has_perm(_permission(act, model)))
 
 
 def require(person: Any, act: Act, model: type[models.Model]) -> None:
     """Raise PermissionDenied unless they may."""
-    if not may(person, act, model):
-        raise PermissionDenied(f"You have no right to {act} {model._meta.verbose_name_plural}.")
+    if may(person, act, model):
+        return
+    token: Narrowed | None = getattr(person, "nunect_token", None)
+    if token is not None and person.has_perm(_permission(act, model)) and person.is_staff:
+        raise PermissionDenied(f"This token's scope is “{token.scope}”: it may not {act} {_many(model)}.")
+    raise PermissionDenied(f"You have no right to {act} {_many(model)}.")
+
+
+def _permission(act: Act, model: type[models.Model]) -> str:
+    return f"{model._meta.app_label}.{act}_{model._meta.model_name}"
+
+
+def _many(model: type[models.Model]) -> str:
+    return str(model._meta.verbose_name_plural)
+
+
+def require_whole(person: Any) -> None:
+    """Raise PermissionDenied for a token that reaches single accounts only."""
+    token: Narrowed | None = getattr(person, "nunect_token", None)
+    if token is not None and token.accounts is not None:
+        raise PermissionDenied("This token is for single accounts; this is about the whole system.")
 
 
 def require_all(person: Any) -> None:

@@ -64,6 +64,8 @@ def door_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[Htt
         name: DoorName = "rest" if request.path.startswith("/api/") else "admin"
         if request.META.get(LOCAL) is True:
             name = "command"
+        if name == "rest" and "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            request.META["CONTENT_LENGTH"] = "-1"  # a body of unknown length is no empty body
         return _current.set(Door(name, request_id=uuid.uuid4().hex)), _request.set(request)
 
     def leave(tokens: tuple[Any, Any]) -> None:

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts_app.access import require
+from accounts_app.access import require, require_whole
 from accounts_app.api.query import only_known
 from accounts_app.models import Server
 from monitoring import doctor, health
@@ -39,6 +39,7 @@ class Health(APIView):
     @extend_schema(responses={200: HealthSerializer})
     def get(self, request: Any) -> Response:
         require(request.user, "view", Server)
+        require_whole(request.user)
         only_known(request, ())
         ready, parts = health.report()
         return Response({"ready": ready, "parts": parts})
@@ -50,6 +51,7 @@ class Doctor(APIView):
     @extend_schema(responses={200: DoctorSerializer})
     def get(self, request: Any) -> Response:
         require(request.user, "view", Server)
+        require_whole(request.user)
         only_known(request, ())
         findings = doctor.examine()
         return Response({"ok": all(f.level != "error" for f in findings), "findings": [asdict(f) for f in findings]})

@@ -287,10 +287,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "AUTHENTICATION_WHITELIST": [
-        "accounts_app.api.people.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
+    "AUTHENTICATION_WHITELIST": ["accounts_app.api.people.TokenAuthentication"],
 }
 
 # --- logging ----------------------------------------------------------------

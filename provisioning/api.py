@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts_app.access import Act, may, require, visible
-from accounts_app.api.filters import Whole, text
+from accounts_app.api.filters import OneOf, Whole, text
 from accounts_app.api.query import OF_WRITES, only_known
 from accounts_app.api.rows import Resource, Rows
 from accounts_app.api.shapes import Gone, Sync
@@ -76,12 +76,12 @@ class RevisionFilter(filters.FilterSet):
 
 class HoldFilter(filters.FilterSet):
     system, account = text("system__name"), text("account")
-    state = filters.ChoiceFilter(choices=Hold.State.choices)
+    state = OneOf(choices=Hold.State.choices)
 
 
 class DriftFilter(filters.FilterSet):
     system, where = text("system__name"), text("where")
-    state = filters.ChoiceFilter(choices=Drift.State.choices)
+    state = OneOf(choices=Drift.State.choices)
 
 
 class Diff(serializers.Serializer[Any]):

@@ -75,7 +75,14 @@ class Apply(APIView):
         prune = flag(request, "prune")
         document = read_document(request.data)
         system = only_system(request.user, document.system)
-        return write(request, system, lambda: apply_document(system, document, prune=prune), _applied)
+        names = [spec.name for spec in document.accounts]
+        return write(
+            request,
+            system,
+            lambda: apply_document(system, document, prune=prune),
+            _applied,
+            about=lambda done: Account.objects.filter(system=system, name__in=names).values_list("pk", flat=True),
+        )
 
     @extend_schema(
         responses={200: DocumentSerializer},

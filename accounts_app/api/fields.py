@@ -64,11 +64,13 @@ class Moment(serializers.DateTimeField):
 
 
 class Choice(serializers.ChoiceField):
-    """One of some words; the model says which."""
+    """One of some words; which, is told."""
+
+    default_error_messages = {"invalid_choice": "This must be one of {choices}."}
 
     def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str):
-            self.fail("invalid_choice", input=data)
+        if not isinstance(data, str) or (data not in self.choices and data != ""):
+            self.fail("invalid_choice", choices=", ".join(str(choice) for choice in self.choices if choice != ""))
         return data
 
 
@@ -83,10 +85,11 @@ class Strict:
     """A body in which there is nothing but the fields."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict):
-            known: Any = self.fields  # type: ignore[attr-defined]
-            if unknown := [name for name in data if name not in known]:
-                raise serializers.ValidationError({name[:80]: ["There is no such field."] for name in unknown[:20]})
+        if not isinstance(data, dict):
+            raise serializers.ValidationError({"": ["This must be a map of fields."]})
+        known: Any = self.fields  # type: ignore[attr-defined]
+        if unknown := [name for name in data if name not in known]:
+            raise serializers.ValidationError({name[:80]: ["There is no such field."] for name in unknown[:20]})
         return super().to_internal_value(data)  # type: ignore[misc]
 
 

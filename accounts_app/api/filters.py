@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 
 from accounts_app.models import Account, Export, Import, Kind, Mapping, NatsUser, Role, Server, SubjectPermission, Token
 
+_YES_NO = {"invalid_choice": "This must be true or false."}
 STATES = [(state, state) for state in ("applied", "pending", "held", "failed")]
 
 
@@ -20,13 +21,23 @@ def text(column: str) -> Any:
     return filters.CharFilter(field_name=column)
 
 
+class OneOf(filters.ChoiceFilter):
+    """One of some words; which, is told."""
+
+    def __init__(self, choices: Any, **options: Any) -> None:
+        told = f"This must be one of {', '.join(word for word, _ in choices)}."
+        super().__init__(choices=choices, error_messages={"invalid_choice": told}, **options)
+
+
 @extend_schema_field(OpenApiTypes.BOOL)
 class YesNo(filters.TypedChoiceFilter):
     """true or false; another word is told, rather than taken for no question at all."""
 
     def __init__(self, column: str, **options: Any) -> None:
         words = [("true", "true"), ("false", "false")]
-        super().__init__(field_name=column, choices=words, coerce=lambda word: word == "true", **options)
+        super().__init__(
+            field_name=column, choices=words, coerce=lambda word: word == "true", error_messages=_YES_NO, **options
+        )
 
 
 class Whole(filters.NumberFilter):
@@ -45,7 +56,7 @@ class AccountName(filters.CharFilter):
         return queryset.filter(account__in=Account.objects.filter(name=value).values("pk")) if value else queryset
 
 
-class StateFilter(filters.ChoiceFilter):
+class StateFilter(OneOf):
     """Rows by how far their account is. way: from the row to its account."""
 
     def __init__(self, way: str = "account__") -> None:
@@ -67,7 +78,7 @@ class StateFilter(filters.ChoiceFilter):
 
 class ServerFilter(filters.FilterSet):
     system, name = text("system__name"), text("name")
-    state = filters.ChoiceFilter(choices=Server.State.choices)
+    state = OneOf(choices=Server.State.choices)
 
     class Meta:
         model = Server
@@ -97,8 +108,8 @@ class RoleFilter(filters.FilterSet):
 class UserFilter(filters.FilterSet):
     system, account, name = text("system__name"), AccountName(), text("name")
     owner, role, nkey = text("owner__username"), text("role__name"), text("nkey")
-    credential = filters.ChoiceFilter(choices=NatsUser.Credential.choices)
-    access = filters.ChoiceFilter(choices=NatsUser.Access.choices)
+    credential = OneOf(choices=NatsUser.Credential.choices)
+    access = OneOf(choices=NatsUser.Access.choices)
     enabled = YesNo("enabled")
     state = StateFilter()
 
@@ -110,8 +121,8 @@ class UserFilter(filters.FilterSet):
 class PermissionFilter(filters.FilterSet):
     role, user = text("role__name"), text("user__name")
     account = filters.CharFilter(method="of_account")
-    action = filters.ChoiceFilter(choices=SubjectPermission.Action.choices)
-    effect = filters.ChoiceFilter(choices=SubjectPermission.Effect.choices)
+    action = OneOf(choices=SubjectPermission.Action.choices)
+    effect = OneOf(choices=SubjectPermission.Effect.choices)
     subject, queue = text("subject"), text("queue")
 
     def of_account(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
@@ -126,7 +137,7 @@ class PermissionFilter(filters.FilterSet):
 
 class ExportFilter(filters.FilterSet):
     account, subject = AccountName(), text("subject")
-    kind = filters.ChoiceFilter(choices=Kind.choices)
+    kind = OneOf(choices=Kind.choices)
     public = YesNo("public")
     state = StateFilter()
 
@@ -137,7 +148,7 @@ class ExportFilter(filters.FilterSet):
 
 class ImportFilter(filters.FilterSet):
     account, from_account = AccountName(), text("from_account__name")
-    kind = filters.ChoiceFilter(choices=Kind.choices)
+    kind = OneOf(choices=Kind.choices)
     subject = text("subject")
     state = StateFilter()
 
@@ -157,7 +168,7 @@ class MappingFilter(filters.FilterSet):
 
 class TokenFilter(filters.FilterSet):
     person, name = text("person__username"), text("name")
-    scope = filters.ChoiceFilter(choices=Token.Scope.choices)
+    scope = OneOf(choices=Token.Scope.choices)
 
     class Meta:
         model = Token

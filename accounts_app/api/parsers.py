@@ -10,6 +10,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 from accounts_app.api.problems import TooLarge
+from accounts_app.documents_text import once
 
 
 class JsonParser(BaseParser):
@@ -23,16 +24,16 @@ class JsonParser(BaseParser):
         if len(data) > most:
             raise TooLarge(f"The body is larger than the {most:,} bytes that this server takes.")
         try:
-            return json.loads(data.decode(), parse_constant=_refuse)
+            return json.loads(data.decode(), object_pairs_hook=once, parse_constant=_refuse)
         except UnicodeDecodeError:
             raise ParseError("The body is no UTF-8 text.") from None
         except json.JSONDecodeError as error:
             raise ParseError(f"The body is no JSON: line {error.lineno}, column {error.colno}: {error.msg}.") from None
-        except ValueError as error:  # a constant, or a number of thousands of digits
-            raise ParseError(f"The body is no JSON: {error}") from None
+        except ValueError as error:  # a constant, a key that stands there twice, a number of thousands of digits
+            raise ParseError(f"The body is no JSON: {str(error).rstrip('.')}.") from None
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number.")
+    raise ValueError(f"{constant} is no number")

@@ -97,8 +97,21 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
         if authenticate := getattr(exc, "auth_header", None):
             headers["WWW-Authenticate"] = authenticate
         field = getattr(exc, "field", "")
-        return problem(exc.status_code, [(field, str(exc.detail))], headers)
+        return problem(exc.status_code, [(field, _in_our_words(exc, context))], headers)
     return None
+
+
+def _in_our_words(exc: exceptions.APIException, context: dict[str, Any]) -> str:
+    """What the framework says, and what to do about it."""
+    if isinstance(exc, exceptions.NotAuthenticated):
+        return "Say who you are: “Authorization: Bearer nun_…”."
+    if isinstance(exc, exceptions.NotAcceptable):
+        return "There is JSON here (“Accept: application/json”), and CSV of lists (“text/csv”)."
+    if isinstance(exc, exceptions.UnsupportedMediaType):
+        return "The body must be JSON: “Content-Type: application/json”."
+    if isinstance(exc, exceptions.MethodNotAllowed) and context.get("view") is not None:
+        return f"This address takes {', '.join(context['view'].allowed_methods)}."
+    return str(exc.detail)
 
 
 def problem(code: int, errors: list[tuple[str, str]], headers: dict[str, str] | None = None) -> Response:

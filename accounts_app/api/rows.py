@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict
 from typing import Any, ClassVar, TypeAlias
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import F, QuerySet
 from django.http import Http404
@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts_app import past
-from accounts_app.access import Act, may, require, visible
+from accounts_app.access import Act, may, require, require_whole, visible
 from accounts_app.api.pages import Pages, page, rows_of
 from accounts_app.api.problems import Conflict, Invalid, Stale
 from accounts_app.api.query import OF_LISTS, OF_WRITES, only_known
@@ -114,7 +114,10 @@ class RowResource(Resource):
 
     def create(self, request: Any) -> Response:
         data = self.given(request)
-        return write(request, self.system_of(data), lambda: self.make(data), self.answer, 201)
+        made = self.tagged(write(request, self.system_of(data), lambda: self.make(data), self.answer, 201))
+        if isinstance(made.data, dict) and "id" in made.data:
+            made["Location"] = request.build_absolute_uri(f"{request.path}{made.data['id']}/")
+        return made
 
     def partial_update(self, request: Any, pk: str) -> Response:
         data = self.given(request, partial=True)
@@ -175,6 +178,8 @@ class RowResource(Resource):
 
     def given(self, request: Any, *, partial: bool = False) -> dict[str, Any]:
         """What the body says, with rows in place of names."""
+        if not isinstance(request.data, dict):
+            raise Invalid("", "The body must be a map of fields.")
         serializer = self.get_serializer(data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         found: dict[str, Any] = serializer.validated_data
@@ -195,7 +200,7 @@ class RowResource(Resource):
 
     def tagged(self, answer: Response) -> Response:
         if isinstance(answer.data, dict) and "id" in answer.data:
-            plain = {key: value for key, value in answer.data.items() if key != "secret"}
+            plain = {key: value for key, value in answer.data.items() if key not in ("secret", "token")}
             answer["ETag"] = etag(plain, *self.UNSTABLE)
         return answer
 
@@ -208,7 +213,19 @@ class ConfigResource(RowResource):
     def history(self, request: Any, pk: str) -> Response:
         """What happened to the row and its parts, newest first: who, through which door, before and after."""
         keys = may(request.user, "change", NatsUser)
-        return Response([asdict(entry) for entry in past.entries(self.row(pk), keys=keys)])
+        row = self.get_queryset().filter(pk=int(pk)).first() or self._gone(pk)
+        return Response([asdict(entry) for entry in past.entries(row, keys=keys)])
+
+    def _gone(self, pk: str) -> Any:
+        """A row as it last was, for who sees the whole system. Raises Http404."""
+        row = past.last_of(self.model, pk)
+        try:
+            require_whole(self.request.user)
+        except PermissionDenied:
+            row = None
+        if row is None:
+            raise Http404
+        return row
 
 
 def only_system(person: Any, name: str = "") -> System:

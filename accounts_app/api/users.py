@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.response import Response
@@ -76,6 +77,7 @@ class Users(ConfigResource):
         fields.pop("system", None)
         permissions = fields.pop("permissions", None)
         account, name = fields.pop("account"), fields.pop("name")
+        fields["credential"] = _kind(fields) or NatsUser.Credential.NKEY
         user, secret = services.create_user(account, name, **fields)
         if permissions:
             set_rules(user, "user", permissions, self.request.user)
@@ -99,7 +101,11 @@ class Users(ConfigResource):
         if not asked:
             return None
         values = {name: value for name, value in given.items() if name != "credential" and value}
-        kind = given.get("credential") or next(iter(asked))
+        kind = _kind(given)
+        if "credential" not in given and kind != row.credential:
+            raise ValidationError(
+                {"credential": f"This user proves itself by another kind: say “credential”: “{kind}” to change that."}
+            )
         secret = services.set_credential(row, kind, **values)
         record("credential set", row, kind=kind)
         return secret
@@ -165,3 +171,13 @@ class Users(ConfigResource):
         found = services.connection_help(self.row(pk))
         context = json.loads(found.context_json)
         return Response({"url": found.url, "context": context, "snippet": found.snippet, "env": found.env})
+
+
+def _kind(given: dict[str, Any]) -> str:
+    """The kind of credential that is given, "" for none. Raises ValidationError for several."""
+    held = [name for name in ("password", "nkey", "certificate") if given.get(name)]
+    kind: str = given.get("credential") or (held[0] if held else "")
+    for name in held:
+        if name != kind:
+            raise ValidationError({name: f"This doesn't go with “{kind}”: a user has one credential."})
+    return kind

@@ -20,6 +20,7 @@ from accounts_app.api.query import flag
 from accounts_app.conf_text import masked
 from accounts_app.credentials import NewSecret
 from accounts_app.models import Account, NatsUser, System, Token
+from accounts_app.models.base import ConfigModel
 from accounts_app.preview import preview
 from accounts_app.row_writer import Changes
 from accounts_app.wanted import counted
@@ -31,12 +32,19 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
 
 
 def write(
-    request: Any, system: System, act: Callable[[], T], tell: Callable[[T], dict[str, Any]], status: int = 200
+    request: Any,
+    system: System,
+    act: Callable[[], T],
+    tell: Callable[[T], dict[str, Any]],
+    status: int = 200,
+    *,
+    about: Callable[[T], Iterable[int]] | None = None,
 ) -> Response:
     """Do `act` and answer what `tell` makes of its result, with the state of the servers as `sync`.
 
-    status: of an act that is done. `?dry_run=true` does nothing and answers the preview; `Prefer: wait=N`
-    answers when the servers are there, or 202 after N seconds.
+    status: of an act that is done. about: accounts (primary keys) whose state is told even when nothing of them
+    has changed; without it those of the row that `act` answers. `?dry_run=true` does nothing and answers the
+    preview; `Prefer: wait=N` answers when the servers are there, or 202 after N seconds.
     """
     person = request.user
 
@@ -51,8 +59,9 @@ def write(
     with transaction.atomic():
         kept = seal.reserve()
         if kept is None:
-            body = tell(reached())
-            after = _targets(system)
+            result = reached()
+            body = tell(result)
+            after = _targets(system, (about or _accounts_of)(result))
             body["sync"] = sync_of(system, after)
             seal.keep(status, body, after)
     if kept is not None:
@@ -62,12 +71,12 @@ def write(
         _until_enforced(request, system, after, time.monotonic() + seconds)
         body["sync"] = sync_of(system, after)
         seal.keep(status, body, after)
-    late = bool(seconds) and body["sync"]["state"] == "pending"
+    late = seconds is not None and body["sync"]["state"] == "pending"
     answer = Response(body, status=202 if late else status)
     answer["Cache-Control"] = "no-store"
     if kept is not None:
         answer["Idempotent-Replayed"] = "true"
-    if seconds:
+    if seconds is not None:
         answer["Preference-Applied"] = f"wait={seconds}"
     return answer
 
@@ -94,13 +103,22 @@ def _secrets_of(result: Any) -> Mapping[str, NewSecret]:
 # --- what the servers say ------------------------------------------------------
 
 
-def _targets(system: System) -> dict[str, int]:
-    """{"account id": counter} of what this transaction changed, and "" for the system itself."""
-    counters = Account.objects.filter(pk__in=counted(system.pk)).values_list("pk", "wanted")
-    targets = {str(pk): wanted for pk, wanted in counters}
-    if any(True for _ in counted(system.pk)) or targets:
+def _targets(system: System, also: Iterable[int] = ()) -> dict[str, int]:
+    """{"account id": counter} of what this transaction changed, and "" for the system itself; also: accounts."""
+    changed = counted(system.pk)
+    asked = sorted(changed.union(also))
+    targets: dict[str, int] = {}
+    for start in range(0, len(asked), 500):
+        rows = Account.objects.filter(pk__in=asked[start : start + 500])
+        targets |= {str(pk): wanted for pk, wanted in rows.values_list("pk", "wanted")}
+    if changed:
         targets[""] = System.objects.values_list("wanted", flat=True).get(pk=system.pk)
     return targets
+
+
+def _accounts_of(result: Any) -> Iterable[int]:
+    row = result[0] if isinstance(result, tuple) else result
+    return row.affects()[1] if isinstance(row, ConfigModel) and row.pk else ()
 
 
 def sync_of(system: System, targets: dict[str, int]) -> dict[str, Any]:
@@ -141,9 +159,9 @@ def _until_enforced(request: Any, system: System, targets: dict[str, int], deadl
         time.sleep(LOOK_EVERY_S)
 
 
-def _wait(request: Any) -> int:
+def _wait(request: Any) -> int | None:
     found = _WAIT.search(request.headers.get("Prefer", ""))
-    return min(int(found[1]), int(MOST_WAIT_S)) if found else 0
+    return min(int(found[1]), int(MOST_WAIT_S)) if found else None
 
 
 def etag(row: dict[str, Any], *unstable: str) -> str:

@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(help_text='What it is for, such as the pipeline that has it.', max_length=100, validators=[accounts_app.validators.text])),
                 ('public', models.CharField(editable=False, max_length=12, unique=True)),
                 ('sha256', models.CharField(editable=False, max_length=64)),
-                ('scope', models.CharField(choices=[('read', 'read'), ('write', 'write'), ('admin', 'administer')], default='read', help_text='Write: accounts and what is in them. Administer: tokens, systems and decisions, too.', max_length=5)),
+                ('scope', models.CharField(choices=[('read', 'read'), ('write', 'write'), ('admin', 'admin')], default='read', help_text='Write: accounts and what is in them. Admin: tokens, systems and decisions, too.', max_length=5)),
                 ('restricted', models.BooleanField(default=False, editable=False)),
                 ('expires_at', models.DateTimeField(blank=True, help_text='From then on it is refused.', null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),

@@ -50,7 +50,7 @@ class Token(models.Model):
     class Scope(models.TextChoices):
         READ = "read", _("read")
         WRITE = "write", _("write")
-        ADMIN = "admin", _("administer")
+        ADMIN = "admin", _("admin")
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="nunect_tokens")
     name = models.CharField(
@@ -62,7 +62,7 @@ class Token(models.Model):
         max_length=5,
         choices=Scope,
         default=Scope.READ,
-        help_text=_("Write: accounts and what is in them. Administer: tokens, systems and decisions, too."),
+        help_text=_("Write: accounts and what is in them. Admin: tokens, systems and decisions, too."),
     )
     accounts = models.ManyToManyField(
         Account,

@@ -85,7 +85,9 @@ def test_a_token_to_read_changes_nothing(ada, two):
         ("POST", "accounts/1/retry/", None),
     ):
         for ask in ("", "?dry_run=false", "?dry_run=perhaps"):
-            assert reader.call(method, path + ask, body).status_code == 403, path
+            answer = reader.call(method, path + ask, body)
+            assert answer.status_code == 403, path
+            assert answer.data["detail"].startswith("This token's scope is “read”"), answer.data
 
 
 def test_a_token_to_read_may_ask_what_a_write_would_do(ada, two):
@@ -180,6 +182,8 @@ def test_a_token_of_one_account_learns_nothing_of_another(ada, two):
     told = [errors(narrow.get(f"apply/?account={name}")) for name in ("SHOP", "NONE")]
     assert [each["account"] for each in told] == ["There is no account “SHOP”.", "There is no account “NONE”."]
     assert narrow.get("me/").data["accounts"] == ["ACME"]
+    for path in ("doctor/", "health/", f"users/{theirs.pk + 1000}/history/"):
+        assert narrow.get(path).status_code in (403, 404), path
 
 
 @pytest.mark.django_db(transaction=True)  # what a request changes is told by its transaction

@@ -78,6 +78,8 @@ def test_an_account_says_what_is_wrong_with_it(api, body, field, sentence):
             "permissions[0].subjct",
         ),
         ({"account": "ACME", "name": "a", "connection_types": ["PIGEON"]}, "connection_types"),
+        ({"account": "ACME", "name": "a", "credential": "nkey", "password": "a-long-password"}, "password"),
+        ({"account": "ACME", "name": "a", "certificate": "CN=a", "password": "a-long-password"}, "certificate"),
     ],
 )
 def test_a_user_says_what_is_wrong_with_it(api, acme, body, field):
@@ -93,6 +95,7 @@ def test_a_user_says_what_is_wrong_with_it(api, acme, body, field):
         ("{", 400, "The body is no JSON: line 1, column 2: Expecting property name enclosed in double quotes."),
         (b"\xff", 400, "The body is no UTF-8 text."),
         ('{"name": NaN}', 400, "The body is no JSON: NaN is no number."),
+        ('{"name": "a", "name": "b"}', 400, "The body is no JSON: “name” stands there twice."),
         ("[" * 200_000, 400, "The body is nested too deeply."),
         ("[]", 422, None),
         ("null", 422, None),
@@ -143,6 +146,25 @@ def test_a_question_that_makes_no_sense_is_told(api, query, field):
         return
     told = said(api.get(f"users/?{query}"))
     assert list(told) == [field]
+
+
+def test_what_may_be_said_is_told(api, acme):
+    user = factories.user(acme, "svc")
+    told = said(api.post("permissions/", {"user": "svc", "action": "write", "subject": "a"}))
+    assert told == {"action": "This must be one of publish, subscribe."}
+    assert said(api.get("users/?state=maybe")) == {"state": "This must be one of applied, pending, held, failed."}
+    assert said(api.get("users/?enabled=maybe")) == {"enabled": "This must be true or false."}
+    assert "PATCH" in said(api.call("PUT", f"users/{user.pk}/", {}), 405)[""]
+    assert said(api.post("accounts/", []))[""] == "The body must be a map of fields."
+    assert api.get("users/", Accept="image/png").data["errors"][0]["detail"].startswith("There is JSON here")
+
+
+def test_a_change_of_the_kind_of_credential_is_said(api, acme):
+    user = factories.user(acme, "svc")
+    told = said(api.patch(f"users/{user.pk}/", {"password": "a-long-password"}))
+    assert list(told) == ["credential"]
+    changed = api.patch(f"users/{user.pk}/", {"password": "a-long-password", "credential": "password"})
+    assert changed.data["credential"] == "password"
 
 
 def test_a_slip_in_a_flag_never_writes(api):

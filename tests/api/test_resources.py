@@ -42,6 +42,25 @@ def test_a_user_of_a_certificate_has_no_secret(api, acme):
     assert "secret" not in answer.data
 
 
+def test_what_is_given_says_the_kind(api, acme):
+    for given, kind in (({"password": "a-long-password"}, "password"), ({"certificate": "CN=c"}, "certificate")):
+        answer = api.post("users/", {"account": "ACME", "name": kind, **given})
+        assert (answer.status_code, answer.data["credential"]) == (201, kind)
+        assert "secret" not in answer.data
+
+
+def test_what_was_made_says_where_it_is(api):
+    answer = api.post("accounts/", {"name": "ACME"})
+    assert answer.headers["Location"].endswith(f"/api/v1/accounts/{answer.data['id']}/")
+    assert api.get(answer.headers["Location"]).headers["ETag"] == answer.headers["ETag"]
+
+
+def test_history_is_there_when_the_row_is_not(api, acme):
+    user = factories.user(acme, "svc")
+    api.delete(f"users/{user.pk}/")
+    assert api.get(f"users/{user.pk}/history/").data[0]["act"] == "removed"
+
+
 def test_a_role_by_its_name_gives_its_permissions(api, acme):
     made = api.post(
         "roles/",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -264,6 +265,31 @@ def test_what_is_exported_is_what_applies(product, rest):
     tried = rest("POST", "apply/?dry_run=true", document)[1]
     assert (tried["changes"], tried["conf"]) == ([], "")
     assert not any(tried["rows"].values())
+
+
+def test_a_body_of_unknown_length_is_read(product, rest):
+    row = rest("POST", "users/", {**USER, "name": "chunked"})[1]
+    line = http.client.HTTPConnection("127.0.0.1", product.ports["NUNECT_PORT"], timeout=30)
+    headers = {"Authorization": f"Bearer {rest.bare}", "Content-Type": "application/json"}
+    line.request(
+        "PATCH", f"/api/v1/users/{row['id']}/", iter([b'{"ena', b'bled": false}']), headers, encode_chunked=True
+    )
+    answer = line.getresponse()
+    assert (answer.status, json.loads(answer.read())["enabled"]) == (200, False)
+    line.request("POST", "/api/v1/accounts/", iter([b"x" * 1_000_000] * 51), headers, encode_chunked=True)
+    assert line.getresponse().status == 413
+
+
+def test_what_was_refused_stays_refused_when_it_is_applied_again(product, rest):
+    document = {"accounts": [{"name": "CERT", "users": [{"name": "cc", "certificate": "CN=cc"}]}]}
+    first = rest("POST", "apply/", document, Prefer="wait=30")[1]
+    assert first["sync"]["state"] == "failed"
+    again = rest("POST", "apply/", document, Prefer="wait=30")[1]
+    assert (again["created"], again["updated"]) == ({}, {})
+    assert again["sync"]["state"] == "failed"
+    assert "verify_and_map" in again["sync"]["problem"]
+    user = rest("GET", "users/?account=CERT")[1]["results"][0]
+    assert rest("PATCH", f"users/{user['id']}/", {}, Prefer="wait=30")[1]["sync"]["state"] == "failed"
 
 
 def test_a_body_over_the_limit_is_a_413(product, rest):
