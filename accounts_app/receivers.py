@@ -9,9 +9,21 @@ from django.db.models.signals import post_save, pre_delete, pre_save
 from simple_history.signals import pre_create_historical_record
 
 from accounts_app.door import current_door
-from accounts_app.models import CONFIG_MODELS, ExportAccess
+from accounts_app.models import (
+    CONFIG_MODELS,
+    Account,
+    Export,
+    ExportAccess,
+    Import,
+    Mapping,
+    NatsUser,
+    Role,
+    record,
+)
 from accounts_app.querysets import OWNERS
 from accounts_app.wanted import want
+
+TOLD = (Account, Role, NatsUser, Export, Import, Mapping)  # whose end stands in the audit trail, too
 
 
 def count_save(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
@@ -39,6 +51,8 @@ def count_delete(sender: type[models.Model], instance: Any, origin: Any = None, 
     belong to counts. A queryset counts its rows by itself. An access to an export of another account
     is the exception, since it changes that other account.
     """
+    if origin is instance and sender in TOLD:
+        record(f"{sender._meta.verbose_name} deleted", instance)
     if origin is instance or sender is ExportAccess:
         want(*instance.affects(), shared=instance.is_shared)
 

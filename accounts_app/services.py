@@ -369,6 +369,8 @@ def make_token(
         raise ValidationError({"accounts": _("Name the accounts: this token doesn't reach all.")})
     if expires_at is not None and expires_at <= timezone.now():
         raise ValidationError({"expires_at": _("This time is over already.")})
+    if Token.objects.alive().filter(person=person, name=name).exists():  # also a form that is sent twice
+        raise ValidationError({"name": _("A token of this name is in use already: revoke it, or choose another name.")})
     token = Token(person=person, name=name, scope=scope, expires_at=expires_at, restricted=bool(wanted))
     bare = token.make()
     token.full_clean()

@@ -191,7 +191,9 @@ class Applies:
         if step in ("apply", "edit"):
             asked = unseal(_given(request, "sealed"), request.user)
             if asked is None:
-                stale = say("This page is too old, or another person's: look at the document again.")
+                stale = say(
+                    "This page was applied already, is too old, or another person's: look at the document again."
+                )
                 return self._form(request, Asked(), [("", stale)])
             return self._form(request, asked) if step == "edit" else self._apply(request, asked)
         kind = request.POST.get("kind") or request.GET.get("kind", "")

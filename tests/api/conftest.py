@@ -43,7 +43,9 @@ class Api:
 
 def token_of(person, scope="admin", **more):
     """A bare token of a person."""
-    return services.make_token(person, f"{scope} of tests", scope=scope, **more)[1]
+    count = person.nunect_tokens.count()
+    name = f"{scope} of tests" + (f" {count}" if count else "")
+    return services.make_token(person, name, scope=scope, **more)[1]
 
 
 @pytest.fixture

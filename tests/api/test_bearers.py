@@ -46,6 +46,14 @@ def test_what_is_no_token_is_a_401(ada, bare):
     assert Api().get("users/").status_code == 401
 
 
+def test_a_name_in_use_is_refused_so_that_a_form_sent_twice_makes_one(api):
+    assert api.post("tokens/", {"name": "pipeline"}).status_code == 201
+    told = errors(api.post("tokens/", {"name": "pipeline"}))
+    assert told == {"name": "A token of this name is in use already: revoke it, or choose another name."}
+    Token.objects.filter(name="pipeline").update(revoked_at=timezone.now())
+    assert api.post("tokens/", {"name": "pipeline"}).status_code == 201
+
+
 def test_an_expired_token_and_one_of_somebody_who_left_are_refused(ada):
     bare = token_of(ada)
     assert Api(bare).get("me/").status_code == 200

@@ -97,6 +97,8 @@ def test_what_is_deleted_is_gone(api, acme):
     answer = api.delete(f"users/{user.pk}/")
     assert answer.status_code == 200
     assert answer.data["id"] == user.pk
+    entry = api.get("audit/?limit=1").data["results"][0]
+    assert (entry["act"], entry["object_name"], entry["person"]) == ("user deleted", "svc", "ada")
     assert api.get(f"users/{user.pk}/").status_code == 404
     assert api.delete(f"users/{user.pk}/").status_code == 404
 
