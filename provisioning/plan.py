@@ -166,7 +166,7 @@ def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fle
     agreed = [hold for hold in holds if hold.state == Hold.State.APPROVED]
     spent = [hold.pk for hold in agreed if hold.target_sha256 == enforced.shas.get(hold.account, "")]
     if spent:  # a yes is for once: the same change another day is asked about again
-        Hold.objects.filter(pk__in=spent).update(state=Hold.State.APPLIED)
+        Hold.objects.filter(pk__in=spent, state=Hold.State.APPROVED).update(state=Hold.State.APPLIED)
     approved = {(hold.account, hold.target_sha256) for hold in agreed if hold.pk not in spent}
     waiting = set()
     for stop in stops:
@@ -177,9 +177,9 @@ def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fle
     for account in waiting:
         _remember_hold(system, account, plan, goal, enforced)
         plan.keep(account, enforced)
-    over = [hold.pk for hold in holds if hold.state == Hold.State.OPEN and hold.account not in waiting]
-    if over:
-        Hold.objects.filter(pk__in=over).update(state=Hold.State.GONE, decided_at=timezone.now())
+    # One that another run has made of newer rows, or that a person has answered meanwhile, is not this run's to end.
+    over = [hold.pk for hold in holds if hold.account not in waiting and hold.created_at < goal.taken.at]
+    Hold.objects.filter(pk__in=over, state=Hold.State.OPEN).update(state=Hold.State.GONE, decided_at=timezone.now())
 
 
 def _waits_for(hold: Hold, shas: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from accounts_app import services
 from accounts_app.models import AuditEntry, NatsUser
 from accounts_app.reconcile import reconcile
-from provisioning import decisions
+from provisioning import decisions, steps
 from provisioning.models import Hold, Revision
 from tests.provisioning.world import PASSWORD
 
@@ -58,6 +58,25 @@ def test_a_yes_counts_for_what_was_shown_only(world):
     assert AuditEntry.objects.filter(act="held change approved").count() == 2
     with pytest.raises(ValidationError):
         decisions.approve(shown)
+
+
+def test_a_run_ends_no_hold_that_is_newer_than_its_rows(world):
+    world.account("BIG")
+    world.apply()
+    made = []
+
+    def meanwhile(sender, step, **seen):
+        if step == "snapshot" and not made:  # another run, with newer rows, has held something
+            made.append(Hold.objects.create(system=world.system, account="BIG", reason="users would go"))
+
+    steps.reached.connect(meanwhile)
+    try:
+        world.apply()
+        assert Hold.objects.get().state == "open"
+        world.apply()
+        assert Hold.objects.get().state == "gone"
+    finally:
+        steps.reached.disconnect(meanwhile)
 
 
 def test_a_yes_counts_once(world):
