@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from nunect.cli import documents, output, revisions
-from nunect.cli.client import WRITE_S, Failure, Refused
+from nunect.cli.client import WRITE_S, Answer, Failure, Refused
 from nunect.cli.documents import Wanted
 from nunect.cli.progress import Steps, Waiting
 from nunect.cli.session import Session, command_options
@@ -22,12 +22,15 @@ from nunect.cli.writing import (
     FAILED,
     How,
     differs,
+    named,
     preview,
     send,
     show_preview,
+    standing,
     state_of_system,
     sure,
     tell_sync,
+    troubled,
 )
 
 WOULD_CHANGE = 2  # exit code of `plan`
@@ -66,7 +69,7 @@ def plan(session: Session, files: tuple[str, ...], more: tuple[str, ...], prune:
     Exit code 0: nothing; 2: something; 1: it can't be done.
     """
     with Waiting("Reading") as waiting:
-        wanted = _read((*files, *more), waiting)
+        wanted = _read((*files, *more), waiting, prune)
     told = _preview(session, wanted, prune)
     if session.as_json:
         output.print_json(told)
@@ -74,6 +77,8 @@ def plan(session: Session, files: tuple[str, ...], more: tuple[str, ...], prune:
         show_preview(told, conf=conf)
         if differs(told) and not conf:
             output.say("`--conf` shows the servers' conf; `nunect apply` does it.", err=True)
+    if not differs(told):
+        _warn(session, wanted)
     if told.get("faults"):
         return FAILED
     return WOULD_CHANGE if differs(told) else 0
@@ -115,29 +120,40 @@ def apply(
     """
     steps = Steps(silent=session.as_json)
     with steps.step("read", "Reading") as step:
-        wanted = _read((*files, *more), step.waiting)
+        wanted = _read((*files, *more), step.waiting, prune)
         step.said = wanted.summary()
     with steps.step("compare", "Comparing") as step:
         told = _preview(session, wanted, prune)
         step.said = output.count(len(told["changes"]), "change")
-    if not differs(told):
-        if session.as_json:
-            output.print_json({"created": {}, "updated": {}, "deleted": {}, "secrets": {}, "sync": None})
-        else:
+    if not differs(told) and not key:
+        if not session.as_json:
             output.say("Nothing to change.", err=True)
-        return 0
-    if not session.as_json or not yes:
-        show_preview(told, conf=conf, err=True)
-    sure("Apply this?", yes)
-    with _SecretsFile(secrets_to) as keep:
+        nothing: dict[str, Any] = {"created": {}, "updated": {}, "deleted": {}, "secrets": {}}
+        data = _stand(session, steps, wanted, wait_s, nothing)
+        if session.as_json:
+            output.print_json(data)
+        return tell_sync(data, How(wait_s=wait_s), silent=session.as_json)
+    secrets_file = _SecretsFile(secrets_to, again=bool(key), needed=_makes_users(told))
+    secrets_file.check()
+    if differs(told):
+        if not session.as_json or not yes:
+            show_preview(told, conf=conf, err=True)
+        sure("Apply this?", yes)
+    with secrets_file as keep:
         key = key or str(uuid.uuid4())
-        data = _apply(session, steps, wanted, prune, key)
+        answer = _apply(session, steps, wanted, prune, key)
+        data = answer.data
         secrets = data.get("secrets") or {}
         kept = keep(secrets)
     if not session.as_json:
+        if answer.headers.get("idempotent-replayed"):
+            output.say("This key was answered before: this is the same answer, nothing was done again.", err=True)
         _tell_secrets(secrets, kept)
     try:
-        data = _follow(session, steps, wanted, prune, key, wait_s, data)
+        if differs(told):
+            data = _follow(session, steps, wanted, prune, key, wait_s, data)
+        else:
+            data = _stand(session, steps, wanted, wait_s, data)
     finally:  # whoever stops waiting still gets what is told once
         if session.as_json:
             output.print_json({**data, "secrets": kept or secrets})
@@ -191,10 +207,13 @@ def export(session: Session, accounts: tuple[str, ...], to: str | None, secrets:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _read(names: Sequence[str], waiting: Waiting) -> Wanted:
+def _read(names: Sequence[str], waiting: Waiting, prune: bool) -> Wanted:
     if not names:
         raise click.UsageError("Say which document: -f FILE, or -f - for stdin.", click.get_current_context())
-    return documents.read(names, waiting)
+    wanted = documents.read(names, waiting)
+    if prune and wanted.data.get("accounts") in (None, []):
+        raise Failure("The documents name no account; --prune would delete all of them.")
+    return wanted
 
 
 def _query(prune: bool) -> list[tuple[str, str]]:
@@ -208,7 +227,28 @@ def _preview(session: Session, wanted: Wanted, prune: bool) -> dict[str, Any]:
         raise wanted.failure(refused) from refused
 
 
-def _apply(session: Session, steps: Steps, wanted: Wanted, prune: bool, key: str) -> dict[str, Any]:
+def _warn(session: Session, wanted: Wanted) -> None:
+    """Name the accounts that are not in force although nothing would change."""
+    for state in ("failed", "held"):
+        found = troubled(session.client, state, wanted.accounts(), wanted.system())
+        if found:
+            output.say(f"nunect: warning: {output.count(len(found), 'account')} {state}: {named(found)}", err=True)
+
+
+def _stand(session: Session, steps: Steps, wanted: Wanted, wait_s: int, data: dict[str, Any]) -> dict[str, Any]:
+    """The answer with how the servers stand to accounts that nothing was written to."""
+    with steps.step("enforce", "Asking how the servers stand", state_of_system(session.client)) as step:
+        sync = standing(session.client, wanted.accounts(), wanted.system(), wait_s)
+        step.good, step.said = sync["state"] == "applied", str(sync["state"])
+    return {**data, "sync": sync}
+
+
+def _makes_users(told: Mapping[str, Any]) -> bool:
+    """Whether a preview makes users, whose secrets are told once."""
+    return bool(((told.get("rows") or {}).get("created") or {}).get("user"))
+
+
+def _apply(session: Session, steps: Steps, wanted: Wanted, prune: bool, key: str) -> Answer:
     """Write it; the answer."""
     with steps.step("write", "Writing") as step:
         try:
@@ -216,9 +256,8 @@ def _apply(session: Session, steps: Steps, wanted: Wanted, prune: bool, key: str
             answer = send(session, "POST", "apply/", wanted.data, how=how, query=_query(prune), shown=False)
         except Refused as refused:
             raise wanted.failure(refused) from refused
-        data: dict[str, Any] = answer.data
-        step.said = written_rows(data)
-    return data
+        step.said = written_rows(answer.data)
+    return answer
 
 
 def _follow(
@@ -264,21 +303,49 @@ def _tell_secrets(secrets: Mapping[str, Mapping[str, str]], kept: str) -> None:
 
 
 class _SecretsFile:
-    """The file for secrets, made before anything is written, so that none is lost; gone when there were none."""
+    """The file for secrets, made before anything is written, so that none is lost; gone when there were none.
 
-    def __init__(self, name: str | None) -> None:
+    again: the same command may have begun before: an empty file is what it left. needed: whether secrets will be
+    made; when one comes unlooked for and the file is there, it is kept in a new file beside it.
+    """
+
+    def __init__(self, name: str | None, *, again: bool, needed: bool) -> None:
         self.path = Path(name) if name else None
+        self.again, self.needed = again, needed
+
+    def check(self) -> None:
+        """Raises Failure when the file holds something already and another one is needed."""
+        if self.path is not None and self.needed and os.path.lexists(self.path) and not self._left_over(self.path):
+            raise self._taken()
 
     def __enter__(self) -> Callable[[Mapping[str, Any]], str]:
         self.done = False
         if self.path is not None:
             try:
-                self.number = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                self.number = self._open(self.path)
             except FileExistsError:
-                raise Failure(f"{self.path} is there already: name another file for the secrets.") from None
+                if self.needed:
+                    raise self._taken() from None
+                self.path = self.path.with_name(f"{self.path.name}.new")
+                try:
+                    self.number = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                except FileExistsError:
+                    raise self._taken() from None
             except OSError as error:
                 raise Failure(f"{self.path} can't be written: {error.strerror}.") from error
         return self._keep
+
+    def _open(self, path: Path) -> int:
+        if self._left_over(path):
+            path.unlink(missing_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def _left_over(self, path: Path) -> bool:
+        """Whether a run that was killed left it: it holds nothing."""
+        return self.again and path.is_file() and not path.is_symlink() and not path.stat().st_size
+
+    def _taken(self) -> Failure:
+        return Failure(f"{self.path} is there already: name another file for the secrets.")
 
     def _keep(self, secrets: Mapping[str, Any]) -> str:
         """Write them; the name of the file, "" when there is none."""

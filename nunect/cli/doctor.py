@@ -10,6 +10,7 @@ from nunect.cli import output
 from nunect.cli.client import Client
 from nunect.cli.progress import Waiting
 from nunect.cli.session import Session, command_options
+from nunect.cli.writing import named, troubled
 
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
 ILL = 1  # exit code
@@ -48,14 +49,14 @@ def doctor(session: Session) -> int:
 def status(session: Session) -> int:
     """Show where commands go, who you are there, and how its systems and servers are.
 
-    Exit code 1 when it is not ready.
+    Exit code 1 when it is not ready, or when an account is failed or held.
     """
     client = session.client
     with Waiting("Asking"):
         told = _status(client)
     if session.as_json:
         output.print_json(told)
-        return 0 if told["health"]["ready"] else ILL
+        return 0 if told["health"]["ready"] and not any(told["accounts"].values()) else ILL
     me, parts = told["me"], told["health"]["parts"]
     reach = f", only {', '.join(me['accounts'])}" if me["accounts"] else ""
     output.say(output.plain(f"{told['where']}, version {me['version']}, as {me['person']} ({me['scope']}{reach})"))
@@ -67,11 +68,15 @@ def status(session: Session) -> int:
     if told["servers"]:
         output.say()
         output.table(told["servers"], ("name", "state", "version", "revision", "host", "seen_at", "detail"))
+    for state, accounts in told["accounts"].items():
+        if accounts:
+            output.say()
+            output.say(f"{output.count(len(accounts), 'account')} {output.word(state)}: {named(accounts)}")
     if told["holds"]:
         output.say(f"{output.count(told['holds'], 'held change')}: `nunect holds`.", err=True)
     if ready != "ready":
         output.say("`nunect doctor` says what is wrong.", err=True)
-    return 0 if ready == "ready" else ILL
+    return 0 if ready == "ready" and not any(told["accounts"].values()) else ILL
 
 
 def _status(client: Client) -> dict[str, Any]:
@@ -81,6 +86,7 @@ def _status(client: Client) -> dict[str, Any]:
         "health": client.get("health/").data,
         "systems": client.get("systems/").data["results"],
         "servers": client.get("servers/").data["results"],
+        "accounts": {state: troubled(client, state) for state in ("failed", "held")},
         "holds": len(client.get("holds/", [("state", "open"), ("fields", "id")]).data["results"]),
     }
 

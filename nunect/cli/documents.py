@@ -22,6 +22,7 @@ STDIN = "-"
 KINDS = (".yaml", ".yml", ".json")
 TOLD = 20  # wrong places that a person is told
 _LISTS = ("accounts", "roles")
+_NAMED = re.compile(r"Account “(?P<account>[^”]*)”(?:, user “(?P<user>[^”]*)”)?")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _VALUE = re.compile(r"""[\[{"']|(true|false|null|~|-?(0|[1-9][0-9]*))$""")
 
@@ -34,6 +35,19 @@ class Part:
     text: str = field(repr=False)
     number: int
     data: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is wrong. file and line: "" and 0 when they are not known."""
+
+    file: str
+    line: int
+    said: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(filter(None, (where, self.said)))
 
 
 @dataclass(slots=True)
@@ -55,21 +69,52 @@ class Wanted:
     def failure(self, refused: Refused) -> Failure:
         """The refusal with the file and line of each place."""
         finder = _Finder()
-        said = []
-        for name, sentence in refused.places[:TOLD]:
-            place = self._place(name, finder)
-            said.append(": ".join(filter(None, (place, sentence))))
+        places = [self._place(name, finder) for name, _ in refused.places]
+        said = [
+            ": ".join(filter(None, (str(place), sentence)))
+            for place, (_, sentence) in zip(places[:TOLD], refused.places, strict=False)
+        ]
         if len(refused.places) > TOLD:
             said.append(f"… and {len(refused.places) - TOLD} more (--json prints all)")
-        return Failure(*said, *([refused.hint] if refused.hint else []), problem=refused.problem)
+        return Failure(*said, *([refused.hint] if refused.hint else []), problem=_with_places(refused.problem, places))
 
-    def _place(self, name: str, finder: _Finder) -> str:
+    def accounts(self) -> set[str]:
+        """The names of the accounts that the documents make."""
+        found = self.data.get("accounts") or []
+        return {str(each["name"]) for each in found if isinstance(each, dict) and "name" in each}
+
+    def system(self) -> str:
+        """The system that they are for, "" when they name none."""
+        return str(self.data.get("system") or "")
+
+    def _place(self, name: str, finder: _Finder) -> Place:
         steps = _steps(name)
-        if not steps or not all(isinstance(step, str | int) for step in steps) or steps[0] not in self.data:
-            return name
+        if steps and steps[0] in self.data:
+            part, here = self._part(steps)
+            return Place(part.file, finder.line(part, here), _told(here))
+        steps = self._entry(name)
+        if not steps:
+            return Place("", 0, name)
         part, here = self._part(steps)
-        line = finder.line(part, here)
-        return f"{part.file}:{line}: {_told(here)}" if line else f"{part.file}: {_told(here)}"
+        return Place(part.file, finder.line(part, here), name)
+
+    def _entry(self, name: str) -> list[str | int]:
+        """Where the account, and the user, stand that a sentence such as “Account “A”, user “u”: name” names.
+
+        The last of several: what is wrong with names is that one is there twice.
+        """
+        found = _NAMED.match(name)
+        accounts = self.data.get("accounts")
+        if not found or not isinstance(accounts, list):
+            return []
+        of = [index for index, each in enumerate(accounts) if _is_called(each, found["account"])]
+        for index in reversed(of):
+            users = accounts[index].get("users")
+            if found["user"] is not None and isinstance(users, list):
+                those = [place for place, each in enumerate(users) if _is_called(each, found["user"])]
+                if those:
+                    return ["accounts", index, "users", those[-1]]
+        return ["accounts", of[-1]] if of else []
 
     def _part(self, steps: list[str | int]) -> tuple[Part, list[str | int]]:
         """The document that a place of the whole is in, and the place there."""
@@ -228,6 +273,23 @@ def _join(data: dict[str, Any], starts: dict[str, list[tuple[int, Part]]], part:
             raise Failure(
                 f"{_title(part)} is for {key} “{said}”, another document for “{data[key]}”: apply one after the other."
             )
+
+
+def _is_called(entry: Any, name: str) -> bool:
+    return isinstance(entry, dict) and entry.get("name") == name
+
+
+def _with_places(problem: dict[str, Any] | None, places: Sequence[Place]) -> dict[str, Any] | None:
+    """The server's problem, each of its errors with file and line where they are known."""
+    errors = [each for each in (problem or {}).get("errors") or [] if isinstance(each, dict)]
+    if problem is None or len(errors) != len(places):
+        return problem
+    told = []
+    for error, place in zip(errors, places, strict=True):
+        file = {"file": place.file} if place.file else {}
+        line = {"line": place.line} if place.line else {}
+        told.append({**error, **file, **line})
+    return {**problem, "errors": told}
 
 
 def _title(part: Part) -> str:

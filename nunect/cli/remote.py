@@ -13,6 +13,8 @@ from typing import Any
 from nunect.cli.client import Failure, Lost, Reply
 from nunect.cli.config import Target
 
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
+
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A token follows no redirect to where nobody said that it may go."""
@@ -56,6 +58,9 @@ class Remote:
                 f"The certificate of {self.where} is not trusted ({reason.verify_message}): "
                 "set SSL_CERT_FILE to the authority that signed it."
             )
+        if isinstance(reason, ssl.SSLError) and self.where.startswith("https://") and reason.reason in _NO_TLS:
+            plain = self.where.replace("https://", "http://", 1)
+            return Failure(f"{self.where} answers, but not by TLS: try {plain}.")
         if isinstance(reason, socket.gaierror):
             return Failure(f"There is no host of that name: {self.where}. Check NUNECT_URL or `nunect login`.")
         if isinstance(reason, ConnectionRefusedError):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,8 +17,10 @@ from nunect.cli.client import Answer, Client, Failure, Lost, Query
 from nunect.cli.progress import Waiting
 from nunect.cli.session import Session
 
-FAILED, NOT_YET = 1, 3  # exit codes: the servers refuse it; it is written and not in force when --wait ends
+# exit codes: it is not done; it is written and not in force when --wait ends; it is written and the servers refuse it
+FAILED, NOT_YET, REFUSED = 1, 3, 4
 USUAL_WAIT_S = 10
+PAGE, LOOK_EVERY_S, NAMED = 1000, 0.5, 3  # NAMED: accounts that a sentence names
 DRY = ("dry_run", "true")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -157,8 +160,41 @@ def tell_sync(data: Any, how: How, *, silent: bool = False) -> int:
     if not silent:
         output.say(f"{output.word(state)}: {sentence}".rstrip(), err=True)
     if state == "failed":
-        return FAILED
+        return REFUSED
     return NOT_YET if how.wait_s and state in ("pending", "held") else 0
+
+
+def troubled(client: Client, state: str, names: Collection[str] | None = None, system: str = "") -> dict[str, str]:
+    """{account: the problem's words} of accounts in a state. names: of these alone."""
+    query = [("state", state), ("fields", "name,sync"), ("limit", str(PAGE)), *([("system", system)] if system else [])]
+    return {
+        str(row["name"]): output.plain(str(row["sync"].get("problem") or ""))
+        for page in client.pages("accounts/", query)
+        for row in page.data["results"]
+        if names is None or row["name"] in names
+    }
+
+
+def named(accounts: Mapping[str, str]) -> str:
+    """ "BIG: its words; SMALL: its words; and 3 more"."""
+    told = [": ".join(filter(None, (output.plain(name), why))) for name, why in list(accounts.items())[:NAMED]]
+    more = len(accounts) - len(told)
+    return "; ".join(told) + (f"; and {more:,} more" if more else "")
+
+
+def standing(client: Client, names: Collection[str], system: str, wait_s: int) -> dict[str, Any]:
+    """{state, revision, problem} of accounts that nothing was written to; pending ones are waited for."""
+    deadline = time.monotonic() + wait_s
+    pending = troubled(client, "pending", names, system)
+    while pending and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(LOOK_EVERY_S, left))
+        pending = troubled(client, "pending", names, system)
+    found = {state: troubled(client, state, names, system) for state in ("failed", "held")}
+    found = {"failed": found["failed"], "pending": pending, "held": found["held"]}
+    state = next((state for state, accounts in found.items() if accounts), "applied")
+    systems = client.get("systems/").data["results"]
+    revision = next((row["revision"] for row in systems if len(systems) == 1 or row["name"] == system), None)
+    return {"state": state, "revision": revision, "problem": named(found.get(state, {}))}
 
 
 def change(

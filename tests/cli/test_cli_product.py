@@ -110,6 +110,16 @@ def test_a_document_is_applied_enforced_and_its_secrets_told_once(product, nunec
     assert newest(here) == revision
 
 
+def test_the_same_key_again_gets_the_same_answer_with_its_secrets(nunect, orders):
+    key, mark = os.urandom(8).hex(), os.urandom(3).hex()
+    given = f"accounts: [{{name: KEY{mark}, users: [{{name: svc-{mark}}}]}}]"
+    first = nunect("apply", "-f", "-", "--yes", "--idempotency-key", key, given=given)
+    again = nunect("apply", "-f", "-", "--yes", "--idempotency-key", key, given=given)
+    assert first.stdout == again.stdout and "SU" in again.stdout
+    assert "nothing was done again" in again.stderr
+    assert "applied: every server enforces it" in again.stderr
+
+
 def test_secrets_go_to_a_file_that_only_its_owner_reads(here, orders, tmp_path):
     file = tmp_path / "secrets.json"
     more = "accounts: [{name: MORE, users: [{name: one}, {name: two}]}]"
