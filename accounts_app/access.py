@@ -72,10 +72,15 @@ def _many(model: type[models.Model]) -> str:
     return str(model._meta.verbose_name_plural)
 
 
+def reaches_all(person: Any) -> bool:
+    """Whether they are not kept to single accounts."""
+    token: Narrowed | None = getattr(person, "nunect_token", None)
+    return token is None or token.accounts is None
+
+
 def require_whole(person: Any) -> None:
     """Raise PermissionDenied for a token that reaches single accounts only."""
-    token: Narrowed | None = getattr(person, "nunect_token", None)
-    if token is not None and token.accounts is not None:
+    if not reaches_all(person):
         raise PermissionDenied("This token is for single accounts; this is about the whole system.")
 
 

@@ -190,7 +190,8 @@ def test_a_token_of_one_account_learns_nothing_of_another(ada, two):
     told = [errors(narrow.get(f"apply/?account={name}")) for name in ("SHOP", "NONE")]
     assert [each["account"] for each in told] == ["There is no account “SHOP”.", "There is no account “NONE”."]
     assert narrow.get("me/").data["accounts"] == ["ACME"]
-    for path in ("doctor/", "health/", f"users/{theirs.pk + 1000}/history/"):
+    assert "servers" not in narrow.get("health/").data["parts"]
+    for path in ("doctor/", f"users/{theirs.pk + 1000}/history/"):
         assert narrow.get(path).status_code in (403, 404), path
 
 

@@ -264,7 +264,7 @@ def test_a_revoked_token_is_refused(there):
     assert made.stdout == f"{bare}\n" and bare.startswith("nun_")
     there("status", NUNECT_TOKEN=bare)
     refused = there("create", "accounts", "name=X", NUNECT_TOKEN=bare, code=1)
-    assert "no right" in refused.stderr
+    assert "scope is “read”" in refused.stderr
     there("token", "revoke", "short-lived")
     assert "revoked" in there("list", "users", NUNECT_TOKEN=bare, code=1).stderr
     assert "short-lived" not in there("token", "list").stdout
