@@ -14,7 +14,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from accounts_app.access import may, require_reach
+from accounts_app.access import may, reaches_all, require_reach
 from accounts_app.api.once import Seal
 from accounts_app.api.query import flag
 from accounts_app.conf_text import masked
@@ -62,14 +62,14 @@ def write(
             result = reached()
             body = tell(result)
             after = _targets(system, (about or _accounts_of)(result))
-            body["sync"] = sync_of(system, after)
+            body["sync"] = sync_of(system, after, person)
             seal.keep(status, body, after)
     if kept is not None:
         status, body, after = kept
     seconds = _wait(request)
     if seconds and body["sync"]["state"] == "pending":
         _until_enforced(request, system, after, time.monotonic() + seconds)
-        body["sync"] = sync_of(system, after)
+        body["sync"] = sync_of(system, after, person)
         seal.keep(status, body, after)
     late = seconds is not None and body["sync"]["state"] == "pending"
     answer = Response(body, status=202 if late else status)
@@ -121,9 +121,14 @@ def _accounts_of(result: Any) -> Iterable[int]:
     return row.affects()[1] if isinstance(row, ConfigModel) and row.pk else ()
 
 
-def sync_of(system: System, targets: dict[str, int]) -> dict[str, Any]:
-    """{state, revision, problem}: whether the servers enforce what was asked for."""
+def sync_of(system: System, targets: dict[str, int], person: Any) -> dict[str, Any]:
+    """{state, revision, problem}: whether the servers enforce what was asked for.
+
+    The system's own problem may name any account: who is kept to single ones isn't told.
+    """
     now = System.objects.values("wanted", "done", "problem", "revision").get(pk=system.pk)
+    if not reaches_all(person):
+        now["problem"] = ""
     fields = ("pk", "wanted", "done", "problem_kind", "problem", "problem_wanted")
     rows = {str(row["pk"]): row for row in Account.objects.filter(pk__in=[pk for pk in targets if pk]).values(*fields)}
     state, problem = "applied", ""
@@ -150,7 +155,7 @@ _WEIGHT = {"applied": 0, "held": 1, "failed": 2, "pending": 3}
 def _until_enforced(request: Any, system: System, targets: dict[str, int], deadline: float) -> None:
     """Look until the servers are there. Raises AuthenticationFailed when the token is revoked meanwhile."""
     token, looks = getattr(request, "auth", None), 0
-    while sync_of(system, targets)["state"] == "pending" and time.monotonic() < deadline:
+    while sync_of(system, targets, request.user)["state"] == "pending" and time.monotonic() < deadline:
         looks += 1
         if isinstance(token, Token) and looks % LOOKS_A_CHECK == 0 and not Token.objects.alive().filter(pk=token.pk):
             raise AuthenticationFailed("This token was revoked while it waited; what it asked for before is done.")

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts_app.models import Account, AuditEntry, NatsUser, Token
+from accounts_app.models import Account, AuditEntry, NatsUser, System, Token
 from tests import factories
 from tests.api.conftest import Api, errors, token_of
 
@@ -200,6 +201,7 @@ def test_a_token_of_one_account_changes_no_other(ada, two):
     _acme, _shop = two
     narrow = Api(token_of(ada, "admin", accounts=["ACME"]))
     theirs = NatsUser.objects.get(name="theirs")
+    QuerySet(System).update(problem="Account SHOP is refused.")
     before = list(Account.objects.order_by("pk").values_list("wanted", flat=True))
     assert narrow.patch(f"users/{theirs.pk}/", {"description": "x"}).status_code == 404
     assert narrow.post(f"users/{theirs.pk}/disable/").status_code == 404
@@ -211,7 +213,10 @@ def test_a_token_of_one_account_changes_no_other(ada, two):
     assert narrow.post("apply/?prune=true", {"accounts": [{"name": "ACME"}]}).status_code == 403
     assert list(Account.objects.order_by("pk").values_list("wanted", flat=True)) == before
     assert NatsUser.objects.filter(name="theirs").exists()
-    assert narrow.post("users/", {"account": "ACME", "name": "new"}).status_code == 201
+    made = narrow.post("users/", {"account": "ACME", "name": "new"})
+    assert (made.status_code, made.data["sync"]["problem"]) == (201, "")
+    everything = Api(token_of(ada)).post("users/", {"account": "ACME", "name": "newer"})
+    assert "SHOP" in everything.data["sync"]["problem"]
 
 
 def test_a_name_that_another_account_has_tells_only_that_it_is_taken(ada, two):
