@@ -415,4 +415,4 @@ def test_the_binary_is_asked_only_about_users_that_do_not_run_yet():
     changed = account(*(user(f"u{n}", may("publish", f"a.{n}" if n else "changed")) for n in range(4)))
     text = render.probe_conf({"A": render.render_account(changed)}, ["A"], {"A": before.tree})
     assert "changed" in text and "a.3" in text
-    assert "a.1" not in text and "a.2" not in text
+    assert '"a.1"' not in text and '"a.2"' not in text
