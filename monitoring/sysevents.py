@@ -1,0 +1,1 @@
+"""What the servers say, as frozen values."""
