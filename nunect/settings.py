@@ -67,6 +67,12 @@ HINT_TIMEOUT = 0.2  # a hung broker must not hold the person who saves
 HINT_LIFE_SECONDS = 5
 REVISIONS_KEPT = env.int("NUNECT_REVISIONS_KEPT", default=500)  # with their contents, per system
 
+# --- what is kept of what the servers do --------------------------------------
+EVENTS_RATE = env.float("NUNECT_EVENTS_RATE", default=200.0)  # archived events a second of one system, over 10 s
+EVENTS_DAYS = env.float("NUNECT_EVENTS_DAYS", default=30.0)
+EVENTS_MOST = env.int("NUNECT_EVENTS_MOST", default=5_000_000)  # about so many rows; 0: as many as come
+MINUTES_DAYS = env.float("NUNECT_MINUTES_DAYS", default=30.0)
+
 # --- Django -----------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY", default="")  # `up` makes one; a system check asks for it otherwise
 if not SECRET_KEY:
@@ -234,6 +240,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "heartbeat": {"task": "provisioning.heartbeat", "schedule": 5.0, "options": {"expires": 5.0}},
     "expire": {"task": "provisioning.expire", "schedule": 5.0, "options": {"expires": 5.0}},
+    "forget": {"task": "monitoring.forget", "schedule": 3600.0, "options": {"expires": 3600.0}},
 }
 
 # --- what a browser may load ------------------------------------------------

@@ -118,7 +118,7 @@ def _check_ports() -> None:
 def _migrate() -> None:
     """Bring the tables up to date; a stamp of the migration files saves the look when nothing is new."""
     database = settings.DATABASES["default"]
-    files = sorted(path for folder in ("accounts_app", "provisioning") for path in _migrations(folder))
+    files = sorted(path for folder in ("accounts_app", "provisioning", "monitoring") for path in _migrations(folder))
     told = "".join(f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files)
     told += f"{database['ENGINE']}:{database['NAME']}:{database.get('HOST', '')}\n"
     stamp = settings.STATE_DIR / "migrated"
