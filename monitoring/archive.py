@@ -128,9 +128,14 @@ class Archive:
         """How many events and minutes wait for the database."""
         return len(self._events) + len(self._minutes)
 
-    def _count(self, system_id: int, kind: str, now: float, why: str) -> None:
-        self._totals[system_id] += 1
-        self._missing.setdefault((system_id, int(now // 60), why), Counter())[kind] += 1
+    def left_out(self, system_id: int, kind: str, count: int) -> None:
+        """Count events that came too fast even to be put here."""
+        with self._lock:
+            self._count(system_id, kind, self._clock(), _RATE, count)
+
+    def _count(self, system_id: int, kind: str, now: float, why: str, count: int = 1) -> None:
+        self._totals[system_id] += count
+        self._missing.setdefault((system_id, int(now // 60), why), Counter())[kind] += count
 
     def _drop_oldest(self, now: float) -> None:
         while len(self._events) > WAITING:

@@ -95,7 +95,7 @@ def put_table(pipe: Any, system_id: int, table: Table) -> None:
 
 def put_point(pipe: Any, system_id: int, step: int, entity: str, at: float, values: Sequence[float]) -> None:
     """Add one point, in the order of METRICS, and drop the oldest beyond the budget of its step."""
-    key = _key(system_id, "series", step, entity)
+    key = series_key(system_id, step, entity)
     pipe.rpush(key, _POINT.pack(int(at), *values))
     pipe.ltrim(key, -STEPS[step], -1)
     pipe.expire(key, KEPT_S)
@@ -133,8 +133,18 @@ def read_table(system_id: int, name: str) -> Table:
 
 def read_series(system_id: int, step: int, entity: str) -> list[tuple[float, ...]]:
     """[(seconds since 1970, values in the order of METRICS …)], oldest first. step: 1 or 10."""
-    found: Any = client().lrange(_key(system_id, "series", step, entity), 0, -1)
-    return [_POINT.unpack(point) for point in found if len(point) == _POINT.size]
+    found: Any = client().lrange(series_key(system_id, step, entity), 0, -1)
+    return [read_point(point) for point in found]
+
+
+def series_key(system_id: int, step: int, entity: str) -> str:
+    """Where a series stands."""
+    return _key(system_id, "series", step, entity)
+
+
+def read_point(packed: bytes) -> tuple[float, ...]:
+    """(seconds since 1970, values in the order of METRICS …) of one packed point."""
+    return _POINT.unpack(packed)
 
 
 def watch(system_id: int, accounts: Iterable[str]) -> None:

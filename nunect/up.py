@@ -19,8 +19,10 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
+from redis.exceptions import RedisError
 
 from accounts_app.models import System
+from monitoring import store
 from nunect import install
 from nunect.install import CannotStart
 from nunect.supervisor import Child, GaveUp, Supervisor
@@ -193,6 +195,7 @@ def _children(system: System, nats_server: str) -> list[Child]:
     if settings.OWN_VALKEY:
         children.append(Child("valkey", _valkey(), _exists(settings.VALKEY_SOCKET)))
     children.append(Child("worker", worker, _works(), env))
+    children.append(Child("relay", [sys.executable, "-m", "django", "relay"], _sees(system.pk), env))
     children.append(Child("web", web, _answers(f"{base}/readyz"), env))
     return children
 
@@ -260,6 +263,17 @@ def _works() -> Callable[[], Awaitable[bool]]:
     async def check() -> bool:
         age = await asyncio.to_thread(worker_age)
         return age is not None and age < time.monotonic() - began
+
+    return check
+
+
+def _sees(system_id: int) -> Callable[[], Awaitable[bool]]:
+    began = time.time()
+
+    async def check() -> bool:
+        with contextlib.suppress(RedisError):
+            return (await asyncio.to_thread(store.read_pulse, system_id)).at > began
+        return False
 
     return check
 

@@ -1,0 +1,17 @@
+"""`manage.py relay`: watch the servers for everybody who wants to see them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from monitoring.relay.process import run
+
+
+class Command(BaseCommand):
+    help = "Watches the servers of every system: what they do goes to Redis for the pages, and to the archive."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        asyncio.run(run())

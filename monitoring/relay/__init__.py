@@ -1,0 +1,1 @@
+"""The relay: one look at the servers of each system, kept for everybody who watches."""

@@ -1,0 +1,99 @@
+"""Refused logins, grouped by who, from where and why. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitoring.events import moment
+from monitoring.relay.who import Who
+from monitoring.sysevents import Refused
+
+MOST = 1000  # groups that are kept, the newest
+SHOWN_S = 86_400.0
+Key = tuple[str, str, str]  # login, address, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a login was refused, and what to do."""
+
+    code: str = ""
+    why: str = ""
+    remedy: str = ""
+    who: Who = field(default_factory=Who)
+
+
+@dataclass(slots=True)
+class Group:
+    """The refusals of one login from one address for one reason."""
+
+    first: float
+    last: float
+    count: int
+    app: str
+    server: str
+    kind: str
+    reason: Reason | None = None  # None: not looked up yet
+    asked: float = 0.0
+
+
+@dataclass(slots=True)
+class Failures:
+    """{(login, address, reason): group}, the newest last."""
+
+    groups: OrderedDict[Key, Group] = field(default_factory=OrderedDict)
+
+    def take(self, event: Refused) -> None:
+        """One more."""
+        peer = event.peer
+        key = (peer.login, peer.address, event.reason)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group(event.at, event.at, 0, peer.app, event.server.name, peer.kind)
+            if len(self.groups) > MOST:
+                self.groups.popitem(last=False)
+        else:
+            self.groups.move_to_end(key)
+        group.last, group.app, group.server = event.at, peer.app or group.app, event.server.name
+        group.count += 1
+
+    def forget(self, now: float) -> None:
+        """Drop what is older than a day."""
+        while self.groups and next(iter(self.groups.values())).last < now - SHOWN_S:
+            self.groups.popitem(last=False)
+
+    def unexplained(self, since: float) -> list[tuple[Key, Group]]:
+        """Groups whose reason is not known, or was looked up before `since` and has happened again after it."""
+        return [
+            (key, group)
+            for key, group in self.groups.items()
+            if group.reason is None or (group.asked < since and group.last >= group.asked)
+        ]
+
+    def rows(self) -> list[list[Any]]:
+        """The table `failures`."""
+        rows = []
+        for (login, address, words), group in self.groups.items():
+            reason = group.reason or Reason()
+            who = reason.who
+            rows.append(
+                [
+                    who.user or login,
+                    who.user_pk,
+                    who.account,
+                    who.owner,
+                    address,
+                    group.app,
+                    group.server,
+                    words,
+                    reason.why,
+                    reason.remedy,
+                    reason.code,
+                    group.count,
+                    moment(group.first),
+                    moment(group.last),
+                ]
+            )
+        return rows
