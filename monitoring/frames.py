@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,27 @@ def snapshot(topic: str, system: str, epoch: str, seq: int, at: float, data: dic
     """The whole state of a topic; the next one replaces it."""
     told = {"type": "snapshot", "topic": topic, "system": system, "epoch": epoch, "seq": seq, "at": moment(at)}
     return json.dumps({**told, "data": data}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def hello(system: str, epoch: str, topics: Sequence[str], at: float, ack_s: float) -> str:
+    """First of all, and again when the rights have changed."""
+    told = {"type": "hello", "seq": 0, "at": moment(at), "system": system, "epoch": epoch}
+    return _text({**told, "topics": list(topics), "ack_s": ack_s})
+
+
+def state(system: str, at: float, live: bool, since: float, detail: str) -> str:
+    """Whether what is shown is what is there; detail: why not."""
+    told = {"type": "state", "seq": 0, "at": moment(at), "system": system}
+    return _text({**told, "live": live, "since": moment(since), "detail": detail})
+
+
+def error(at: float, detail: str) -> str:
+    """Why a frame of the client could not be taken, or why the socket is about to be closed."""
+    return _text({"type": "error", "seq": 0, "at": moment(at), "detail": detail})
+
+
+def _text(told: dict[str, Any]) -> str:
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
 
 
 def read(text: str | None) -> Ack | Watch:

@@ -102,11 +102,22 @@ def put_point(pipe: Any, system_id: int, step: int, entity: str, at: float, valu
 
 
 # --- read by web processes; RedisError and OSError are the caller's to answer ---------------------------------
+# `…_command`: asks in a pipeline of redis or redis.asyncio, executed by the caller
 
 
 def read_pulse(system_id: int) -> Pulse:
     """How the relay was when it last said so; an empty one for never."""
     found: Any = client().get(_key(system_id, "pulse"))
+    return as_pulse(found)
+
+
+def pulse_command(pipe: Any, system_id: int) -> None:
+    """Ask for a pulse; `as_pulse` reads the answer."""
+    pipe.get(_key(system_id, "pulse"))
+
+
+def as_pulse(found: bytes | None) -> Pulse:
+    """What stands under a pulse's key; an empty one for never."""
     return Pulse(**json.loads(found)) if found else Pulse()
 
 
@@ -114,6 +125,11 @@ def read_frame(system_id: int, topic: str) -> bytes | None:
     """A topic's last frame."""
     found: Any = client().get(_key(system_id, "topic", topic))
     return found
+
+
+def frame_command(pipe: Any, system_id: int, topic: str) -> None:
+    """Ask for a topic's last frame; the answer is its bytes, or None."""
+    pipe.get(_key(system_id, "topic", topic))
 
 
 _parsed: dict[tuple[str, int, str], tuple[bytes, Table]] = {}
@@ -149,10 +165,14 @@ def read_point(packed: bytes) -> tuple[float, ...]:
 
 def watch(system_id: int, accounts: Iterable[str]) -> None:
     """Ask the relay for the topics `account:NAME` for the next WATCH_S seconds."""
-    ends = time.time() + WATCH_S
-    names: dict[Any, Any] = dict.fromkeys(accounts, ends)
+    watch_command(client(), system_id, accounts)
+
+
+def watch_command(pipe: Any, system_id: int, accounts: Iterable[str]) -> None:
+    """The same in a pipeline."""
+    names: dict[Any, Any] = dict.fromkeys(accounts, time.time() + WATCH_S)
     if names:
-        client().zadd(_key(system_id, "watched"), names)
+        pipe.zadd(_key(system_id, "watched"), names)
 
 
 def watched_command(pipe: Any, system_id: int) -> None:

@@ -1,4 +1,4 @@
-"""ASGI entry: HTTP by Django, websockets by Channels (none yet; Live brings them)."""
+"""ASGI entry: HTTP by Django, websockets by monitoring.routing."""
 
 import os
 
@@ -6,4 +6,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nunect.settings")
 
 from django.core.asgi import get_asgi_application
 
-application = get_asgi_application()
+http = get_asgi_application()  # before anything that reads models
+
+from channels.routing import ProtocolTypeRouter  # noqa: E402
+
+from monitoring.routing import websockets  # noqa: E402
+
+application = ProtocolTypeRouter({"http": http, "websocket": websockets})

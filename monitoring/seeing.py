@@ -1,0 +1,44 @@
+"""Which topics of the live socket a person may watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models
+
+from accounts_app.access import may, reaches_all, visible
+from accounts_app.models import Account, NatsUser, Server
+from monitoring.frames import ACCOUNT
+from provisioning.models import Revision
+
+NEEDS: dict[str, type[models.Model]] = {  # topics of a whole system: what one must be able to view
+    "overview": Server,
+    "events": NatsUser,
+    "tables": Server,
+    "changes": Revision,
+}
+ACCOUNTS = f"{ACCOUNT}*"  # of the accounts that they see
+
+
+def topics_of(person: Any) -> tuple[str, ...]:
+    """What they may watch, as `hello` says it."""
+    whole = reaches_all(person)
+    found = tuple(topic for topic, model in NEEDS.items() if whole and may(person, "view", model))
+    return (*found, ACCOUNTS) if may(person, "view", Account) else found
+
+
+def watchable(person: Any, system_id: int, topics: Iterable[str]) -> frozenset[str]:
+    """Those of `topics` that they may watch; one query for all accounts. A name that isn't there is not watchable."""
+    allowed, topics = topics_of(person), frozenset(topics)
+    found = topics & frozenset(allowed)
+    names = [topic.removeprefix(ACCOUNT) for topic in topics if topic.startswith(ACCOUNT)]
+    if names and ACCOUNTS in allowed:
+        rows = visible(Account.objects.filter(system=system_id, name__in=names), person)
+        found |= {f"{ACCOUNT}{name}" for name in rows.values_list("name", flat=True)}
+    return found
+
+
+def may_watch(person: Any, system_id: int, topic: str) -> bool:
+    """Whether they may watch one topic."""
+    return topic in watchable(person, system_id, [topic])

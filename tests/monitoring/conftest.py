@@ -1,0 +1,52 @@
+"""One daphne for all tests of sockets, with the tests' own database and Valkey."""
+
+import os
+import time
+
+import pytest
+import redis
+
+from monitoring import frames, store
+from tests import factories
+from tests.monitoring.ws_client import Web
+
+
+@pytest.fixture(scope="session")
+def _web(_valkey_url, django_db_setup, tmp_path_factory):
+    web = Web(tmp_path_factory.mktemp("web"), _valkey_url, f"nunect:test:{os.getpid()}:web")
+    yield web
+    web.stop()
+
+
+@pytest.fixture
+def web(_web, valkey, settings, transactional_db):
+    """A running web process; what this test puts into `store` is what it reads."""
+    settings.LIVE_PREFIX = _web.prefix
+    yield _web
+    for key in valkey.scan_iter(f"{_web.prefix}:*"):
+        valkey.delete(key)
+
+
+@pytest.fixture
+def relay(web):
+    """Stands where the relay will: publishes what it would, through `store`."""
+    return Relay(factories.system())
+
+
+class Relay:
+    def __init__(self, system, epoch="9f2c", url=""):
+        self.system, self.epoch, self.seq = system, epoch, 0
+        self._client = redis.Redis.from_url(url) if url else store.client()
+        self.pulse()
+
+    def pulse(self, **fields):
+        now = time.time()
+        fields = {"at": now, "connected": True, "since": now - 60, **fields}
+        store.put_pulse(self._client, self.system.pk, store.Pulse(epoch=self.epoch, seq=self.seq, **fields))
+
+    def put(self, topic="overview", **data):
+        """Publish a frame; its bytes."""
+        self.seq += 1
+        frame = frames.snapshot(topic, self.system.name, self.epoch, self.seq, time.time(), data)
+        store.put_frame(self._client, self.system.pk, topic, frame)
+        return frame
