@@ -377,7 +377,7 @@ class Hub:
         await self._read_pulses(rooms)
         for room in rooms:
             if room.watchers:
-                await self._load(room, list(room.watchers), again=True)
+                await self._load(room, list(room.watchers))
 
     async def take(self, data: bytes) -> None:
         """Push what was published to all who watch its topic."""
@@ -394,6 +394,9 @@ class Hub:
         await self._push(room, frame)
 
     async def _push(self, room: Room, frame: Frame) -> None:
+        known = room.last.get(frame.topic)
+        if known is not None and known.epoch == frame.epoch and known.seq >= frame.seq:
+            return  # it was read before it was heard
         room.last[frame.topic] = frame
         topic, now = frame.topic, time.monotonic()
         for number, socket in enumerate(list(room.watchers.get(topic, ())), 1):
@@ -403,7 +406,7 @@ class Hub:
                 await asyncio.sleep(0)
                 now = time.monotonic()
 
-    async def _load(self, room: Room, topics: list[str], *, again: bool = False) -> None:
+    async def _load(self, room: Room, topics: list[str]) -> None:
         """Give those who watch `topics` the stored frames, unless a newer one has come."""
         before = {topic: room.last.get(topic) for topic in topics}
         room.loading.update(topics)
@@ -418,13 +421,10 @@ class Hub:
         finally:
             room.loading.difference_update(topics)
         for topic, body in zip(topics, found, strict=True):
-            known = before[topic]
-            if body is None or topic not in room.watchers or room.last.get(topic) is not known:
+            if body is None or topic not in room.watchers or room.last.get(topic) is not before[topic]:
                 continue
             with contextlib.suppress(ValueError):
-                frame = Frame(topic, body)
-                if known is None or (frame.epoch, frame.seq) != (known.epoch, known.seq):
-                    await self._push(room, frame)
+                await self._push(room, Frame(topic, body))
 
     async def _look(self) -> None:
         while True:

@@ -5,7 +5,9 @@ import time
 
 import pytest
 import redis
+from django.test import Client as Browser
 
+from accounts_app import services
 from monitoring import frames, store
 from tests import factories
 from tests.monitoring.ws_client import Web
@@ -50,3 +52,25 @@ class Relay:
         frame = frames.snapshot(topic, self.system.name, self.epoch, self.seq, time.time(), data)
         store.put_frame(self._client, self.system.pk, topic, frame)
         return frame
+
+
+def session_of(person):
+    """The key of a session in which this person is signed in."""
+    browser = Browser()
+    browser.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    return browser.cookies["sessionid"].value
+
+
+def token_of(person, scope="read", **more):
+    """(row, bare token)"""
+    return services.make_token(person, f"tests {person.nunect_tokens.count()}", scope=scope, **more)
+
+
+@pytest.fixture
+def ada(web):
+    return factories.admin()
+
+
+@pytest.fixture
+def session(ada):
+    return session_of(ada)

@@ -1,0 +1,99 @@
+"""Redis that goes and comes, a client that reads nothing, a server that is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from tests import factories
+from tests.monitoring.conftest import Relay, session_of
+from tests.monitoring.ws_client import Valkey, Web
+
+
+@pytest.fixture
+def alone(tmp_path, settings, transactional_db):
+    """(web process, its Valkey): of this test alone, to be broken."""
+    factories.system()
+    valkey = Valkey(tmp_path / "v")
+    valkey.start()
+    settings.REDIS_URL, settings.LIVE_PREFIX = valkey.url, f"nunect:test:{os.getpid()}:alone"
+    web = Web(tmp_path / "w", valkey.url, settings.LIVE_PREFIX)
+    yield web, valkey
+    web.stop()
+    valkey.stop()
+
+
+async def test_redis_may_go_and_come_and_the_server_says_good_bye(alone, transactional_db):
+    web, valkey = alone
+    client = await web.open(await asyncio.to_thread(_session))
+    relay = await asyncio.to_thread(_relay, valkey)
+    client.watch("overview")
+    await client.of("state", live=True)
+    relay.put(n=1)
+    await client.of("snapshot")
+    client.ack(1)
+
+    valkey.stop()
+    gone = time.monotonic()
+    state = await client.of("state", live=False)
+    assert time.monotonic() - gone < 2.0 and "Redis" in state["detail"]
+    other = await web.open(await asyncio.to_thread(_session))  # whoever comes now is let in, and told
+    assert (await other.of("state"))["live"] is False
+
+    valkey.start()
+    relay = await asyncio.to_thread(_relay, valkey)
+    relay.seq = 1
+    relay.put(n=2)
+    seen, back = [], time.monotonic()
+    while not (any(frame.get("live") for frame in seen) and any(frame["type"] == "snapshot" for frame in seen)):
+        seen.append(await client.frame(6))
+    assert time.monotonic() - back < 5.0
+    relay.put(n=3)
+    assert (await client.of("snapshot"))["data"] == {"n": 3}
+    assert [frame["data"]["n"] for frame in seen if frame["type"] == "snapshot"] == [2]
+
+    web.process.terminate()
+    assert (await client.until_closed(10))[0] == 4012
+    assert "Traceback" not in web.log()
+
+
+def _session():
+    from django.db import connection
+
+    try:
+        return session_of(factories.admin())
+    finally:
+        connection.close()
+
+
+def _relay(valkey):
+    from django.db import connection
+
+    try:
+        return Relay(factories.system(), url=valkey.url)
+    finally:
+        connection.close()
+
+
+async def test_who_reads_nothing_is_passed_over_and_then_gets_the_newest(web, relay, session):
+    slow, fast = await web.open(session), await web.open(session)
+    for client in (slow, fast):
+        client.watch("overview")
+    await fast.of("state")
+    seen, sent, began = [], 0, time.monotonic()
+    while time.monotonic() - began < 3.5:
+        sent += 1
+        relay.put(n=sent)
+        frame = await fast.of("snapshot")
+        fast.ack(frame["seq"])
+        relay.pulse()
+        seen.append(frame["data"]["n"])
+        await asyncio.sleep(0.1)
+    assert seen == list(range(1, sent + 1))
+    late = [frame["data"]["n"] for frame in await slow.silent(0.3) if frame["type"] == "snapshot"]
+    assert late == list(range(1, len(late) + 1)) and 0.5 * sent < len(late) < 0.9 * sent
+    slow.ack(relay.seq - sent + len(late))
+    assert (await slow.of("snapshot"))["data"]["n"] == sent
