@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from accounts_app.api import accounts, documents, rights, sharing, systems, tokens, trail, users
 from accounts_app.api.problems import MEDIA_TYPE, body_of
 from monitoring import api as monitoring
+from monitoring import live_tables_api as live_tables
 from provisioning import api as provisioning
 
 
@@ -81,6 +82,12 @@ urlpatterns = [
     path("me/", trail.Me.as_view(), name="me"),
     path("health/", monitoring.Health.as_view(), name="health"),
     path("doctor/", monitoring.Doctor.as_view(), name="doctor"),
+    path("live/servers/", live_tables.Servers.as_view(), name="live-servers"),
+    path("live/accounts/", live_tables.Accounts.as_view(), name="live-accounts"),
+    path("live/connections/", live_tables.Connections.as_view(), name="live-connections"),
+    path("live/failures/", live_tables.Failures.as_view(), name="live-failures"),
+    path("live/streams/", live_tables.Streams.as_view(), name="live-streams"),
+    path("live/consumers/", live_tables.Consumers.as_view(), name="live-consumers"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("systems/<int:pk>/retry/", provisioning.RetrySystem.as_view(), name="system-retry"),
