@@ -23,6 +23,12 @@ class LiveSchema(Schema):
     def get_override_parameters(self) -> list[Any]:
         return [*self.view.asks(), *([] if self._reads else [DRY])]  # type: ignore[attr-defined]
 
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super().get_operation(*args, **kwargs)
+        if operation:
+            operation["responses"]["409"] = self._problem(409)  # several systems, and none named
+        return operation
+
     def _say_types(self, answer: dict[str, Any]) -> None:
         super()._say_types(answer)
         if JSON in answer.get("content", {}) and getattr(self.view, "LISTS", False):

@@ -19,6 +19,8 @@ from rest_framework.views import APIView
 from accounts_app.api import accounts, documents, rights, sharing, systems, tokens, trail, users
 from accounts_app.api.problems import MEDIA_TYPE, body_of
 from monitoring import api as monitoring
+from monitoring import live_acts_api as live_acts
+from monitoring import live_api as live
 from monitoring import live_tables_api as live_tables
 from provisioning import api as provisioning
 
@@ -85,9 +87,13 @@ urlpatterns = [
     path("live/servers/", live_tables.Servers.as_view(), name="live-servers"),
     path("live/accounts/", live_tables.Accounts.as_view(), name="live-accounts"),
     path("live/connections/", live_tables.Connections.as_view(), name="live-connections"),
+    path("live/connections/kick/", live_acts.KickConnection.as_view(), name="live-kick"),
+    path("live/connections/<str:server_id>/<int:cid>/", live_acts.OneConnection.as_view(), name="live-connection"),
     path("live/failures/", live_tables.Failures.as_view(), name="live-failures"),
     path("live/streams/", live_tables.Streams.as_view(), name="live-streams"),
     path("live/consumers/", live_tables.Consumers.as_view(), name="live-consumers"),
+    path("live/topics/<str:topic>/", live.OneTopic.as_view(), name="live-topic"),
+    path("live/series/", live.Series.as_view(), name="live-series"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("systems/<int:pk>/retry/", provisioning.RetrySystem.as_view(), name="system-retry"),

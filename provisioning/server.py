@@ -165,6 +165,22 @@ class Fleet:
         ]
         return sum(len(detail.get("stream_detail") or ()) for detail in details)
 
+    def connection(self, server_id: str, cid: int) -> dict[str, Any] | None:
+        """What a server says of one of its clients now: CONNZ's words, with `server` (its name) and `now` (its clock).
+
+        None when it has no such client, or there is no such server. Raises Unreachable when nobody answers.
+        """
+        ask = {"cid": cid, "auth": True, "subscriptions": True}
+        answer = self._runner.run(self._ask(f"$SYS.REQ.SERVER.{server_id}.CONNZ", ask))
+        data = answer.get("data") or {}
+        found = data.get("connections")
+        return {**found[0], "server": answer["server"]["name"], "now": data.get("now", "")} if found else None
+
+    def kick(self, server_id: str, cid: int) -> bool:
+        """Close the connection of a client; False when the server has no such client. Raises Unreachable."""
+        answer = self._runner.run(self._ask(f"$SYS.REQ.SERVER.{server_id}.KICK", {"cid": cid}))
+        return bool(answer) and not answer.get("error")
+
     def _connected(self) -> Client:
         if self._client is None:
             raise Unreachable(self.problem or "Not connected.")
@@ -187,6 +203,19 @@ class Fleet:
         except (TimeoutError, nats.errors.Error, ValueError):
             pass  # whoever did not answer by now is not among the answers
         return answers
+
+    async def _ask(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer of one server, {} when there is no such server. Raises Unreachable."""
+        try:
+            message = await self._connected().request(
+                subject, json.dumps(body).encode(), timeout=settings.NATS_REQUEST_TIMEOUT
+            )
+            answer: dict[str, Any] = json.loads(message.data)
+        except nats.errors.NoRespondersError:
+            return {}
+        except (TimeoutError, nats.errors.Error, OSError, ValueError) as lost:
+            raise Unreachable(f"A server does not answer ({type(lost).__name__}).") from lost
+        return answer
 
     async def _reload(self, server_ids: list[str]) -> dict[str, str]:
         answers = await asyncio.gather(*(self._reload_one(server_id) for server_id in server_ids))

@@ -422,6 +422,33 @@ LIVE: dict[str, dict[str, Any]] = {  # {table: a row of what is seen}
     },
 }
 ANSWERS |= {f"live_{table}": {**_SEEN, "count": 1, "total": 1, "results": [row]} for table, row in LIVE.items()}
+_DETAIL = {**CONNECTION, "subscriptions_list": ["orders.>", "_INBOX.svc.>"]}
+ANSWERS |= {
+    "live_connection": _DETAIL,
+    "live_kick": {"closed": True, "connection": _DETAIL},
+    "live_topic": {
+        "type": "snapshot",
+        "topic": "tables",
+        "system": "main",
+        "epoch": "9f2c",
+        "seq": 1041,
+        "at": AT,
+        "data": {"servers": {"count": 1, "seq": 1040}, "connections": {"count": 41, "seq": 1040}},
+        "live": True,
+        "age_s": 0.2,
+    },
+    "live_series": {
+        "entity": "account:ACME",
+        "span": "10m",
+        "step_s": 1,
+        "metrics": ["connections", "in_msgs_rate"],
+        "points": [[1801396799, 12, 810.25], [1801396800, 12, 812.5]],
+        "marks": [
+            {"number": 41, "at": AT, "who": "ada", "text": "user `svc` may no longer publish `invoice.>`"},
+        ],
+    },
+}
+REQUESTS["live_kick"] = {"server_id": SERVER_ID, "cid": 41}
 _HISTORY = [
     {
         "at": AT,

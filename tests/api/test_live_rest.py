@@ -3,13 +3,16 @@
 import csv
 import io
 import time
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from accounts_app.api import examples
-from monitoring import store
+from monitoring import frames, store
 from monitoring.store import Pulse
-from monitoring.tables import TABLES, Table
+from monitoring.tables import METRICS, TABLES, Table
+from provisioning.models import Revision, RevisionBlock
 from tests import factories
 from tests.api.conftest import Api, errors, token_of
 
@@ -173,3 +176,156 @@ def test_without_redis_there_is_a_sentence_and_no_fault(api, settings, tmp_path)
     assert answer.status_code == 503
     assert errors(answer)[""].startswith("Redis doesn't answer now")
     assert answer.headers["Retry-After"] == "2"
+
+
+# --- topics -------------------------------------------------------------------
+
+
+def put_frame(topic, data):
+    with store.client().pipeline() as pipe:
+        system = factories.system()
+        store.put_frame(pipe, system.pk, topic, frames.snapshot(topic, system.name, "e", 7, time.time(), data))
+        pipe.execute()
+
+
+def test_a_topic_is_answered_as_its_last_frame(api):
+    put_frame("overview", {"figures": {"connections": 41}})
+    put_pulse()
+    told = one(api, "live/topics/overview/")
+    assert told["type"] == "snapshot" and told["seq"] == 7 and told["live"] is True
+    assert told["data"] == {"figures": {"connections": 41}}
+    assert 0 <= told["age_s"] < 10
+
+
+def test_a_topic_of_which_nothing_was_seen_says_so(api):
+    answer = api.get("live/topics/events/")
+    assert answer.status_code == 404
+    assert errors(answer)[""] == "Nothing was seen of this yet."
+    assert "overview" in errors(api.get("live/topics/nothing/"))[""]
+
+
+def test_the_topic_of_an_account_is_asked_for_at_the_relay(api, acme, valkey, settings):
+    assert api.get("live/topics/account:ACME/").status_code == 404
+    watched = valkey.zrange(f"{settings.LIVE_PREFIX}:{acme.system_id}:watched", 0, -1)
+    assert watched == [b"ACME"]
+    put_frame("account:ACME", {"row": {}, "events": []})
+    assert one(api, "live/topics/account:ACME/")["topic"] == "account:ACME"
+
+
+@pytest.mark.parametrize(
+    "topic, permission",
+    [
+        ("overview", "accounts_app.view_server"),
+        ("events", "accounts_app.view_natsuser"),
+        ("tables", "accounts_app.view_server"),
+        ("changes", "provisioning.view_revision"),
+        ("account:ACME", "accounts_app.view_account"),
+    ],
+)
+def test_a_topic_needs_the_right_that_the_protocol_names(ada, acme, topic, permission):
+    put_frame(topic, {})
+    everything = {*VIEWS.values(), "provisioning.view_revision"}
+    refused = Api(token_of(factories.staff("none", *sorted(everything - {permission}))))
+    assert refused.get(f"live/topics/{topic}/").status_code == 403
+    assert Api(token_of(factories.staff("some", permission))).get(f"live/topics/{topic}/").status_code == 200
+
+
+def test_a_token_for_one_account_has_that_topic_and_no_other(ada, acme):
+    factories.account("SHOP")
+    for topic in (*frames.TOPICS, "account:ACME", "account:SHOP"):
+        put_frame(topic, {})
+    narrow = Api(token_of(ada, "read", accounts=["ACME"]))
+    states = {topic: narrow.get(f"live/topics/{topic}/").status_code for topic in frames.TOPICS}
+    assert states == dict.fromkeys(frames.TOPICS, 403)
+    assert narrow.get("live/topics/account:ACME/").status_code == 200
+    assert narrow.get("live/topics/account:SHOP/").status_code == 404
+    assert narrow.get("live/topics/account:NONE/").status_code == 404
+
+
+# --- series -------------------------------------------------------------------
+
+
+def put_points(step, entity, *points):
+    """points: (seconds before now, {metric: value})"""
+    now = int(time.time())
+    with store.client().pipeline() as pipe:
+        for before, values in sorted(points, key=lambda point: -point[0]):
+            numbers = [values.get(name, 0.0) for name in METRICS]
+            store.put_point(pipe, factories.system().pk, step, entity, now - before, numbers)
+        pipe.execute()
+    return now
+
+
+def revision(number, account="ACME", changes=(), before_s=5):
+    made = Revision.objects.create(
+        system=factories.system(), number=number, renderer=1, wanted=number, changes=list(changes),
+        authors=[{"person": "ada", "door": "rest"}],
+    )  # fmt: skip
+    Revision.objects.filter(pk=made.pk).update(created_at=timezone.now() - timedelta(seconds=before_s))
+    RevisionBlock.objects.create(system=made.system, revision=made, account=account, current=False)
+    return made
+
+
+def test_ten_minutes_are_told_by_the_second(api):
+    now = put_points(1, "system", (700, {"connections": 1}), (2, {"connections": 2, "cpu": 9}), (1, {"cpu": 12.5}))
+    told = one(api, "live/series/?entity=system&metrics=connections,cpu")
+    assert told["step_s"] == 1 and told["metrics"] == ["connections", "cpu"] and told["span"] == "10m"
+    assert told["points"] == [[now - 2, 2, 9], [now - 1, 0, 12.5]]
+
+
+def test_a_day_has_as_many_points_as_are_asked_for(api):
+    many = [(before, {"connections": before, "auth_failures": before}) for before in range(0, 3600, 10)]
+    put_points(10, "server:n1", *many)
+    told = one(api, "live/series/?entity=server:n1&span=1d&points=100&metrics=connections,auth_failures")
+    assert told["step_s"] == 870
+    steps = [point[0] for point in told["points"]]
+    assert 4 <= len(steps) <= 6 and all(step % 870 == 0 for step in steps)
+    middle = told["points"][2]
+    assert middle[2] - middle[1] == 430  # the highest of 87 failures, and the mean of 87 connections
+    assert len(one(api, "live/series/?entity=server:n1&span=1d&points=10000")["points"]) == 360
+
+
+def test_thirty_days_begin_with_what_there_is(api):
+    put_points(10, "system", (30, {"connections": 3}))
+    told = one(api, "live/series/?entity=system&span=30d&metrics=connections")
+    assert told["step_s"] == 1800
+
+
+def test_revisions_are_marks_on_the_system_and_on_the_accounts_that_they_changed(api, acme):
+    words = [{"text": "user `svc` may no longer publish `a.>`", "removes_access": True, "account": "ACME"}]
+    revision(1, before_s=700)
+    revision(2, changes=words)
+    revision(3, "SHOP", [{"text": "account `SHOP` is new", "account": "SHOP"}, *words])
+    told = one(api, "live/series/?entity=system")
+    assert [(mark["number"], mark["who"]) for mark in told["marks"]] == [(2, "ada"), (3, "ada")]
+    assert told["marks"][1]["text"] == "user `svc` may no longer publish `a.>` (and 1 more)"
+    assert [mark["number"] for mark in one(api, "live/series/?entity=account:ACME")["marks"]] == [2]
+    assert one(api, "live/series/?entity=account:SHOP")["marks"][0]["text"] == "account `SHOP` is new"
+
+
+def test_series_are_for_who_may_see_what_they_are_of(ada, acme):
+    factories.account("SHOP")
+    revision(2, "ACME", [{"text": "account `SHOP` is new", "account": "SHOP"}, {"text": "more", "account": "ACME"}])
+    narrow = Api(token_of(ada, "read", accounts=["ACME"]))
+    assert narrow.get("live/series/?entity=system").status_code == 403
+    assert narrow.get("live/series/?entity=server:n1").status_code == 403
+    assert narrow.get("live/series/?entity=account:SHOP").status_code == 404
+    marks = one(narrow, "live/series/?entity=account:ACME")["marks"]
+    assert [(mark["who"], mark["text"]) for mark in marks] == [("", "more")]
+    looks = Api(token_of(factories.staff("some", "accounts_app.view_account")))
+    assert one(looks, "live/series/?entity=account:ACME")["marks"] == []
+    assert looks.get("live/series/?entity=system").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "query, field",
+    [
+        ("", "entity"), ("entity=x", "entity"), ("entity=server:", "entity"), ("entity=system&span=2d", "span"),
+        ("entity=system&metrics=nothing", "metrics"), ("entity=system&points=9", "points"),
+        ("entity=system&step=1", "step"),
+    ],
+)  # fmt: skip
+def test_a_series_that_makes_no_sense_is_told_at_its_parameter(api, query, field):
+    answer = api.get(f"live/series/?{query}")
+    assert answer.status_code == 422
+    assert list(errors(answer)) == [field]
