@@ -32,6 +32,7 @@ from accounts_app.models import (
     System,
     Token,
 )
+from monitoring.live_views import live_items
 from provisioning.models import Drift, Hold, Revision
 from provisioning.telling import authors_of, in_words
 
@@ -89,8 +90,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     def waiting(model: type[Any]) -> int:
         return _rows(request, model).filter(state=model.State.OPEN).count() if _may(request, "view", model) else 0
 
+    overview = {"title": _("Overview"), "icon": "monitoring", "link": reverse("admin:index")}
     groups: list[tuple[Any, list[dict[str, Any] | None]]] = [
-        ("", [{"title": _("Overview"), "icon": "monitoring", "link": reverse("admin:index")}]),
+        (_("Live"), [overview, *live_items(request)]),
         (
             _("Access"),
             [

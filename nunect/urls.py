@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 handler500 = "nunect.api.failed"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/live/", include("monitoring.live_urls")),  # before the admin, which answers all the rest below it
     path("admin/", admin.site.urls),
     path("api/v1/", include("nunect.api")),
     path("", include("monitoring.urls")),
