@@ -48,7 +48,7 @@ class Asking:
     """Requests that are due. Labels come back with the answers: "VARZ", or "CONNZ.<server id>.<number>"."""
 
     statsz: _Pace = field(default_factory=lambda: _Pace(1.0))
-    varz: _Pace = field(default_factory=lambda: _Pace(2.0))
+    varz: _Pace = field(default_factory=lambda: _Pace(1.0))
     statz: _Pace = field(default_factory=lambda: _Pace(1.0))
     connections: dict[str, _Pages] = field(default_factory=dict)
     streams: dict[str, _Pages] = field(default_factory=dict)
