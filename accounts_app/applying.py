@@ -49,8 +49,8 @@ def apply_document(system: System, document: Document, *, prune: bool = False) -
 
 
 def export_document(system: System, accounts: Iterable[Account], *, secrets: bool = False) -> dict[str, object]:
-    """The document that says what the rows of these accounts say."""
-    specs = read_accounts([account.pk for account in accounts])
+    """The document that says what the rows of these accounts say; nunect's own account is nobody's to say."""
+    specs = read_accounts([account.pk for account in accounts if not account.is_control])
     written = write_document(
         sorted(specs.values(), key=lambda spec: spec.name), read_shared_roles(system.pk), secrets=secrets
     )

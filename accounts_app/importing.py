@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts_app import credentials
-from accounts_app.models import NatsUser, System, record
+from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf.errors import ConfSyntaxError
 from accounts_app.natsconf.parse import Parsed, parse
 from accounts_app.natsconf.reading import Note, Reading, read_accounts
@@ -75,16 +75,14 @@ def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> Imp
     Passwords in clear are hashed at the low cost and remembered by a keyed fingerprint. The file's own
     system account becomes the system's. Raises ReconcileError with the places that can't be rows.
     """
-    identity = system.identity
     known = dict(NatsUser.objects.filter(system=system).exclude(nkey="").values_list("nkey", "name"))
-    reading = _told_at_home(
-        read_accounts(parsed, own={identity.guard, identity.control, identity.relay}, keys=known), system
-    )
+    reading = _told_at_home(read_accounts(parsed, own=system.own_nkeys, keys=known), system)
     variables = tuple(sorted(parsed.variables))
     if reading.refused:
         return ImportReport(reading.notes, refused=True, dry_run=dry_run, variables=variables)
     fingerprints: dict[str, str] = {}
     specs = [hashed(system, spec, fingerprints) for spec in _at_home(reading, system)]
+    specs = _shown_as_before(system, specs, reading)
     with transaction.atomic():
         changes = reconcile(system, specs, fingerprints=fingerprints)
         if changes:
@@ -94,6 +92,15 @@ def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> Imp
     return ImportReport(
         reading.notes, changes, len(specs), sum(len(spec.users) for spec in specs), False, dry_run, variables
     )
+
+
+def _shown_as_before(system: System, specs: list[AccountSpec], reading: Reading) -> list[AccountSpec]:
+    """The specs, with what only a conf by nunect says of accounts with JetStream, and the rows of others, as it is."""
+    hidden = set(Account.objects.filter(system=system, jetstream_control=False).values_list("name", flat=True))
+    return [
+        spec if reading.control and spec.jetstream else replace(spec, jetstream_control=spec.name not in hidden)
+        for spec in specs
+    ]
 
 
 def _told_at_home(reading: Reading, system: System) -> Reading:

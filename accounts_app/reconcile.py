@@ -141,7 +141,12 @@ class _Reconciliation:
         everyone = {*rows, *self.wanted} - self.gone
         places += wrong.roles("", shared)
         for spec in self.wanted.values():
-            found = [*wrong.texts(spec), *wrong.roles(spec.name, spec.roles), *wrong.strangers(spec, everyone)]
+            found = [
+                *wrong.own(spec),
+                *wrong.texts(spec),
+                *wrong.roles(spec.name, spec.roles),
+                *wrong.strangers(spec, everyone),
+            ]
             usable = {role.name for role in spec.roles} | {f"*/{role.name}" for role in shared}
             found += wrong.users(spec, usable)
             if not found:

@@ -232,6 +232,8 @@ def check_deletable(accounts: Account | Iterable[Account]) -> None:
     """Raise ValidationError when one of the accounts can't be deleted, and say who is in the way."""
     chosen = [accounts] if isinstance(accounts, Account) else list(accounts)
     for account in chosen:
+        if account.is_control:
+            raise ValidationError(_("The account “%s” is nunect's own and can't be deleted.") % account.name)
         if account.is_reserved or account.name == account.system.system_account:
             raise ValidationError(_("The account “%s” is the servers' own and can't be deleted.") % account.name)
         importers = account.imported_by.exclude(account__in=chosen).values_list("account__name", flat=True)

@@ -336,6 +336,7 @@ def _accounts(account_ids: list[int], now: datetime) -> dict[int, AccountSpec]:
         "default_role__name",
         "default_role__account_id",
         "jetstream",
+        "jetstream_control",
         *LIMIT_FIELDS,
         *(f"jetstream_{name}" for name in JETSTREAM_FIELDS),
         *PARTS,
@@ -365,5 +366,6 @@ def _accounts(account_ids: list[int], now: datetime) -> dict[int, AccountSpec]:
             mappings=tuple(mappings.get(pk, ())),
             enabled=row["enabled"],
             description=row["description"],
+            jetstream_control=row["jetstream_control"],
         )
     return found

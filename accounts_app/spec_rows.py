@@ -52,6 +52,7 @@ def account_fields(spec: AccountSpec) -> dict[str, Any]:
         "description": spec.description,
         "enabled": spec.enabled,
         "jetstream": spec.jetstream is not None,
+        "jetstream_control": spec.jetstream_control,
         **{name: getattr(limits, name) for name in LIMIT_FIELDS},
         **{f"jetstream_{name}": getattr(jetstream, name) for name in JETSTREAM_FIELDS},
     }

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 
 from accounts_app.natsconf import names, nkeys, subjects
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 
 
 def _say(check: Callable[..., Any], *arguments: Any, **options: Any) -> None:
@@ -21,8 +22,8 @@ def _say(check: Callable[..., Any], *arguments: Any, **options: Any) -> None:
 
 
 def account_name(value: str) -> None:
-    """An account's name; the server's own `$SYS` and `$G` are let through, for their rows exist."""
-    if value not in ("$SYS", "$G"):
+    """An account's name; the servers' own `$SYS` and `$G` and nunect's own are let through, for their rows exist."""
+    if value not in ("$SYS", "$G", CONTROL_ACCOUNT):
         _say(names.check_account_name, value)
 
 

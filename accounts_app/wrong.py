@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,8 +11,9 @@ from django.db import models
 
 from accounts_app import validators
 from accounts_app.models import Account
+from accounts_app.models.account import ONLY_TOLD
 from accounts_app.natsconf import names, subjects
-from accounts_app.natsconf.specs import AccountSpec, ResponseSpec, RoleSpec, RuleSpec
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT, AccountSpec, ResponseSpec, RoleSpec, RuleSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,16 @@ def twice(specs: Iterable[AccountSpec]) -> Iterable[Wrong]:
             nkey = user.secret.identity if user.secret.kind == "nkey" else ""
             if nkey and keys_seen.setdefault(nkey, user.name) != user.name:
                 yield Wrong(where, "nkey", f"User “{keys_seen[nkey]}” has this nkey, too.")
+
+
+def own(spec: AccountSpec) -> Iterable[Wrong]:
+    """What a spec would change of nunect's own account: only its description is people's."""
+    if spec.name != CONTROL_ACCOUNT:
+        return
+    bare = AccountSpec(spec.name, description=spec.description)
+    for each in fields(spec):
+        if getattr(spec, each.name) != getattr(bare, each.name):
+            yield Wrong(place(spec.name), each.name, str(ONLY_TOLD))
 
 
 def texts(spec: AccountSpec) -> Iterable[Wrong]:

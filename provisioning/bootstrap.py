@@ -9,6 +9,7 @@ from accounts_app.credentials import new_nkey
 from accounts_app.door import through
 from accounts_app.models import Account, System
 from accounts_app.natsconf.render import assemble
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 from provisioning import drift
 from provisioning.binary import validate_folder
 from provisioning.enforced import Enforced
@@ -17,9 +18,11 @@ from provisioning.files import Intent, read_generated, sole_writer, text_hash
 from provisioning.numbers import next_fence, next_number
 from provisioning.workshop import make_goal
 
+CONTROL_DESCRIPTION = "nunect's own: it sees and manages JetStream of the others."
+
 
 def ensure_system(name: str = "default") -> System:
-    """The first system, made with its guard, its identity and its system account when there is none.
+    """The first system, made with its guard, its identity, its system account and nunect's own when there is none.
 
     The guard's seed is thrown away at once: nobody can ever sign in with it.
     """
@@ -30,6 +33,7 @@ def ensure_system(name: str = "default") -> System:
         guard, _thrown_away = new_nkey()
         control, control_seed = new_nkey()
         relay, relay_seed = new_nkey()
+        jetstream, jetstream_seed = new_nkey()
         system = System.objects.create(
             name=name,
             guard_nkey=guard,
@@ -37,12 +41,15 @@ def ensure_system(name: str = "default") -> System:
             control_seed=control_seed,
             relay_nkey=relay,
             relay_seed=relay_seed,
+            jetstream_nkey=jetstream,
+            jetstream_seed=jetstream_seed,
         )
         Account.objects.create(
             system=system,
             name=system.system_account,
             description="The servers' own account. nunect signs in here.",
         )
+        Account.objects.create(system=system, name=CONTROL_ACCOUNT, description=CONTROL_DESCRIPTION)
     return system
 
 

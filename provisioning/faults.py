@@ -8,7 +8,7 @@ from types import TracebackType
 
 from accounts_app.natsconf.render import Block, probe_conf
 from accounts_app.natsconf.sharing import closure
-from accounts_app.natsconf.specs import AccountSpec
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT, AccountSpec
 from accounts_app.natsconf.tree import Tree
 from provisioning.binary import Judging
 from provisioning.errors import Invalid
@@ -65,7 +65,7 @@ def _judging(
     specs: Mapping[str, AccountSpec],
     running: Mapping[str, Tree],
 ) -> Judging:
-    near = closure(names, specs)
+    near = closure(names, specs) | {CONTROL_ACCOUNT}
     return Judging(probe_conf({name: blocks[name] for name in near if name in blocks}, names, running))
 
 

@@ -167,7 +167,7 @@ class Run:
             try:
                 validate_folder(self.system.folder, generated.text)
             except Invalid as error:
-                return self._set_aside(changed, error)
+                return self._set_aside(error)
         self.clock.ends("validate")
         self.writer.replace(
             generated.text, Intent(self.writer.fence, generated.revision, generated.sha256, self.text_sha256)
@@ -190,7 +190,7 @@ class Run:
         except (Refused, NotVerified) as error:
             self._put_back(repairing)
             if isinstance(error, Refused):
-                return self._set_aside(self.plan.changed(self.enforced), error)
+                return self._set_aside(error)
             raise
         return True
 
@@ -217,14 +217,16 @@ class Run:
             if other:
                 self.fleet.reload(other)
 
-    def _set_aside(self, changed: list[str], error: Invalid | Refused) -> bool:
+    def _set_aside(self, error: Invalid | Refused) -> bool:
         """Find the accounts at fault and mark them; the next round goes on without them.
 
         Raises the error when no account is to blame.
         """
-        present = [name for name in changed if name in self.plan.target]
+        present = self.plan.asked(self.enforced)
         words = error.server_words or error.detail
         if not find_and_keep(self.plan, self.goal, self.enforced, present):
+            own = self.plan.goal.taken.identity.control_account
+            changed = [name for name in self.plan.changed(self.enforced) if name != own]
             if not changed:
                 raise error
             for account in changed:

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts_app.models import Account, NatsUser, System, record
-from accounts_app.natsconf.render import Block, block_of, certificate_users, closure
+from accounts_app.natsconf.render import Block, block_of, certificate_users, closure, control_block
 from accounts_app.natsconf.revoked import without_revoked
 from provisioning import faults, guard
 from provisioning.drift import in_words
@@ -36,12 +36,16 @@ class Plan:
     refused: dict[str, set[str]] = field(default_factory=dict)
 
     def keep(self, account: str, enforced: Enforced) -> None:
-        """Leave an account as the servers hold it."""
-        block = enforced.block(account)
+        """Leave an account as the servers hold it; nunect's control account imports what that shows."""
+        block, wished = enforced.block(account), self.target.get(account)
         if block is None:
             self.target.pop(account, None)
         else:
             self.target[account] = block
+        if (block.shows if block else ()) != (wished.shows if wished else ()):
+            shown = {name: each.shows for name, each in self.target.items()}
+            own = control_block(self.goal.taken.identity, shown)
+            self.target[own.account] = own
 
     def fail(self, account: str, why: str, enforced: Enforced) -> None:
         """Leave an account as the servers hold it, less the logins that its rows no longer have: a fault must
@@ -51,8 +55,7 @@ class Plan:
         block, spec = self.target.get(account), self.goal.specs.get(account)
         if block is None or spec is None:
             return
-        identity = self.goal.taken.identity
-        tree = without_revoked(block.tree, spec, (identity.guard, identity.control, identity.relay))
+        tree = without_revoked(block.tree, spec, self.goal.taken.identity.nkeys)
         if tree is not block.tree:
             less = block_of(account, tree)
             if less.sha256 not in self.refused.get(account, ()):
@@ -78,6 +81,12 @@ class Plan:
         """Accounts whose block is not the enforced one, new and vanishing ones among them."""
         names = {name for name, block in self.target.items() if enforced.shas.get(name) != block.sha256}
         return sorted(names | (enforced.shas.keys() - self.target.keys()))
+
+    def asked(self, enforced: Enforced) -> list[str]:
+        """Those of them that stay, and that rows have changed: nunect's control account only follows them, and
+        is never at fault."""
+        own = self.goal.taken.identity.control_account
+        return [name for name in self.changed(enforced) if name in self.target and name != own]
 
 
 def make_plan(
@@ -107,7 +116,7 @@ def make_plan(
 
 def ask_early(goal: Goal, enforced: Enforced) -> Early:
     """Let the binary begin to judge all that the rows ask for."""
-    names = [name for name in Plan(goal, goal.blocks).changed(enforced) if name in goal.blocks]
+    names = Plan(goal, goal.blocks).asked(enforced)
     few = names if len(names) <= PROBED else ()
     running = {name: tree for name in few if (tree := enforced.tree(name)) is not None}
     return Early(names, goal.blocks, goal.specs, running)
@@ -218,8 +227,7 @@ def _expired(system: System, accounts: list[str]) -> set[str]:
 
 
 def _probe(plan: Plan, goal: Goal, enforced: Enforced, early: Early) -> None:
-    changed = plan.changed(enforced)
-    present = [name for name in changed if name in plan.target]
+    present = plan.asked(enforced)
     if not present or len(present) > PROBED:
         return  # too many to be worth it: the whole file is judged before it is written
     if early.words(present, plan.target) != "":

@@ -9,6 +9,8 @@ from accounts_app.natsconf.render import (
     RenderError,
     check_logins,
     check_sharing,
+    control_block,
+    crowded,
     listed_accounts,
     render_account,
 )
@@ -47,6 +49,7 @@ class _Shelf:
     roles: tuple[RoleSpec, ...]
     pieces: dict[int, Piece] = field(default_factory=dict)
     present: frozenset[str] = frozenset()
+    crowded: frozenset[tuple[str, str]] = frozenset()
 
 
 _shelves: dict[int, _Shelf] = {}
@@ -64,13 +67,16 @@ def make_goal(system_id: int, *, fresh: bool) -> Goal:
     shelf.roles = taken.shared
     for pk in shelf.pieces.keys() - taken.counters.keys():
         del shelf.pieces[pk]
-    present = _present(shelf, taken)
+    specs = _specs(shelf, taken)
+    present = frozenset(spec.name for spec in specs if spec.enabled)
+    now_crowded = crowded(specs)
+    turned = {account for account, _ in now_crowded ^ shelf.crowded}
+    appeared, shelf.present, shelf.crowded = present ^ shelf.present, present, now_crowded
     for pk, piece in shelf.pieces.items():
-        if pk not in taken.moved and listed_accounts(piece.spec) & (present ^ shelf.present):
-            shelf.pieces[pk] = _render(piece.spec, shelf, present, piece.wanted, piece)
+        if pk not in taken.moved and (piece.spec.name in turned or listed_accounts(piece.spec) & appeared):
+            shelf.pieces[pk] = _render(piece.spec, shelf, piece.wanted, piece)
     for pk, spec in taken.moved.items():
-        shelf.pieces[pk] = _render(spec, shelf, present, taken.counters[pk][1], shelf.pieces.get(pk))
-    shelf.present = present
+        shelf.pieces[pk] = _render(spec, shelf, taken.counters[pk][1], shelf.pieces.get(pk))
     return _goal(taken, shelf, thorough=known is None)
 
 
@@ -79,14 +85,15 @@ def forget(system_id: int) -> None:
     _shelves.pop(system_id, None)
 
 
-def _present(shelf: _Shelf, taken: Taken) -> frozenset[str]:
-    kept = (piece.spec for pk, piece in shelf.pieces.items() if pk not in taken.moved)
-    return frozenset(spec.name for spec in (*kept, *taken.moved.values()) if spec.enabled)
+def _specs(shelf: _Shelf, taken: Taken) -> list[AccountSpec]:
+    """What the rows of every account say now."""
+    return [piece.spec for pk, piece in shelf.pieces.items() if pk not in taken.moved] + list(taken.moved.values())
 
 
-def _render(spec: AccountSpec, shelf: _Shelf, present: frozenset[str], wanted: int, former: Piece | None) -> Piece:
+def _render(spec: AccountSpec, shelf: _Shelf, wanted: int, former: Piece | None) -> Piece:
     try:
-        block = render_account(spec, shelf.roles, shelf.identity, present, former.block if former else None)
+        before = former.block if former else None
+        block = render_account(spec, shelf.roles, shelf.identity, shelf.present, before, shelf.crowded)
         return Piece(wanted, spec, block)
     except RenderError as error:
         return Piece(wanted, spec, None, str(error))
@@ -104,4 +111,7 @@ def _goal(taken: Taken, shelf: _Shelf, *, thorough: bool) -> Goal:
         for piece in shelf.pieces.values()
         if piece.block is not None and piece.spec.enabled and piece.spec.name not in faults
     }
+    shown = {name: block.shows for name, block in blocks.items()}
+    own = control_block(taken.identity, shown)  # after the others, whatever its own counter says
+    blocks[own.account] = own
     return Goal(taken, blocks, faults, specs, dict(taken.counters.values()))

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import flatten, unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Q
@@ -35,6 +35,7 @@ from accounts_app.admin.base import (
 from accounts_app.admin.documents import Applies
 from accounts_app.conf_text import MASK
 from accounts_app.models import Account, NatsUser, Role
+from accounts_app.models.account import TOLD
 from accounts_app.raw import raw_conf
 from accounts_app.snapshot import JETSTREAM_FIELDS
 
@@ -108,6 +109,7 @@ class AccountAdmin(Applies, RowAdmin):
         "max_payload",
         "max_leafnodes",
         "jetstream",
+        "jetstream_control",
         *(f"jetstream_{name}" for name in JETSTREAM_FIELDS),
     )
     list_filter = (
@@ -125,7 +127,7 @@ class AccountAdmin(Applies, RowAdmin):
             _("JetStream"),
             {
                 "fields": (
-                    "jetstream",
+                    ("jetstream", "jetstream_control"),
                     ("jetstream_max_mem", "jetstream_max_file"),
                     ("jetstream_max_streams", "jetstream_max_consumers"),
                     ("jetstream_max_ack_pending", "jetstream_mem_max_stream_bytes"),
@@ -135,7 +137,9 @@ class AccountAdmin(Applies, RowAdmin):
             },
         ),
     )
-    conditional_fields = dict.fromkeys((f"jetstream_{name}" for name in JETSTREAM_FIELDS), "jetstream == true")
+    conditional_fields = dict.fromkeys(
+        (f"jetstream_{name}" for name in ("control", *JETSTREAM_FIELDS)), "jetstream == true"
+    )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request)
@@ -155,6 +159,9 @@ class AccountAdmin(Applies, RowAdmin):
                 fixed.append("name")
             if obj.is_reserved:
                 fixed.append("enabled")
+            if obj.is_control:  # a form leaves out what it can't change
+                shown = [name for _title, options in self.fieldsets for name in flatten(options["fields"])]
+                fixed = [name for name in shown if name not in TOLD]
         return tuple(fixed)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from accounts_app.admin import chips
 from accounts_app.admin.base import ReadOnlyAdmin, RowAdmin
 from accounts_app.models import Server, System
 
+OWN = ("guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey", "system_account")
+
 
 @admin.register(System)
 class SystemAdmin(RowAdmin):
@@ -21,9 +23,9 @@ class SystemAdmin(RowAdmin):
     fieldsets = (
         (None, {"fields": ("name", "environment", "drift_policy")}),
         (_("Where it is"), {"fields": ("conf_dir", "nats_url", "public_url")}),
-        (_("What nunect is in it"), {"fields": ("guard_nkey", "control_nkey", "relay_nkey", "system_account")}),
+        (_("What nunect is in it"), {"fields": OWN}),
     )
-    readonly_fields = ("guard_nkey", "control_nkey", "relay_nkey", "system_account")
+    readonly_fields = OWN
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # `up` makes a system together with its keys and files

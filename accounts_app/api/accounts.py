@@ -31,6 +31,10 @@ from accounts_app.models import (
 from accounts_app.raw import raw_conf
 
 
+def _whose(row: Account) -> str:
+    return "nunect's own account" if row.is_control else "The servers' own account"
+
+
 class Accounts(ConfigResource):
     """Accounts of NATS: each has its own subjects, users and limits."""
 
@@ -68,9 +72,9 @@ class Accounts(ConfigResource):
         if row.pk and fields.get("system", row.system) != row.system:
             raise ValidationError({"system": "An account can't move to another system."})
         if row.pk and row.is_reserved and fields.get("enabled", True) is False:
-            raise ValidationError({"enabled": "The servers' own accounts can't be disabled."})
+            raise ValidationError({"enabled": f"{_whose(row)} can't be disabled."})
         if row.pk and row.is_reserved and fields.get("name", row.name) != row.name:
-            raise ValidationError({"name": "The servers' own accounts keep their names."})
+            raise ValidationError({"name": f"{_whose(row)} keeps its name."})
         if "default_role" in fields:
             given = row if row.pk else Account(system=row.system)
             role = told.role_of(fields["default_role"], given if row.pk else None, self.request.user, "default_role")

@@ -53,6 +53,7 @@ ROWS: dict[str, dict[str, Any]] = {  # {resource: a row as it is answered}
         "max_payload": None,
         "max_leafnodes": None,
         "jetstream": False,
+        "jetstream_control": True,
         "jetstream_max_mem": None,
         "jetstream_max_file": None,
         "jetstream_max_streams": None,

@@ -103,10 +103,10 @@ class AccountSerializer(RowSerializer):
         model = Account
         fields = (
             "id", "system", "name", "description", "owner", "enabled", "default_role", "max_connections",
-            "max_subscriptions", "max_payload", "max_leafnodes", "jetstream", "jetstream_max_mem",
-            "jetstream_max_file", "jetstream_max_streams", "jetstream_max_consumers", "jetstream_max_ack_pending",
-            "jetstream_mem_max_stream_bytes", "jetstream_disk_max_stream_bytes", "jetstream_max_bytes_required",
-            "jetstream_cluster_traffic", "created_at", "sync",
+            "max_subscriptions", "max_payload", "max_leafnodes", "jetstream", "jetstream_control",
+            "jetstream_max_mem", "jetstream_max_file", "jetstream_max_streams", "jetstream_max_consumers",
+            "jetstream_max_ack_pending", "jetstream_mem_max_stream_bytes", "jetstream_disk_max_stream_bytes",
+            "jetstream_max_bytes_required", "jetstream_cluster_traffic", "created_at", "sync",
         )  # fmt: skip
         read_only_fields = ("created_at",)
 

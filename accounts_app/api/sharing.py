@@ -26,7 +26,9 @@ from accounts_app.models import (
     Mapping,
     MappingDestination,
 )
+from accounts_app.models.base import NOT_YOURS
 from accounts_app.models.sharing import still_imported
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 
 
 class Exports(ConfigResource):
@@ -70,6 +72,8 @@ class Exports(ConfigResource):
         """Make these the accounts that may import it."""
         rows = Account.objects.visible_to(self.request.user).filter(system=export.account.system_id)  # type: ignore[attr-defined]
         found = {row.name: row for row in rows.filter(name__in=[name for name in names if "\x00" not in name])}
+        if CONTROL_ACCOUNT in found:
+            raise ValidationError({"accounts": NOT_YOURS})
         if missing := [name for name in names if name not in found]:
             raise ValidationError({"accounts": f"There is no account “{missing[0][:80]}”."})
         gone = export.accesses.exclude(account__in=found.values())

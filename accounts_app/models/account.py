@@ -15,12 +15,17 @@ from django.utils.translation import gettext_lazy as _
 from accounts_app import validators
 from accounts_app.models.base import ConfigModel, history
 from accounts_app.models.system import System
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 
 _AT_LEAST_UNLIMITED = [MinValueValidator(-1, _("Ensure this value is -1 (no limit) or more."))]
 
 
 def _limit(help_text: Any) -> Any:
     return models.BigIntegerField(null=True, blank=True, validators=_AT_LEAST_UNLIMITED, help_text=help_text)
+
+
+TOLD = ("description", "owner")
+ONLY_TOLD = _("This is nunect's own account: only its description and owner can be changed.")
 
 
 class Account(ConfigModel):
@@ -69,6 +74,14 @@ class Account(ConfigModel):
     max_leafnodes = _limit(_("Leafnode connections; -1: no limit; empty: the server's default."))
 
     jetstream = models.BooleanField(_("JetStream"), default=False, help_text=_("May this account keep streams?"))
+    jetstream_control = models.BooleanField(
+        _("JetStream shown to nunect"),
+        default=True,
+        help_text=_(
+            "nunect sees this account's streams through its control account, and can manage them; "
+            "off: it only sees their totals."
+        ),
+    )
     jetstream_max_mem = _limit(_("Bytes in memory; -1 or empty: no limit."))
     jetstream_max_file = _limit(_("Bytes on disk; -1 or empty: no limit."))
     jetstream_max_streams = _limit(_("Streams; -1 or empty: no limit."))
@@ -110,6 +123,8 @@ class Account(ConfigModel):
         return self.system_id, [self.pk] if self.pk else []
 
     def clean(self) -> None:
+        if self.is_control:
+            self._check_control()
         if self.default_role_id and self.default_role and self.default_role.account_id not in (None, self.pk):
             raise ValidationError({"default_role": _("This role belongs to another account.")})
         if self.pk:
@@ -119,10 +134,24 @@ class Account(ConfigModel):
                     {"name": _("A server has enforced this account: its name can't change any more.")}
                 )
 
+    def _check_control(self) -> None:
+        """Of nunect's own account only description and owner are people's."""
+        own = Account(system_id=self.system_id, name=self.name)
+        theirs = {"id", "name", "system", *TOLD}
+        for field in self._meta.concrete_fields:
+            changed = getattr(self, field.attname) != getattr(own, field.attname)
+            if field.editable and changed and field.name not in theirs:
+                raise ValidationError({field.name: ONLY_TOLD})
+
     @property
     def is_reserved(self) -> bool:
-        """The system account and `$G` can't be deleted, disabled or renamed."""
+        """The system account, `$G` and nunect's own account can't be deleted, disabled or renamed."""
         return self.name.startswith("$")
+
+    @property
+    def is_control(self) -> bool:
+        """nunect's control account: it sees and manages JetStream of the others."""
+        return self.name == CONTROL_ACCOUNT
 
     @property
     def state(self) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from functools import reduce
 from operator import or_
 from typing import Any, ClassVar
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, ValidationError
 from django.db import models, transaction
 from simple_history.models import HistoricalRecords
 
+from accounts_app.natsconf.control import RESERVED
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 from accounts_app.querysets import ConfigQuerySet
+
+NOT_YOURS = RESERVED.replace("`", "")
 
 
 class DoorHistory(models.Model):
@@ -60,9 +65,17 @@ class ConfigModel(models.Model):
 
     def full_clean(self, *args: Any, **options: Any) -> None:
         try:
+            self._check_accounts()
             super().full_clean(*args, **options)
         except ValidationError as refused:
             raise ValidationError(self.at_fields(refused.error_dict)) from refused
+
+    def _check_accounts(self) -> None:
+        """Nothing of people's goes into nunect's own account, or is shared with it."""
+        for name in ("account", "from_account"):
+            with suppress(ObjectDoesNotExist):
+                if getattr(self, f"{name}_id", None) and getattr(self, name).name == CONTROL_ACCOUNT:
+                    raise ValidationError({name: NOT_YOURS})
 
     @classmethod
     def at_fields(cls, errors: dict[str, list[ValidationError]]) -> dict[str, list[ValidationError]]:

@@ -71,6 +71,8 @@ class System(ConfigModel):
     control_seed = EncryptedTextField(editable=False, default="")
     relay_nkey = models.CharField(max_length=56, editable=False, validators=[validators.user_nkey])
     relay_seed = EncryptedTextField(editable=False, default="")
+    jetstream_nkey = models.CharField(max_length=56, editable=False, validators=[validators.user_nkey])
+    jetstream_seed = EncryptedTextField(editable=False, default="")
 
     wanted = models.PositiveBigIntegerField(default=0, editable=False)
     done = models.PositiveBigIntegerField(default=0, editable=False)
@@ -87,6 +89,7 @@ class System(ConfigModel):
     history = history(
         "control_seed",
         "relay_seed",
+        "jetstream_seed",
         "wanted",
         "done",
         "fence",
@@ -132,12 +135,14 @@ class System(ConfigModel):
     @property
     def identity(self) -> IdentitySpec:
         """nunect's own public keys in this system."""
-        return IdentitySpec(self.guard_nkey, self.control_nkey, self.relay_nkey, self.system_account)
+        return IdentitySpec(
+            self.guard_nkey, self.control_nkey, self.relay_nkey, self.jetstream_nkey, self.system_account
+        )
 
     @property
-    def own_nkeys(self) -> tuple[str, str, str]:
+    def own_nkeys(self) -> tuple[str, ...]:
         """nunect's own public keys, which no other user may have."""
-        return (self.guard_nkey, self.control_nkey, self.relay_nkey)
+        return self.identity.nkeys
 
     @property
     def state(self) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from . import names, nkeys
+from .control import Crowded, control_tree, shows
 from .kept import Entries
 from .members import user_entries
 from .parts import export_entries, import_entries, jetstream_tree, limits_tree, mappings_tree
@@ -56,17 +57,22 @@ def account_tree(
     identity: IdentitySpec | None = None,
     present: Collection[str] | None = None,
     kept: Entries | None = None,
+    crowded: Crowded = frozenset(),
 ) -> Tree:
     """Return the tree of `spec`: its entry in `accounts`, for "$G" that of `authorization`.
 
-    shared_roles: the system's roles, known as "*/name". identity: with it the system account
-    gets nunect's own users and "$G" the guard. present: names of the accounts that are rendered;
-    an export is not offered to others, since the server refuses unknown names (None: all are).
-    kept: where users' entries come from and go to, for the next time.
+    shared_roles: the system's roles, known as "*/name". identity: with it the system account gets
+    nunect's own users, "$G" the guard, and an account with JetStream its exports to nunect's control
+    account; of that one no more than its user is known here. present: names of the accounts that are
+    rendered; an export is not offered to others, since the server refuses unknown names (None: all are).
+    kept: where users' entries come from and go to, for the next time. crowded: exports to nunect that
+    would stand in somebody's way.
     Raises RenderError for the first row that must not be rendered.
     """
     system = identity is not None and spec.name == identity.system_account
     kept = Entries() if kept is None else kept
+    if identity is not None and spec.name == identity.control_account:
+        return control_tree(_key(identity.jetstream, "JetStream") if identity.jetstream else "", ())
     if spec.name == names.GLOBAL_ACCOUNT:
         return _global_tree(spec, shared_roles, identity, kept)
     checked(spec.name, "name", partial(names.check_account_name, spec.name, system))
@@ -85,7 +91,7 @@ def account_tree(
         tree["default_permissions"] = default
     if users:
         tree["users"] = users
-    if exports := export_entries(spec, present):
+    if exports := export_entries(spec, present, shows(spec, crowded) if identity is not None else ()):
         tree["exports"] = exports
     if imports := import_entries(spec):
         tree["imports"] = imports

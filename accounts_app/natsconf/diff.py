@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import forms
+from . import control, forms
 from .changes import ORDER, Change, Kind, value_of
 from .names import GLOBAL_ACCOUNT
 from .part_changes import PARTS
 from .render import REVISION_KEY, SHA256_KEY
+from .specs import CONTROL_ACCOUNT
 from .subjects import InvalidValue
 from .tree import Tree, spelled
 from .user_changes import by_name, user_changes, users_of
@@ -26,7 +27,8 @@ def diff(old: Tree, new: Tree, names: Mapping[str, str] | None = None) -> list[C
     """Return what changes from `old` to `new`, two trees of whole confs, in a fixed order.
 
     names: {public nkey: name of its user}, to call people by their names. nunect's own entries in
-    `server_metadata` are no change.
+    `server_metadata` are no change; of its control account and of what others export to it only that it sees
+    more or less of an account than before.
     """
     changes: list[Change] = []
     old_accounts, new_accounts = _accounts(old), _accounts(new)
@@ -34,14 +36,20 @@ def diff(old: Tree, new: Tree, names: Mapping[str, str] | None = None) -> list[C
         before, after = old_accounts.get(name), new_accounts.get(name)
         if before is after or before == after:
             continue
-        if before is None:
+        if name == CONTROL_ACCOUNT:
+            changes += _control(before, after, names or {})
+        elif before is None:
             changes.append(_account_change("account_added", name, after, "is added"))
         elif after is None:
             changes.append(_account_change("account_removed", name, before, "is removed"))
         else:
             changes += _account(name, before, after, names or {})
-    changes = _moved(changes, old_accounts, new_accounts, names or {})
-    return changes + _settings(old, new)
+    changes = _moved(changes, old_accounts, new_accounts, names or {}) + _settings(old, new)
+    if not changes and old_accounts.get(CONTROL_ACCOUNT) != new_accounts.get(CONTROL_ACCOUNT):
+        changes.append(
+            Change("setting", CONTROL_ACCOUNT, f"what nunect's own account `{CONTROL_ACCOUNT}` sees changes")
+        )
+    return changes
 
 
 def _accounts(tree: Tree) -> dict[str, Any]:
@@ -71,6 +79,9 @@ def _account(name: str, before: Any, after: Any, names: Mapping[str, str]) -> li
     except InvalidValue:
         return [Change("setting", name, f"account `{name}` changes in a way that can't be read")]
     changes = user_changes(name, old, new, names)
+    if name != GLOBAL_ACCOUNT:
+        changes += _shown(name, old, new)
+        old, new = _without_own(name, old), _without_own(name, new)
     for key, compare in PARTS.items():
         if old.get(key) != new.get(key):
             try:
@@ -84,6 +95,34 @@ def _account(name: str, before: Any, after: Any, names: Mapping[str, str]) -> li
         name, f" of account `{name}`" if name != GLOBAL_ACCOUNT else " of authorization", rest_old, rest_new
     )
     return sorted(changes, key=lambda change: (ORDER.index(change.kind), change.users, change.says))
+
+
+def _control(before: Any, after: Any, names: Mapping[str, str]) -> list[Change]:
+    """What happens to nunect's own account: whoever else is in it, and what else it imports, is told like anywhere."""
+    if before is None or after is None:
+        says = f"nunect's own account `{CONTROL_ACCOUNT}`, by which it sees the streams of others, is "
+        return [Change("setting", CONTROL_ACCOUNT, says + ("removed" if after is None else "added"))]
+    return _account(CONTROL_ACCOUNT, before, after, names)
+
+
+def _without_own(name: str, tree: Tree) -> Tree:
+    """An account's tree without what nunect has put there to see streams."""
+    key, strip = ("imports", control.without_own_imports) if name == CONTROL_ACCOUNT else _EXPORTS
+    return {**tree, key: strip(tree[key])} if key in tree else tree
+
+
+_EXPORTS = ("exports", control.without_own_exports)
+
+
+def _shown(name: str, old: Tree, new: Tree) -> list[Change]:
+    """A switch turned at an account that has JetStream before and after; else JetStream itself is told."""
+    was, is_ = control.shown_by(old), control.shown_by(new)
+    if was == is_ or ("jetstream" in old) != ("jetstream" in new):
+        return []
+    if set(is_) < set(was):
+        what = "streams" if "service" in was and "service" not in is_ else "stream events"
+        return [Change("jetstream", name, f"nunect no longer sees the {what} of account `{name}`")]
+    return [Change("jetstream", name, f"nunect now sees the streams of account `{name}`")]
 
 
 def _moved(

@@ -33,7 +33,7 @@ _ROLE = {"name", "description", "permissions", "allow_responses", "connection_ty
 _USER = {*_ROLE, "credential", "nkey", "password", "password_hash", "certificate"} | {
     "access", "role", "enabled", "expires_at",
 }  # fmt: skip
-_ACCOUNT = {"name", "description", "enabled", "default_role", "jetstream", *_LIMITS} | {
+_ACCOUNT = {"name", "description", "enabled", "default_role", "jetstream", "jetstream_control", *_LIMITS} | {
     "users", "roles", "exports", "imports", "mappings",
 }  # fmt: skip
 
@@ -173,6 +173,7 @@ class _Reader:
             tuple(self._each(found, "mappings", at, self._mapping)),
             enabled=self._flag(found, "enabled", at, True),
             description=self._text(found, "description", at),
+            jetstream_control=self._flag(found, "jetstream_control", at, True),
         )
 
     def _jetstream(self, data: Any, at: str) -> JetStreamSpec:
@@ -324,6 +325,7 @@ def _account(spec: AccountSpec, secrets: bool) -> dict[str, Any]:
         default_role=spec.default_role,
         **_told(spec.limits),
         **({} if jetstream is None else {"jetstream": jetstream or True}),
+        jetstream_control=None if spec.jetstream_control else False,
         roles=[_role(role) for role in spec.roles],
         users=[_user(user, secrets) for user in spec.users],
         exports=[_export(export) for export in spec.exports],

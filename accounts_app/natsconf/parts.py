@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from functools import partial
 
-from . import names, subjects
-from .specs import AccountSpec, ExportSpec, ImportSpec, JetStreamSpec, LimitsSpec, MappingSpec
+from . import control, names, subjects
+from .specs import CONTROL_ACCOUNT, AccountSpec, ExportSpec, ImportSpec, JetStreamSpec, LimitsSpec, MappingSpec
 from .subjects import InvalidValue, shown
 from .tree import RenderError, Tree, checked, set_values
 
@@ -37,7 +37,8 @@ def jetstream_tree(account: str, jetstream: JetStreamSpec) -> bool | Tree:
     return tree or True
 
 
-def export_entries(spec: AccountSpec, present: Collection[str] | None) -> list[Tree]:
+def export_entries(spec: AccountSpec, present: Collection[str] | None, shows: control.Kinds = ()) -> list[Tree]:
+    """Return the entries of `exports`. shows: what of JetStream nunect's control account may import."""
     entries = []
     seen = set()
     for export in sorted(spec.exports, key=lambda e: (e.kind, e.subject)):
@@ -49,10 +50,13 @@ def export_entries(spec: AccountSpec, present: Collection[str] | None) -> list[T
         allowed = export.accounts
         if allowed is not None:
             allowed = tuple(sorted({name for name in allowed if present is None or name in present}))
+            if control.offered(export.kind, export.subject, shows):
+                allowed = (CONTROL_ACCOUNT, *allowed)
             if not allowed:
                 continue  # an empty list would make it public (server/opts.go, measured)
         entries.append(_export(export, allowed))
-    return entries
+    own = {export.kind for export in spec.exports if control.offered(export.kind, export.subject, shows)}
+    return entries + control.own_exports(tuple(kind for kind in shows if kind not in own))
 
 
 def _export(export: ExportSpec, allowed: tuple[str, ...] | None) -> Tree:
@@ -77,7 +81,7 @@ def _check_export(export: ExportSpec, others: Iterable[ExportSpec]) -> None:
     subjects.check_subject(export.subject)
     _check_kind(export.kind)
     for name in export.accounts or ():
-        names.check_account_name(name, system=True)
+        _check_shared(name)
     position = export.account_token_position
     if position is not None:
         parts = subjects.tokens(export.subject)
@@ -143,7 +147,7 @@ def import_entries(spec: AccountSpec) -> list[Tree]:
 
 def _check_import(each: ImportSpec, account: str) -> None:
     _check_kind(each.kind)
-    names.check_account_name(each.account, system=True)
+    _check_shared(each.account)
     if each.account == account:
         raise InvalidValue("An account can't import from itself.")
     subjects.check_subject(each.subject)
@@ -199,6 +203,12 @@ def _check_mapping(mapping: MappingSpec) -> None:
         total = totals[destination.cluster] = totals.get(destination.cluster, 0) + destination.weight
         if total > 100:
             raise InvalidValue(f"Weights add up to {total} percent; at most 100 are possible.")
+
+
+def _check_shared(name: str) -> None:
+    names.check_account_name(name, system=True)
+    if name == CONTROL_ACCOUNT:
+        raise InvalidValue(control.RESERVED, name)
 
 
 def _check_kind(kind: str) -> None:

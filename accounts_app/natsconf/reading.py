@@ -12,10 +12,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from . import forms, names
+from . import control, forms, names
 from .account import account_tree
 from .parse import Parsed, Position
 from .specs import (
+    CONTROL_ACCOUNT,
     Access,
     AccountSpec,
     ExportSpec,
@@ -57,12 +58,14 @@ class Reading:
     """What a conf says, as rows. Passwords in clear are `SecretSpec.plain`; hash them first.
 
     refused: the conf is of a kind that nunect can't take over; `notes` say why, there are no rows.
+    control: nunect's control account stands in it, so that it says which accounts show that their streams.
     """
 
     accounts: tuple[AccountSpec, ...]
     notes: tuple[Note, ...]
     system_account: str = "$SYS"
     refused: bool = False
+    control: bool = False
 
 
 def read_accounts(parsed: Parsed, own: Collection[str] = (), keys: Mapping[str, str] | None = None) -> Reading:
@@ -88,6 +91,7 @@ class _Reader:
         self.certificates = _maps_certificates(parsed.tree)
         self.key_names: set[str] = set()
         self.opened: set[tuple[Path, str]] = set()
+        self.seen: Collection[str] | None = None
 
     def note(self, path: Path, verdict: Verdict, sentence: str) -> None:
         position = None
@@ -125,7 +129,13 @@ class _Reader:
                         "server with accounts. Move them to an account while the server is stopped.",
                     )
         accounts.sort(key=lambda account: account.name)
-        return Reading(tuple(accounts), tuple(self.notes), self.system_account)
+        if self.seen is not None:
+            in_the_way = control.crowded(accounts)
+            accounts = [
+                replace(spec, jetstream_control=spec.name in self.seen or not control.shows(spec, in_the_way))
+                for spec in accounts
+            ]
+        return Reading(tuple(accounts), tuple(self.notes), self.system_account, control=self.seen is not None)
 
     def _refuses(self) -> bool:
         for key, value in self.tree.items():
@@ -170,6 +180,9 @@ class _Reader:
         found = []
         for name, tree in value.items():
             path: Path = (key, name)
+            if name == CONTROL_ACCOUNT:
+                self._control(path, tree)
+                continue
             try:
                 names.check_account_name(name, system=name == self.system_account)
                 known, unknown = forms.keyed(tree, forms.ACCOUNT, f"Account {shown(name)}")
@@ -190,6 +203,19 @@ class _Reader:
                     )
             found.append(self._account(name, path, tree, known))
         return found
+
+    def _control(self, path: Path, tree: Any) -> None:
+        """nunect's own account is no row; what nunect has not put there is told."""
+        try:
+            known, _ = forms.keyed(tree, forms.ACCOUNT, f"Account {shown(CONTROL_ACCOUNT)}")
+        except InvalidValue as exc:
+            self.note(path, "refused", str(exc))
+            return
+        imports = known.get("imports")
+        self.seen = control.imported_from(imports)
+        strange = [user for user in known.get("users") or () if forms.login(user) not in self.own]
+        if strange or control.without_own_imports(imports) or known.keys() - {"users", "imports"}:
+            self.note(path, "refused", f"{control.RESERVED} What stands here besides is left out.")
 
     def _account(self, name: str, path: Path, tree: Tree, known: Tree) -> AccountSpec:
         def at(key: str) -> Path:
@@ -418,6 +444,9 @@ class _Reader:
         found: dict[tuple[str, str], ExportSpec] = {}
         for number, value in enumerate(values if isinstance(values, list) else ()):
             at = (*path, number)
+            value = control.without_own_name(value)
+            if value is None:
+                continue
 
             def read(value: Any) -> tuple[ExportSpec]:
                 export = forms.export(value)

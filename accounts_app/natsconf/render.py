@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
-from . import emit, nkeys
+from . import control, emit, nkeys
 from .account import account_tree, certificate_users, listed_accounts, logins
 from .compact import compact
+from .control import crowded
 from .digest import canonical
 from .kept import Entries
 from .names import GLOBAL_ACCOUNT
 from .sharing import check_logins, check_sharing, closure
-from .specs import AccountSpec, IdentitySpec, RoleSpec, Snapshot
+from .specs import CONTROL_ACCOUNT, AccountSpec, IdentitySpec, RoleSpec, Snapshot
 from .tree import RenderError, Tree
 
 __all__ = [
@@ -33,6 +35,8 @@ __all__ = [
     "check_logins",
     "check_sharing",
     "closure",
+    "control_block",
+    "crowded",
     "empty_block",
     "file_digest",
     "listed_accounts",
@@ -43,7 +47,7 @@ __all__ = [
     "render_snapshot",
 ]
 
-RENDERER = 1  # goes up when the same rows give another text: blocks of another number are made anew
+RENDERER = 2  # goes up when the same rows give another text: blocks of another number are made anew
 REVISION_KEY, SHA256_KEY = "nunect_revision", "nunect_sha256"
 GENERATED_KEYS = ("accounts", "authorization", "server_metadata")  # nothing else is ever written
 
@@ -57,13 +61,15 @@ _HEADER = (
 class Block:
     """One rendered account. tree: compacted, never to be changed; text: its entry in `accounts`
     (of "$G": the value of `authorization`); canonical: the JSON of the tree as the server hashes
-    it; sha256: of that JSON, in hex; entries: what the next rendering of the account starts from."""
+    it; sha256: of that JSON, in hex; shows: what of its JetStream nunect's control account may import;
+    entries: what the next rendering of the account starts from."""
 
     account: str
     tree: Tree = field(repr=False)
     text: str = field(repr=False)
     canonical: str = field(repr=False)
     sha256: str
+    shows: control.Kinds = ()
     entries: Entries | None = field(default=None, repr=False, compare=False)
 
 
@@ -84,6 +90,7 @@ def render_account(
     identity: IdentitySpec | None = None,
     present: Collection[str] | None = None,
     former: Block | None = None,
+    crowded: control.Crowded = frozenset(),
 ) -> Block:
     """Return the block of one enabled account; see `account_tree` for the arguments and errors.
 
@@ -91,11 +98,13 @@ def render_account(
     """
     shared = tuple(shared_roles)
     kept = Entries.successor(former.entries if former else None, spec, shared)
-    return _block(spec.name, compact(account_tree(spec, shared, identity, present, kept)), kept.end())
+    tree = compact(account_tree(spec, shared, identity, present, kept, crowded))
+    shown = control.shows(spec, crowded) if identity is not None else ()
+    return replace(_block(spec.name, tree), shows=shown, entries=kept.end())
 
 
 def render_snapshot(snapshot: Snapshot) -> dict[str, Block]:
-    """Return the blocks of all enabled accounts, the system account always among them.
+    """Return the blocks of all enabled accounts, the system account and nunect's own always among them.
 
     Raises the first RenderError; a caller that holds accounts renders them one by one.
     """
@@ -104,10 +113,26 @@ def render_snapshot(snapshot: Snapshot) -> dict[str, Block]:
     accounts.setdefault(system, AccountSpec(system))
     for error in (*check_sharing(accounts.values()), *check_logins(accounts.values(), snapshot.identity)):
         raise error
-    return {
-        name: render_account(accounts[name], snapshot.roles, snapshot.identity, accounts.keys())
+    in_the_way = crowded(accounts.values())
+    blocks = {
+        name: render_account(accounts[name], snapshot.roles, snapshot.identity, accounts.keys(), crowded=in_the_way)
         for name in sorted(accounts)
     }
+    own = control_block(snapshot.identity, {name: block.shows for name, block in blocks.items()})
+    return dict(sorted({**blocks, own.account: own}.items()))
+
+
+def control_block(identity: IdentitySpec, shown: Mapping[str, control.Kinds]) -> Block:
+    """Return the block of nunect's control account. shown: {account: what its block shows}; it imports that.
+
+    The server refuses an import without its export, so whoever puts blocks together makes this one last.
+    """
+    return _control(identity.jetstream, tuple((name, shown[name]) for name in sorted(shown) if shown[name]))
+
+
+@lru_cache(maxsize=4)
+def _control(nkey: str, shown: tuple[tuple[str, control.Kinds], ...]) -> Block:
+    return _block(CONTROL_ACCOUNT, control.control_tree(nkey, shown))
 
 
 def empty_block(account: str) -> Block:
@@ -117,7 +142,7 @@ def empty_block(account: str) -> Block:
 
 def block_of(account: str, tree: Tree) -> Block:
     """Return the block of a tree that was kept from an earlier rendering, keys in the same order."""
-    return _block(account, tree)
+    return replace(_block(account, tree), shows=control.shown_by(tree))
 
 
 def assemble(blocks: Mapping[str, Block], revision: int) -> Generated:
@@ -156,6 +181,7 @@ def probe_conf(
 
     whole: the accounts in question; the others are there because these share with them, and are
     written without users (None: all are whole). Accounts that an export names are added, empty.
+    nunect's control account may be among them; it then imports what the others show, and nothing else.
     running: trees that servers run already; users that stand there just so are left out, since a
     server judges each user by itself.
     """
@@ -165,6 +191,9 @@ def probe_conf(
         if name == GLOBAL_ACCOUNT:
             continue
         block = blocks[name]
+        if name == CONTROL_ACCOUNT:
+            shown = {other: blocks[other].shows for other in blocks}
+            block = _block(name, control.without_missing(block.tree, shown))
         if whole is not None and name not in whole:
             tree: Tree = {key: block.tree[key] for key in ("exports", "imports") if key in block.tree}
             block = _block(name, tree)
@@ -214,9 +243,9 @@ def _has_jetstream(tree: Tree) -> bool:
     return value is not False
 
 
-def _block(account: str, tree: Tree, entries: Entries | None = None) -> Block:
+def _block(account: str, tree: Tree) -> Block:
     text = canonical(tree)
-    return Block(account, tree, _entry(account, tree), text, hashlib.sha256(text.encode()).hexdigest(), entries)
+    return Block(account, tree, _entry(account, tree), text, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _entry(account: str, tree: Tree) -> str:

@@ -37,7 +37,7 @@ def check_logins(accounts: Iterable[AccountSpec], identity: IdentitySpec | None 
     """
     holders: dict[str, list[tuple[str, str]]] = defaultdict(list)
     if identity is not None:
-        for key in (identity.guard, identity.control, identity.relay):
+        for key in identity.nkeys:
             holders[key].append(("", "nunect"))
     for account in accounts:
         if not account.enabled:

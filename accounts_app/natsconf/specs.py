@@ -14,6 +14,7 @@ Access = Literal["inherit", "all", "role", "own"]
 Credential = Literal["password", "nkey", "certificate", "none"]
 Action = Literal["publish", "subscribe"]
 Effect = Literal["allow", "deny"]
+CONTROL_ACCOUNT = "$NUNECT"
 
 
 class RuleSpec(NamedTuple):
@@ -168,6 +169,7 @@ class AccountSpec:
     account's `default_permissions` ("*/name" for a shared one), "" for none.
 
     jetstream None: the account has no JetStream. enabled False: kept, but not rendered.
+    jetstream_control: it shows its streams to nunect's control account, as long as it has JetStream.
     """
 
     name: str
@@ -181,17 +183,30 @@ class AccountSpec:
     mappings: tuple[MappingSpec, ...] = ()
     enabled: bool = True
     description: str = ""
+    jetstream_control: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class IdentitySpec:
     """nunect's own public nkeys in one system: the guard's seed was thrown away, `control` may
-    reload and kick, `relay` may only read. system_account: where the last two live."""
+    reload and kick, `relay` may only read; both live in system_account. `jetstream` lives in the
+    control account, by which nunect reaches JetStream of the others."""
 
     guard: str
     control: str
     relay: str
+    jetstream: str
     system_account: str = "$SYS"
+
+    @property
+    def control_account(self) -> str:
+        """The account of nunect's own: its name is the same in every system."""
+        return CONTROL_ACCOUNT
+
+    @property
+    def nkeys(self) -> tuple[str, ...]:
+        """All of them: no other user may have one."""
+        return tuple(key for key in (self.guard, self.control, self.relay, self.jetstream) if key)
 
 
 @dataclass(frozen=True, slots=True)

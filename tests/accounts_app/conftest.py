@@ -4,6 +4,7 @@ import pytest
 
 from accounts_app import credentials
 from accounts_app.models import Account, NatsUser, Role, SubjectPermission, System
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 
 
 class Rows:
@@ -50,12 +51,13 @@ class Rows:
 
 def new_system(name="default"):
     keys = {}
-    for each in ("guard", "control", "relay"):
+    for each in ("guard", "control", "relay", "jetstream"):
         keys[f"{each}_nkey"], seed = credentials.new_nkey()
         if each != "guard":
             keys[f"{each}_seed"] = seed
     system = System.objects.create(name=name, **keys)
     Account.objects.create(system=system, name=system.system_account)
+    Account.objects.create(system=system, name=CONTROL_ACCOUNT)
     return system
 
 

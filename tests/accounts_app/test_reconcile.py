@@ -149,7 +149,7 @@ def test_accounts_without_a_spec_stay_unless_pruned(full):
     alone = replace(ACME, exports=ACME.exports[1:])
     changes = reconcile(full, [alone], prune=True)
     assert changes.deleted["account"] == 1
-    assert set(said(full)) == {"$SYS", "ACME"}
+    assert set(said(full)) == {"$SYS", "$NUNECT", "ACME"}
 
 
 def test_pruning_takes_accounts_whose_roles_are_in_use_and_which_share_with_each_other(full):
@@ -157,7 +157,7 @@ def test_pruning_takes_accounts_whose_roles_are_in_use_and_which_share_with_each
     reconcile(full, [third])
     changes = reconcile(full, [], shared_roles=(), prune=True)
     assert changes.deleted["account"] == 3
-    assert set(said(full)) == {"$SYS"}
+    assert set(said(full)) == {"$SYS", "$NUNECT"}
     assert not NatsUser.objects.exists()
     assert not Import.objects.exists()
     assert not Role.objects.exists()
@@ -171,7 +171,7 @@ def test_the_servers_own_accounts_are_never_pruned(system, rows):
     rows.account("$G")
     rows.account("OLD")
     reconcile(system, [], prune=True)
-    assert set(Account.objects.values_list("name", flat=True)) == {"$SYS", "$G", "OPS"}
+    assert set(Account.objects.values_list("name", flat=True)) == {"$SYS", "$NUNECT", "$G", "OPS"}
 
 
 def test_a_user_can_come_from_an_account_that_goes_or_stays(full):

@@ -33,7 +33,7 @@ def bcrypt_like(number: int) -> str:
     return f"$2b$04${number:053d}"
 
 
-IDENTITY = IdentitySpec(key(1), key(2), key(3))
+IDENTITY = IdentitySpec(key(1), key(2), key(3), key(4))
 
 words = st.sampled_from(["a", "b", "orders", "$JS", "x-1", "é", '"q"'])
 literals = st.lists(words, min_size=1, max_size=3).map(".".join)
@@ -122,6 +122,9 @@ exports = st.lists(
         ),
         st.just(ExportSpec("service", "lat.x", latency_subject="lat.results", latency_sampling="20")),
         st.just(ExportSpec("service", "to.*.x", account_token_position=2)),
+        st.just(ExportSpec("service", "$JS.API.>", ("B",))),
+        st.just(ExportSpec("service", "$JS.API.>")),
+        st.just(ExportSpec("stream", "$JS.EVENT.>", ())),
     ),
     max_size=3,
     unique_by=lambda export: (export.kind, export.subject),
@@ -167,6 +170,7 @@ def snapshots(draw):
                 account,
                 limits=draw(limits),
                 jetstream=None if name == "$SYS" else draw(jetstream),
+                jetstream_control=draw(st.booleans()),
                 exports=tuple(draw(exports)),
                 mappings=tuple(draw(mappings)),
                 enabled=name in ("A", "B", "$SYS") or draw(st.booleans()),

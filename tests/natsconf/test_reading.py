@@ -23,7 +23,7 @@ from accounts_app.natsconf.specs import (
 )
 
 HASH = bcrypt_like(1)
-OWN = (IDENTITY.guard, IDENTITY.control, IDENTITY.relay)
+OWN = IDENTITY.nkeys
 
 
 def read(tree, **more):

@@ -139,7 +139,7 @@ def test_the_server_takes_what_is_rendered_and_has_the_same_digest(judge, many):
 
 def test_the_empty_system_still_has_nunects_own_users():
     tree = tree_of(conf())
-    assert list(tree["accounts"]) == ["$SYS"]
+    assert list(tree["accounts"]) == ["$NUNECT", "$SYS"]
     keys = [entry["nkey"] for entry in tree["accounts"]["$SYS"]["users"]]
     assert keys == [IDENTITY.control, IDENTITY.relay]
     assert "authorization" not in tree
@@ -368,7 +368,7 @@ def test_an_account_with_jetstream_leaves_in_two_steps():
     target = render.render_snapshot(Snapshot(IDENTITY))
     running = {"A": {"jetstream": True, "users": []}, "B": {"jetstream": "disabled"}, "C": {}}
     step = render.next_step(running, target)
-    assert set(step) == {"$SYS", "A"}
+    assert set(step) == {"$NUNECT", "$SYS", "A"}
     assert step["A"].tree == {}
     assert render.next_step({name: block.tree for name, block in step.items()}, target) is target
 

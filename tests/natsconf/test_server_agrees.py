@@ -434,7 +434,7 @@ def test_whoever_imports_without_a_right_is_refused_by_both(judge):
 def signers():
     return {
         name: Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32)
-        for n, name in enumerate(("guard", "control", "relay"), 1)
+        for n, name in enumerate(("guard", "control", "relay", "jetstream"), 1)
     }
 
 
@@ -444,7 +444,7 @@ def public(signer):
 
 
 def test_nunects_own_users_may_do_their_work_and_no_more(nats_node, signers):
-    identity = render.IdentitySpec(*(public(signers[name]) for name in ("guard", "control", "relay")))
+    identity = render.IdentitySpec(*(public(signers[name]) for name in ("guard", "control", "relay", "jetstream")))
     text = render.assemble(render.render_snapshot(Snapshot(identity)), 5).text
     node = nats_node(
         f'authorization: {{ users: [ {{ nkey: "{identity.guard}" }} ] }}\n{INCLUDE}', {"accounts.conf": text}
@@ -469,7 +469,7 @@ def test_nunects_own_users_may_do_their_work_and_no_more(nats_node, signers):
 
 
 def test_the_revision_is_in_what_the_server_says(nats_node, signers):
-    identity = render.IdentitySpec(*(public(signers[name]) for name in ("guard", "control", "relay")))
+    identity = render.IdentitySpec(*(public(signers[name]) for name in ("guard", "control", "relay", "jetstream")))
     generated = render.assemble(render.render_snapshot(Snapshot(identity)), 5)
     node = nats_node(
         f'authorization: {{ users: [ {{ nkey: "{identity.guard}" }} ] }}\n{INCLUDE}', {"accounts.conf": generated.text}

@@ -63,7 +63,7 @@ def test_accounts_and_roles_made_since_go_and_those_deleted_come_back(world):
     world.apply()
     decisions.revert_to(then)
     world.apply()
-    assert set(Account.objects.values_list("name", flat=True)) == {"$SYS", "OLD"}
+    assert set(Account.objects.values_list("name", flat=True)) == {"$SYS", "$NUNECT", "OLD"}
     assert Account.objects.get(name="OLD").description == "kept"
     assert Role.objects.get(name="reader").permissions.get().subject == "r.>"
     assert Role.objects.get(name="everyone").permissions.get().subject == "e.>"
