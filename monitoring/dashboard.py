@@ -32,10 +32,12 @@ from accounts_app.models import (
     System,
     Token,
 )
-from monitoring.live_views import live_items
+from monitoring.figures import figures
+from monitoring.live_views import live_context, live_items
 from provisioning.models import Drift, Hold, Revision
 from provisioning.telling import authors_of, in_words
 
+PENDING = 3  # accounts that only wait for the servers
 SHOWN = 8  # rows of each list; the rest is behind its link
 FOUND = 8  # hits of each kind in the command search
 _COLOURS = {"dev": "info", "stage": "warning", "prod": "danger"}
@@ -136,8 +138,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Fill the start page; with `?fragment=1` the page asks for its own inside again."""
-    fragment = bool(request.GET.get("fragment"))
+    """Fill the start page; with `?fragment=facts` or `cards` the page asks for that part of its inside again."""
+    fragment = request.GET.get("fragment", "")
+    context |= live_context(request)
+    context["figures"] = figures((context["seen"].overview or {}).get("figures"))
     context["nu_base"] = "monitoring/fragment.html" if fragment else "admin/base_site.html"
     context["fragment"] = fragment
     context["systems"] = [_system(request, system) for system in _rows(request, System)]
@@ -202,7 +206,7 @@ def _accounts(request: HttpRequest, system: System) -> dict[str, Any]:
         "failed_rows": [(row, chips.account_chip(row)) for row in failed[:SHOWN]],
         "held": held.count(),
         "pending": pending.count(),
-        "pending_rows": [(row, chips.account_chip(row)) for row in pending[:SHOWN]],
+        "pending_rows": [(row, chips.account_chip(row)) for row in pending[:PENDING]],
     }
 
 

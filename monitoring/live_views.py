@@ -22,8 +22,11 @@ from accounts_app.access import may, reaches_all, require, require_whole, visibl
 from accounts_app.models import Account, NatsUser, Server, System
 from monitoring import store
 from monitoring.events import KINDS, moment
-from provisioning.models import Revision
+from provisioning.models import Drift, Hold, Revision
+from provisioning.telling import authors_of, in_words
 
+REVISIONS = 20  # shown on the page of changes; the rest is behind its link
+LINES = 3  # of each
 logger = logging.getLogger(__name__)
 
 
@@ -85,8 +88,36 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
         "name": name,
         "icon": found.icon,
         "kinds": KINDS,
+        **(_changes(request) if name == "changes" else {}),
     }
     return TemplateResponse(request, [f"monitoring/{name}.html", "monitoring/live_base.html"], context)
+
+
+def _changes(request: HttpRequest) -> dict[str, Any]:
+    """The last revisions in words, how far the servers are behind, and where held changes and drift stand."""
+    system = system_of(request)
+    rows = visible(Revision.objects.filter(system=system).order_by("-number"), request.user)[:REVISIONS]
+    said = in_words(row.changes for row in rows)
+    pages = {"holds": Hold, "drifts": Drift}
+    return {
+        "behind": max(0, system.wanted - system.done) if system else 0,
+        "revisions": [
+            {
+                "pk": row.pk,
+                "number": row.number,
+                "who": authors_of(row),
+                "at": row.created_at,
+                "lines": lines[:LINES],
+                "more": max(0, len(lines) - LINES),
+            }
+            for row, lines in zip(rows, said, strict=True)
+        ],
+        **{
+            word: reverse(f"admin:provisioning_{model._meta.model_name}_changelist")
+            for word, model in pages.items()
+            if may(request.user, "view", model)
+        },
+    }
 
 
 @_door

@@ -21,6 +21,7 @@ from tests import factories
 
 EPOCH = "9f2c"
 APPS = ("orders-api", "billing-worker", "fleet-gateway", "telemetry-edge", "ledger-sync", "notify-cron", "search-api")
+MOVING = METRICS[:6]
 SERVERS = ("east-1", "east-2", "west-1")
 
 
@@ -123,8 +124,9 @@ class Picture:
         for step, apart in ((1, 1), (10, 40)):
             for back in range(points, 0, -1):
                 at = self.at - back * apart
-                wave = 1 + 0.25 * math.sin(at / 900) + 0.12 * math.sin(at / 67) + self.chance.uniform(-0.04, 0.04)
-                store.put_point(pipe, self.system.pk, step, entity, at, [base.get(m, 0) * wave for m in METRICS])
+                wave = _wave(at) / _wave(self.at) + self.chance.uniform(-0.03, 0.03)
+                values = [base.get(name, 0) * (wave if name in MOVING else 1) for name in METRICS]
+                store.put_point(pipe, self.system.pk, step, entity, at, [round(value, 1) for value in values])
         pipe.execute()
 
     def tick(self, seconds: float = 1.0) -> Picture:
@@ -161,47 +163,99 @@ def busy(system: System) -> Picture:
         incoming = round(chance.lognormvariate(2, 1.4), 1)
         picture.add(
             "connections",
-            server=SERVERS[number % 3], server_id=f"N{SERVERS[number % 3].upper()}", cid=number + 7,
-            account=account.name, user=user.name if user else f"{account.name.lower()}-svc",
-            user_pk=user.pk if user else None, owner="ada" if number % 3 == 0 else "",
-            app=f"{app}-{number % 9}" if number % 4 else app, address=f"10.0.{number % 4}.{number % 250}",
+            server=SERVERS[number % 3],
+            server_id=f"N{SERVERS[number % 3].upper()}",
+            cid=number + 7,
+            account=account.name,
+            user=user.name if user else f"{account.name.lower()}-svc",
+            user_pk=user.pk if user else None,
+            owner="ada" if number % 3 == 0 else "",
+            app=f"{app}-{number % 9}" if number % 4 else app,
+            address=f"10.0.{number % 4}.{number % 250}",
             kind=("nats", "nats", "nats", "websocket", "mqtt", "leafnode")[number % 6],
-            lang=("go", "python3", "rust", "nats.js")[number % 4], version="1.37.0",
-            started_at=moment(picture.at - 60 * number - 5), idle_s=number % 90, rtt_ms=1 + number % 14,
-            subscriptions=1 + number % 23, pending_bytes=0 if number % 50 else 524_288,
-            in_msgs=number * 1311, out_msgs=number * 5203, in_msgs_rate=incoming, out_msgs_rate=incoming * 4,
-            in_bytes_rate=incoming * 220, out_bytes_rate=incoming * 880, revision=40 - number % 12, own=number == 0,
-        )  # fmt: skip
+            lang=("go", "python3", "rust", "nats.js")[number % 4],
+            version="1.37.0",
+            started_at=moment(picture.at - 60 * number - 5),
+            idle_s=number % 90,
+            rtt_ms=1 + number % 14,
+            subscriptions=1 + number % 23,
+            pending_bytes=0 if number % 50 else 524_288,
+            in_msgs=number * 1311,
+            out_msgs=number * 5203,
+            in_msgs_rate=incoming,
+            out_msgs_rate=incoming * 4,
+            in_bytes_rate=incoming * 220,
+            out_bytes_rate=incoming * 880,
+            revision=40 - number % 12,
+            own=number == 0,
+        )
     for number, account in enumerate(accounts):
         mine = [row for row in picture.rows["connections"] if row["account"] == account.name]
         total = {name: round(sum(row[name] for row in mine), 1) for name in METRICS[2:6]}
         picture.add(
             "accounts",
-            account=account.name, account_pk=account.pk, owner="ada" if number % 3 == 0 else "",
-            connections=len(mine), max_connections=None if number % 4 == 0 else len(mine) * 2 + 5,
-            subscriptions=sum(row["subscriptions"] for row in mine), max_subscriptions=None,
-            in_msgs=sum(row["in_msgs"] for row in mine), out_msgs=sum(row["out_msgs"] for row in mine), **total,
-            streams=int(number < 6) * 2, max_streams=10 if number < 6 else None, consumers=3 if number < 6 else 0,
-            js_storage=number * 48 * 1024**2 if number < 6 else 0, js_max_storage=1024**3 if number < 6 else None,
-            max_consumers=None, js_max_memory=None, revision=40 - number % 12,
-        )  # fmt: skip
+            account=account.name,
+            account_pk=account.pk,
+            owner="ada" if number % 3 == 0 else "",
+            connections=len(mine),
+            max_connections=None if number % 4 == 0 else len(mine) * 2 + 5,
+            subscriptions=sum(row["subscriptions"] for row in mine),
+            max_subscriptions=None,
+            in_msgs=sum(row["in_msgs"] for row in mine),
+            out_msgs=sum(row["out_msgs"] for row in mine),
+            **total,
+            streams=int(number < 6) * 2,
+            max_streams=10 if number < 6 else None,
+            consumers=3 if number < 6 else 0,
+            js_storage=number * 48 * 1024**2 if number < 6 else 0,
+            js_max_storage=1024**3 if number < 6 else None,
+            max_consumers=None,
+            js_max_memory=None,
+            revision=40 - number % 12,
+        )
     for number in range(12):
         account = accounts[number // 2]
         name = ("EVENTS", "JOBS")[number % 2]
         picture.add(
             "streams",
-            account=account.name, account_pk=account.pk, stream=name, subjects=[f"{account.name.lower()}.>"],
-            storage="file", retention="limits" if number % 2 == 0 else "workqueue", replicas=3,
-            leader=SERVERS[number % 3], state="ok", messages=10_000 * (number + 1), bytes=24 * 1024**2 * (number + 1), max_bytes=512 * 1024**2,
-            max_messages=-1, consumers=1 + number % 2, first_at=moment(picture.at - 86_400 * number - 3600),
-            last_at=moment(picture.at - number), in_msgs_rate=12.5 * (number + 1), server=SERVERS[number % 3],
-        )  # fmt: skip
+            account=account.name,
+            account_pk=account.pk,
+            stream=name,
+            subjects=[f"{account.name.lower()}.>"],
+            storage="file",
+            retention="limits" if number % 2 == 0 else "workqueue",
+            replicas=3,
+            leader=SERVERS[number % 3],
+            state="ok",
+            messages=10_000 * (number + 1),
+            bytes=24 * 1024**2 * (number + 1),
+            max_bytes=512 * 1024**2,
+            max_messages=-1,
+            consumers=1 + number % 2,
+            first_at=moment(picture.at - 86_400 * number - 3600),
+            last_at=moment(picture.at - number),
+            in_msgs_rate=12.5 * (number + 1),
+            server=SERVERS[number % 3],
+        )
         picture.add(
             "consumers",
-            account=account.name, account_pk=account.pk, stream=name, consumer=f"worker-{number}", durable=True,
-            pull=True, filter=[], pending=number * 7, ack_pending=number, max_ack_pending=1000, redelivered=number // 4,
-            waiting=2, delivered=90_000, delivered_rate=11.5, acked_at=moment(picture.at - number), server=SERVERS[number % 3],
-        )  # fmt: skip
+            account=account.name,
+            account_pk=account.pk,
+            stream=name,
+            consumer=f"worker-{number}",
+            durable=True,
+            pull=True,
+            filter=[],
+            pending=number * 7,
+            ack_pending=number,
+            max_ack_pending=1000,
+            redelivered=number // 4,
+            waiting=2,
+            delivered=90_000,
+            delivered_rate=11.5,
+            acked_at=moment(picture.at - number),
+            server=SERVERS[number % 3],
+        )
     _total(picture)
     for row in picture.rows["servers"]:
         mine = [one for one in picture.rows["connections"] if one["server"] == row["server"]]
@@ -242,10 +296,18 @@ def trouble(system: System) -> Picture:
     _failure(picture, accounts[3], "fleet-gw", "Authentication Expired", "Its expiry has passed.", 4)
     for number in range(20):
         picture.happen(
-            "auth_error", f"`billing-worker-00012` was refused at {SERVERS[0]}: the password is wrong.",
-            ago_s=number * 0.4, level="error", server=SERVERS[0], account=accounts[1], user="billing-worker-00012",
-            app="billing-worker", address="10.0.3.9", reason="Authentication Failure", revision=43,
-        )  # fmt: skip
+            "auth_error",
+            f"`billing-worker-00012` was refused at {SERVERS[0]}: the password is wrong.",
+            ago_s=number * 0.4,
+            level="error",
+            server=SERVERS[0],
+            account=accounts[1],
+            user="billing-worker-00012",
+            app="billing-worker",
+            address="10.0.3.9",
+            reason="Authentication Failure",
+            revision=43,
+        )
     picture.happen("server", f"{SERVERS[1]} is not reached any more.", ago_s=40, level="error", server=SERVERS[1])
     picture.happen("drift", f"{SERVERS[2]} runs a conf that nunect did not write.", ago_s=65, level="warning")
     picture.happen(
@@ -281,13 +343,28 @@ def read(system: System, topic: str) -> dict[str, Any]:
 # --- parts -----------------------------------------------------------------------------------------------
 
 
+def _wave(at: float) -> float:
+    return 1 + 0.25 * math.sin(at / 900) + 0.12 * math.sin(at / 67)
+
+
 def _server(name: str, at: float, cluster: str = "") -> dict[str, Any]:
     return {
-        "server": name, "id": f"N{name.upper()}", "cluster": cluster, "version": "2.11.4",
-        "host": f"{name}.example.org", "digest": "sha256:1f0c", "started_at": moment(at - 86_400 * 9), "seen_at": moment(at), "cpu": 21.5, "cores": 4,
-        "rss": 96 * 1024**2, "total_connections": 9100, "js_storage": 240 * 1024**2, "js_max_storage": 4 * 1024**3,
+        "server": name,
+        "id": f"N{name.upper()}",
+        "cluster": cluster,
+        "version": "2.11.4",
+        "host": f"{name}.example.org",
+        "digest": "sha256:1f0c",
+        "started_at": moment(at - 86_400 * 9),
+        "seen_at": moment(at),
+        "cpu": 21.5,
+        "cores": 4,
+        "rss": 96 * 1024**2,
+        "total_connections": 9100,
+        "js_storage": 240 * 1024**2,
+        "js_max_storage": 4 * 1024**3,
         "js_max_memory": 256 * 1024**2,
-    }  # fmt: skip
+    }
 
 
 def _accounts(system: System, count: int = 50) -> list[Account]:
@@ -326,10 +403,14 @@ def _revisions(picture: Picture) -> None:
             system=picture.system,
             number=number,
             defaults={
-                "sha256": str(number), "text_sha256": str(number), "renderer": 1, "wanted": number,
-                "changes": [{"text": text}], "authors": [{"person": ("ada", "grace")[number % 2]}],
+                "sha256": str(number),
+                "text_sha256": str(number),
+                "renderer": 1,
+                "wanted": number,
+                "changes": [{"text": text}],
+                "authors": [{"person": ("ada", "grace")[number % 2]}],
             },
-        )  # fmt: skip
+        )
         Revision.objects.filter(pk=made.pk).update(created_at=moment(at))
         picture.marks.append({"number": number, "at": moment(at), "who": ("ada", "grace")[number % 2], "text": text})
     picture.changes["revision"] = 42
@@ -355,10 +436,19 @@ def _happenings(picture: Picture, accounts: list[Account]) -> None:
             "reload", f"{SERVERS[0]} took revision {number}.", ago_s=ago_s - 1, server=SERVERS[0], revision=number
         )
     picture.happen(
-        "auth_error", f"`svc-report` was refused at {SERVERS[0]}: the password is wrong.", ago_s=18, level="error",
-        server=SERVERS[0], account=accounts[0].name, account_pk=accounts[0].pk, user="svc-report", app="report",
-        address="10.0.0.17", reason="Authentication Failure", revision=42,
-    )  # fmt: skip
+        "auth_error",
+        f"`svc-report` was refused at {SERVERS[0]}: the password is wrong.",
+        ago_s=18,
+        level="error",
+        server=SERVERS[0],
+        account=accounts[0].name,
+        account_pk=accounts[0].pk,
+        user="svc-report",
+        app="report",
+        address="10.0.0.17",
+        reason="Authentication Failure",
+        revision=42,
+    )
     picture.counts |= {"connect": 1041, "disconnect": 541}
 
 
@@ -366,6 +456,16 @@ def _failure(picture: Picture, account: str, user: str, reason: str, why: str, c
     remedy = "Rotate its secret, or correct the one that the app has."
     picture.add(
         "failures",
-        user=user, account=account, address="10.0.3.9", app="billing-worker", server=SERVERS[0], reason=reason, why=why,
-        remedy=remedy, code="password", count=count, first_at=moment(picture.at - 600), last_at=moment(picture.at - 1),
-    )  # fmt: skip
+        user=user,
+        account=account,
+        address="10.0.3.9",
+        app="billing-worker",
+        server=SERVERS[0],
+        reason=reason,
+        why=why,
+        remedy=remedy,
+        code="password",
+        count=count,
+        first_at=moment(picture.at - 600),
+        last_at=moment(picture.at - 1),
+    )

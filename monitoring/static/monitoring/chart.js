@@ -21,6 +21,7 @@ const SPANS = [
 const AXIS = { rate: (v) => `${short(v)}/s`, bytes_rate: (v) => `${bytes(v)}/s`, bytes, count: short, percent: (v) => `${short(v)} %` };
 const BINARY = new Set(["bytes", "bytes_rate"]);
 const BINARY_STEPS = Array.from({ length: 54 }, (_, at) => 2 ** at);
+const WHOLE_STEPS = Array.from({ length: 15 }, (_, at) => [1, 2, 5].map((digit) => digit * 10 ** at)).flat();
 const MOST_MARKS = 60; // drawn; the list below has them all
 const AGAIN_MS = 5000;
 const THIN = 32; // pixels between two labels of marks
@@ -28,7 +29,22 @@ const THIN = 32; // pixels between two labels of marks
 const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const hue = (at) => variable(`--nu-series-${(at % 4) + 1}`);
 
-export function chart(element, { entity, metrics, title, high = 220, span = "10m", spans = SPANS.map((one) => one.key) }) {
+/** Buttons for the time that charts show: 10 minutes, a day, 30 days. Calls change(key) */
+export function switcher(label, change, { span = "10m", spans = SPANS.map((one) => one.key) } = {}) {
+  const group = el("div", { class: "nu-spans", role: "group", "aria-label": label });
+  for (const one of SPANS.filter((known) => spans.includes(known.key))) {
+    const button = el("button", { type: "button", class: "nu-span", "aria-pressed": String(one.key === span) }, one.word);
+    button.addEventListener("click", () => {
+      for (const other of group.children) other.setAttribute("aria-pressed", String(other === button));
+      change(one.key);
+    });
+    group.append(button);
+  }
+  return group;
+}
+
+/** spans: [] for none of its own switch; listed: whether the revisions stand below it, too */
+export function chart(element, { entity, metrics, title, high = 220, span = "10m", spans = SPANS.map((one) => one.key), listed = true }) {
   let now = SPANS.find((one) => one.key === span);
   let step = now.step;
   let points = metrics.map(() => []);
@@ -51,16 +67,7 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
     ),
   );
   const when = el("span", { class: "nu-muted nu-when" });
-  const group = el("div", { class: "nu-spans", role: "group", "aria-label": `Time shown in ${title}` });
-  for (const one of SPANS.filter((known) => spans.includes(known.key))) {
-    const button = el("button", { type: "button", class: "nu-span", "aria-pressed": String(one === now) }, one.word);
-    button.addEventListener("click", () => {
-      now = one;
-      for (const other of group.children) other.setAttribute("aria-pressed", String(other === button));
-      load();
-    });
-    group.append(button);
-  }
+  const group = spans.length ? switcher(`Time shown in ${title}`, (key) => change(key), { span, spans }) : null;
   const heading = el("div", { class: "nu-charthead" }, el("h2", {}, title), legend, when, group);
   const box = el("div", { class: "nu-plot", role: "img" });
   box.style.height = `${high}px`;
@@ -69,6 +76,11 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
   const list = el("ul", { class: "nu-list" });
   const below = el("details", { class: "nu-marks", hidden: true }, count, list);
   element.replaceChildren(heading, box, note, below);
+
+  function change(key) {
+    now = SPANS.find((one) => one.key === key);
+    load();
+  }
 
   // --- data ---
   async function load() {
@@ -174,7 +186,7 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
           stroke: calm, grid: { stroke: line, width: 1 }, ticks: { show: false }, font, space: 36,
           size: (_, labels) => 14 + 7 * Math.max(3, ...(labels ?? []).map((label) => label.length)),
           values: (_, splits) => splits.map(AXIS[type]),
-          ...(BINARY.has(type) ? { incrs: BINARY_STEPS } : {}),
+          ...(BINARY.has(type) ? { incrs: BINARY_STEPS } : type === "count" ? { incrs: WHOLE_STEPS } : {}),
         },
       ],
       series: [
@@ -182,7 +194,6 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
         ...metrics.map((metric, at) => ({
           label: metric.label, stroke: () => hue(at), width: 1.5, spanGaps: false, points: { show: false },
           fill: at === 0 ? () => `color-mix(in srgb, ${hue(0)} 10%, transparent)` : undefined,
-          dash: at === 1 ? [6, 3] : undefined,
         })),
       ],
       hooks: {
@@ -249,6 +260,7 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
       }
       line.style.left = `${left}px`;
       line.classList.toggle("nu-left", left > width / 2);
+      line.classList.toggle("nu-edge", left > width - THIN);
       const room = before - left > THIN;
       line.classList.toggle("nu-bare", !room);
       if (room) before = left;
@@ -258,7 +270,8 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
 
   function listMarks() {
     const all = shown();
-    below.hidden = !all.length;
+    below.hidden = !listed || !all.length;
+    if (!listed) return;
     put(count, all.length === 1 ? "1 revision in this time" : `${all.length} revisions in this time`);
     list.replaceChildren(
       ...all.slice(0, 200).map((mark) => {
@@ -288,7 +301,7 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
   resized.observe(box);
   const themed = new MutationObserver(() => plot?.redraw(false));
   themed.observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
-  const slides = setInterval(() => document.hidden || draw(), now.seconds > 600 ? 10_000 : 1000); // time goes on where no value comes
+  const slides = setInterval(() => document.hidden || draw(), 1000); // time goes on where no value comes
   let was = "";
   const unwatch = live.onStatus(({ kind }) => {
     const healed = kind === "live" && was && was !== "live";
@@ -307,6 +320,7 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
       marks = new Map();
       load();
     },
+    span: change,
     reload: load,
     destroy() {
       asking?.abort();

@@ -43,7 +43,7 @@ let relay = page.state ?? { live: true, since: null, detail: "" };
 let problem = ""; // of the way to nunect, in a sentence
 let asked = false; // a watch waits to be sent
 let begun = false;
-let since = performance.now(); // there has been no socket
+let goneAt = performance.now(); // since then there is no socket
 
 // --- what pages call ---------------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ function connect() {
 /** Leave the socket without waiting for its close, which a dead way never brings */
 function drop() {
   const mine = socket;
-  if (greeted) since = performance.now();
+  if (greeted) goneAt = performance.now();
   socket = null;
   greeted = false;
   clearTimeout(ack);
@@ -310,7 +310,7 @@ function newest() {
 function status() {
   const at = newest();
   const age = at ? Math.max(0, page.now() - at) : null;
-  const soon = !polling && !problem && performance.now() - since < GRACE_MS;
+  const soon = !polling && !problem && performance.now() - goneAt < GRACE_MS;
   const connected = greeted || soon || (polling && !problem);
   let kind = polling ? "polling" : "live";
   if (!connected) kind = /signed in|session/.test(problem) ? "out" : "reconnecting";
@@ -340,7 +340,7 @@ function tell() {
     if (out) out.hidden = now.kind !== "out";
     box.hidden = !now.detail;
   }
-  document.documentElement.dataset.nuLive = now.kind;
+  document.documentElement.dataset.nuFresh = now.kind;
   const key = `${now.kind} ${now.detail}`;
   if (key === shown) return;
   shown = key;
