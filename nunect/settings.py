@@ -206,6 +206,8 @@ CACHES = {
     }
 }
 LIVE_PREFIX = "nunect:live"  # of the keys that hold what the relay sees
+METRICS_OPEN = env.bool("NUNECT_METRICS_OPEN", default=False)  # /metrics without a token
+METRICS_MOST = 1000  # rows of each table that /metrics tells, the busiest first
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",

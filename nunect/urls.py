@@ -4,11 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from monitoring.metrics_view import metrics
+
 handler500 = "nunect.api.failed"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/live/", include("monitoring.live_urls")),  # before the admin, which answers all the rest below it
     path("admin/", admin.site.urls),
     path("api/v1/", include("nunect.api")),
+    path("metrics", metrics, name="metrics"),
     path("", include("monitoring.urls")),
 ]
