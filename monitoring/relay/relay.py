@@ -14,8 +14,9 @@ import redis.asyncio
 from django.db import DatabaseError
 
 from accounts_app.natsconf.account import RELAY_INBOX
+from accounts_app.natsconf.control import EVENTS_PREFIX, JETSTREAM_INBOX
 from monitoring.archive import Archive
-from monitoring.relay import rows
+from monitoring.relay import feed, rows
 from monitoring.relay.asking import Asking
 from monitoring.relay.board import Board
 from monitoring.relay.picture import Picture
@@ -27,6 +28,7 @@ from monitoring.sysevents import (
     ConnectionsSeen,
     Malformed,
     StreamsSeen,
+    read_advisory,
     read_event,
     read_reply,
 )
@@ -60,6 +62,7 @@ class Relay:
         self._board = Board(client, system.pk, system.name)
         self._teller = Teller(system.pk, self.picture, archive, self._in_thread)
         self._wire = Wire(self._login, EVENTS, self._on_event, self._on_reply)
+        self._side = Wire(self._side_login, (f"{EVENTS_PREFIX}.*.ADVISORY.>",), self._on_advisory)
         self._malformed, self._turned = 0, time.time()
         self._was = (False, "")
         self._counter = -1
@@ -83,6 +86,7 @@ class Relay:
         ]
         async with asyncio.TaskGroup() as group:
             group.create_task(self._wire.run())
+            group.create_task(self._side.run())
             group.create_task(self._ticks())
             for period, what, act in parts:
                 group.create_task(self._every(period, what, act))
@@ -91,6 +95,11 @@ class Relay:
 
     def _login(self) -> Login:
         return Login(_urls(self.system.url), self.system.nkey, self.system.seed, "nunect relay", RELAY_INBOX)
+
+    def _side_login(self) -> Login | None:
+        """As nunect's user of its control account."""
+        nkey, seed = self.system.jetstream_nkey, self.system.jetstream_seed
+        return Login(_urls(self.system.url), nkey, seed, "nunect jetstream", JETSTREAM_INBOX) if seed else None
 
     def _on_event(self, subject: str, data: bytes) -> None:
         try:
@@ -116,6 +125,15 @@ class Relay:
             self._asking.answered(reply, len(data))
         elif what == "STATZ":
             self._asking.accounts_answered(len(data))
+        return None
+
+    def _on_advisory(self, subject: str, data: bytes) -> None:
+        try:
+            advisory = read_advisory(subject, data, f"{EVENTS_PREFIX}.")
+        except Malformed as error:
+            return self._bad(error)
+        if advisory.kind not in feed.QUIET_ADVISORIES:
+            self._teller.queue(advisory)
         return None
 
     def _bad(self, error: Malformed) -> None:

@@ -32,6 +32,8 @@ class SystemRow:
     url: str
     nkey: str
     seed: str = field(repr=False)
+    jetstream_nkey: str
+    jetstream_seed: str = field(repr=False)
     own: frozenset[str]
     sha256: str
     wanted: int
@@ -69,6 +71,8 @@ def read_system(system_id: int) -> SystemRow | None:
         url=system.url,
         nkey=system.relay_nkey,
         seed=system.relay_seed,
+        jetstream_nkey=system.jetstream_nkey,
+        jetstream_seed=system.jetstream_seed,
         own=frozenset(system.own_nkeys),
         sha256=current or "",
         wanted=system.wanted,

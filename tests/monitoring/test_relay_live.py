@@ -16,6 +16,7 @@ import pytest
 import redis.asyncio
 from django.db import connections
 
+from accounts_app.models import Account
 from monitoring import store
 from monitoring.archive import Archive
 from monitoring.models import ArchivedEvent, Minute
@@ -143,8 +144,6 @@ def watching(world, valkey, settings):
 
 @pytest.fixture
 def svc(world, watching):
-    from accounts_app.models import Account
-
     user = world.user(Account.objects.get(name="ACME"), "svc", "publish >", access="all")
     world.apply()
     watching.until(lambda: watching.frame("changes").get("revision") == world.system.__class__.objects.get().revision)
@@ -281,3 +280,25 @@ def test_when_the_servers_know_nothing_of_nunect_it_says_so(world, watching):
     world.conf.write_text(conf)
     world.signal(signal.SIGHUP)
     watching.until(lambda: store.read_pulse(watching.system.pk).live)
+
+
+def test_a_stream_that_is_made_is_seen_and_told(world, watching, svc):
+    account = Account.objects.get(name="ACME")
+    account.jetstream = True
+    account.save()
+    world.apply()
+    line = Line(world.port)
+    assert line.read() == "PONG"
+    config = json.dumps({"name": "ORDERS", "subjects": ["orders.>"], "storage": "file"})
+    line.say(f"PUB $JS.API.STREAM.CREATE.ORDERS reply {len(config)}", config, "PING")
+
+    def made():
+        return [event for event in watching.events("advisory") if event["detail"]["stream"] == "ORDERS"]
+
+    (told,) = watching.until(made)
+    assert told["text"] == "Stream ORDERS in ACME was created." and told["account_pk"] == account.pk
+    line.say("PUB orders.new 2", "hi", "PING")
+    (row,) = watching.until(lambda: [row for row in watching.rows("streams") if row["messages"] == 1])
+    assert (row["account"], row["stream"], row["subjects"]) == ("ACME", "ORDERS", ["orders.>"])
+    line.close()
+    assert [event.account for event in watching.kept(kind="advisory")] == ["ACME"]
