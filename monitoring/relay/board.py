@@ -18,6 +18,7 @@ from monitoring.store import Pulse
 from monitoring.tables import Table
 
 logger = logging.getLogger(__name__)
+BEAT_S = 0.95  # a topic of which nothing is heard for longer is old
 SPARKS = 60  # points of ten seconds in a sparkline
 
 
@@ -27,7 +28,7 @@ class Board:
     def __init__(self, client: redis.asyncio.Redis, system_id: int, name: str) -> None:
         self._client, self._system, self.name = client, system_id, name
         self.epoch, self._seq = uuid.uuid4().hex[:12], 0
-        self._told: dict[str, Any] = {}
+        self._told: dict[str, tuple[float, Any]] = {}
         self._tables: dict[str, dict[str, int]] = {}
         self.tens: deque[tuple[float, Point]] = deque(maxlen=SPARKS)
         self.watched: list[str] = []
@@ -44,11 +45,13 @@ class Board:
         for at, *values in map(store.read_point, found):
             self.tens.append((at, tuple(values)))
 
-    async def frame(self, topic: str, data: dict[str, Any], *, unless_same: bool = False) -> None:
-        """Publish a topic's state. unless_same: not when it says what the last one said."""
-        if unless_same and self._told.get(topic) == data:
+    async def frame(self, topic: str, data: dict[str, Any]) -> None:
+        """Publish a topic's state, when it is another than before or has not been said for a second."""
+        said, before = self._told.get(topic, (0.0, None))
+        now = time.monotonic()
+        if before == data and now - said < BEAT_S:
             return
-        self._told[topic] = data
+        self._told[topic] = (now, data)
         pipe = self._client.pipeline(transaction=False)
         self._put(pipe, topic, data)
         await self._execute(pipe)

@@ -48,8 +48,8 @@ def refused(event: Refused, reason: Reason | None) -> Event:
     who = reason.who if reason else Who()
     name = _name(event.peer, who)
     said = f"`{name}`" if name else "somebody without a credential"
-    why = reason.why if reason and reason.why else f"{event.reason}."
-    text = f"{event.server.name} refused {said}: {why[:1].lower()}{why[1:]}"
+    words = f'the server says "{event.reason}".'
+    text = f"{event.server.name} refused {said}: {_inner(reason.why) if reason and reason.why else words}"
     made = _of(event, who, "auth_error", f"{event.server.id}:{event.peer.cid}:e", text, "error")
     return made if not reason else _with(made, {"code": reason.code, "remedy": reason.remedy})
 
@@ -99,6 +99,12 @@ def _advisory_text(advisory: Advisory) -> str:
         "restore_complete": f"{stream} {where} was restored.",
     }
     return texts.get(advisory.kind, f"JetStream {where}: {advisory.kind.replace('_', ' ')}.")
+
+
+def _inner(sentence: str) -> str:
+    """A sentence after a colon; what begins with a name stays as it is."""
+    first, _, rest = sentence.partition(" ")
+    return sentence if first in ("NATS", "JetStream") or not first.isalpha() else f"{first.lower()} {rest}"
 
 
 def _app(peer: Peer) -> str:

@@ -189,7 +189,7 @@ class Picture:
 
     def feed(self, malformed: int, unarchived: int) -> dict[str, Any]:
         """Data of the topic `events`, the newest first."""
-        last = list(self.events)[-FEED:]
+        last = sorted(list(self.events)[-2 * FEED :], key=lambda event: event.at)[-FEED:]
         return {
             "events": [event.as_dict() for event in reversed(last)],
             "counts": {kind: self.counts[kind] for kind in KINDS},

@@ -165,7 +165,7 @@ class Relay:
         if self._counter != system.wanted:
             self._counter = system.wanted
             self._teller.forget()
-        await self._board.frame("changes", system.changes, unless_same=True)
+        await self._board.frame("changes", system.changes)
 
     async def _read_accounts(self) -> None:
         known = await self._in_thread(rows.read_accounts, self.system.pk)
@@ -186,7 +186,7 @@ class Relay:
     async def _tell(self) -> None:
         await self._teller.tell()
         left_out = self._archive.missing(self.system.pk)
-        await self._board.frame("events", self.picture.feed(self._malformed, left_out), unless_same=True)
+        await self._board.frame("events", self.picture.feed(self._malformed, left_out))
 
     async def _look(self) -> None:
         """Who has fallen silent, and how we are ourselves."""
@@ -216,7 +216,7 @@ class Relay:
     async def _overview(self) -> None:
         await self._board.frame("overview", self.picture.overview(time.time(), list(self._board.tens)))
         for name in self._board.watched:
-            await self._board.frame(f"account:{name}", self.picture.account(name), unless_same=True)
+            await self._board.frame(f"account:{name}", self.picture.account(name))
 
     def _table(self, name: str) -> Callable[[], Awaitable[None]]:
         rest = 0.0
