@@ -43,6 +43,9 @@ class Goal:
     counters: dict[str, int]
 
 
+_Around = tuple[frozenset[str], frozenset[tuple[str, str]]]  # accounts that are rendered, and what is crowded
+
+
 @dataclass(slots=True)
 class _Shelf:
     identity: IdentitySpec
@@ -71,12 +74,14 @@ def make_goal(system_id: int, *, fresh: bool) -> Goal:
     present = frozenset(spec.name for spec in specs if spec.enabled)
     now_crowded = crowded(specs)
     turned = {account for account, _ in now_crowded ^ shelf.crowded}
-    appeared, shelf.present, shelf.crowded = present ^ shelf.present, present, now_crowded
+    appeared = present ^ shelf.present
+    around = (present, now_crowded)
     for pk, piece in shelf.pieces.items():
         if pk not in taken.moved and (piece.spec.name in turned or listed_accounts(piece.spec) & appeared):
-            shelf.pieces[pk] = _render(piece.spec, shelf, piece.wanted, piece)
+            shelf.pieces[pk] = _render(piece.spec, shelf, around, piece.wanted, piece)
     for pk, spec in taken.moved.items():
-        shelf.pieces[pk] = _render(spec, shelf, taken.counters[pk][1], shelf.pieces.get(pk))
+        shelf.pieces[pk] = _render(spec, shelf, around, taken.counters[pk][1], shelf.pieces.get(pk))
+    shelf.present, shelf.crowded = around
     return _goal(taken, shelf, thorough=known is None)
 
 
@@ -90,10 +95,11 @@ def _specs(shelf: _Shelf, taken: Taken) -> list[AccountSpec]:
     return [piece.spec for pk, piece in shelf.pieces.items() if pk not in taken.moved] + list(taken.moved.values())
 
 
-def _render(spec: AccountSpec, shelf: _Shelf, wanted: int, former: Piece | None) -> Piece:
+def _render(spec: AccountSpec, shelf: _Shelf, around: _Around, wanted: int, former: Piece | None) -> Piece:
+    present, in_the_way = around
     try:
         before = former.block if former else None
-        block = render_account(spec, shelf.roles, shelf.identity, shelf.present, before, shelf.crowded)
+        block = render_account(spec, shelf.roles, shelf.identity, present, before, in_the_way)
         return Piece(wanted, spec, block)
     except RenderError as error:
         return Piece(wanted, spec, None, str(error))

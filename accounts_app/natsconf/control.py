@@ -49,12 +49,18 @@ def crowded(accounts: Iterable[AccountSpec]) -> Crowded:
     found = set()
     for account in rows.values():
         for each in account.imports if account.enabled else ():
-            if _meets(each) and each.account in rows and (each.account, each.kind) not in found:
-                exports = [export for export in rows[each.account].exports if export.accounts != ()]
-                exported = {export.subject for export in exports if export.kind == each.kind}
-                if not exported & {each.subject, SUBJECTS[each.kind]}:
-                    found.add((each.account, each.kind))
+            if _meets(each) and each.account in rows and _leaves_to_chance(each, account.name, rows[each.account]):
+                found.add((each.account, each.kind))
     return frozenset(found)
+
+
+def _leaves_to_chance(each: ImportSpec, importer: str, exporter: AccountSpec) -> bool:
+    """Say whether `importer` may have it, but not by an export of just its subject."""
+    exports = [export for export in exporter.exports if export.kind == each.kind and export.accounts != ()]
+    if any(export.subject in (each.subject, SUBJECTS[each.kind]) for export in exports):
+        return False
+    allowed = (export for export in exports if export.accounts is None or importer in export.accounts)
+    return any(subjects.covers(export.subject, each.subject) for export in allowed)
 
 
 def _meets(each: ImportSpec) -> bool:

@@ -126,6 +126,12 @@ def test_an_import_that_ours_would_leave_to_chance_goes_first(judge, export, sub
         assert digest, errors
 
 
+def test_nobody_blinds_nunect_by_an_import_that_is_not_allowed():
+    for exports in ((), (ExportSpec("service", "$JS.API.CONSUMER.>", ("C",)),)):
+        thief = AccountSpec("B", imports=(ImportSpec("service", "A", "$JS.API.CONSUMER.LIST.s"),))
+        assert render.crowded([keeping("A", exports=exports), thief]) == frozenset()
+
+
 def test_an_import_of_just_what_is_exported_stands_beside_ours(judge):
     export = ExportSpec("service", "$JS.API.CONSUMER.MSG.NEXT.s.*", ("B",))
     accounts = (
