@@ -75,10 +75,9 @@ def _of_server(fleet: Fleet, system: System, person: Any, server_id: str, cid: i
 
 def _row(system: System, server_id: str, told: dict[str, Any], person: Any) -> dict[str, Any]:
     """The row of the table, with what the server says now in place of what was seen."""
-    row: dict[str, Any] = {**dict.fromkeys(TABLES["connections"]), **_known(system, server_id, told["cid"])}
+    row: dict[str, Any] = dict.fromkeys(TABLES["connections"]) | _known(system, server_id, told["cid"])
     if row["cid"] is None:
         row |= _owner(system, told, keys=may(person, "change", NatsUser))
-    rtt = sum(float(number) * _UNITS_MS[unit] for number, unit in re.findall(r"([\d.]+)(ms|µs|ns|h|m|s)", told["rtt"]))
     return row | {
         "server": told["server"],
         "server_id": server_id,
@@ -91,7 +90,7 @@ def _row(system: System, server_id: str, told: dict[str, Any], person: Any) -> d
         "version": told.get("version", ""),
         "started_at": told.get("start"),
         "idle_s": _idle(told),
-        "rtt_ms": round(rtt),
+        "rtt_ms": _milliseconds(told.get("rtt", "")),
         "own": bool(row["own"]) or _is_own(system, told),
         **{name: told.get(name, 0) for name in ("subscriptions", "pending_bytes", "in_msgs", "out_msgs")},
         "subscriptions_list": (told.get("subscriptions_list") or [])[:SUBSCRIPTIONS],
@@ -121,6 +120,12 @@ def _owner(system: System, told: dict[str, Any], *, keys: bool) -> dict[str, Any
 
 def _is_own(system: System, told: dict[str, Any]) -> bool:
     return told.get("authorized_user", "") in system.own_nkeys
+
+
+def _milliseconds(text: str) -> int | None:
+    """A duration as Go writes it, such as "1m2.5s" or "761µs"; None for none."""
+    parts = re.findall(r"([\d.]+)(ms|µs|ns|h|m|s)", text)
+    return round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts)) if parts else None
 
 
 def _idle(told: dict[str, Any]) -> float | None:

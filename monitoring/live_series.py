@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
+from math import isfinite
 from typing import Any
 
 from django.apps import apps
@@ -75,6 +76,8 @@ def thinned(points: Iterable[Point], step: int, metrics: Sequence[str]) -> Itera
 
 def _short(value: float) -> float:
     """As many digits as a 32 bit float has."""
+    if not isfinite(value):
+        return 0
     return int(value) if value == int(value) else float(f"{value:.7g}")
 
 

@@ -272,6 +272,14 @@ def test_without_redis_the_database_is_told_and_that_redis_is_gone(ada, opened, 
     assert not [name for name, _labels in found if name.startswith(("nunect_relay", "nunect_server"))]
 
 
+def test_without_the_database_a_scrape_says_so(ada, opened):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_app_system RENAME TO away")
+    found = scrape()
+    assert found["nunect_database_up", ()] == 0
+    assert {name for name, _labels in found} == {"nunect_build_info", "nunect_database_up"}
+
+
 # --- the examples for Grafana and Prometheus ------------------------------------
 
 

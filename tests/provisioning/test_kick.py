@@ -8,6 +8,8 @@ import nats
 import pytest
 
 from accounts_app.models import AuditEntry
+from monitoring import store
+from monitoring.tables import TABLES, Table
 from provisioning.server import Fleet
 from tests import factories
 from tests.api.conftest import Api, errors, token_of
@@ -28,15 +30,12 @@ class Guest(threading.Thread):
         asyncio.run(self._stay())
 
     async def _stay(self):
-        async def closed():
-            self.closed.set()
-
         async def ignore(error):
             pass
 
         client = await nats.connect(
             f"nats://127.0.0.1:{self.port}", user=self.user, password=PASSWORD, name=f"{self.user}-app",
-            allow_reconnect=False, closed_cb=closed, error_cb=ignore,
+            allow_reconnect=False, error_cb=ignore,
         )  # fmt: skip
         await client.subscribe("a.b")
         await client.flush(5)
@@ -44,6 +43,8 @@ class Guest(threading.Thread):
         self.inside.set()
         while not self.leave.is_set() and not client.is_closed:
             await asyncio.sleep(0.01)
+        if client.is_closed:
+            self.closed.set()
         await client.close()
 
     def __enter__(self):
@@ -90,7 +91,7 @@ def reason_of(world, cid, deadline_s=5):
     return None
 
 
-def test_a_connection_tells_what_it_subscribes_to_now(place, api):
+def test_a_connection_tells_what_it_subscribes_to_now(place, api, settings, tmp_path):
     with Guest(place.port, "svc") as guest:
         told = api.get(f"live/connections/{place.server_id}/{guest.cid}/")
         assert told.status_code == 200, told.data
@@ -98,7 +99,16 @@ def test_a_connection_tells_what_it_subscribes_to_now(place, api):
         assert row["subscriptions_list"] == ["a.b"] and row["subscriptions"] == 1
         assert (row["account"], row["user"], row["app"], row["server"]) == ("ACME", "svc", "svc-app", "n1")
         assert row["address"] == "127.0.0.1" and row["kind"] == "nats" and row["own"] is False
-        assert row["user_pk"] and row["idle_s"] >= 0
+        assert row["user_pk"] and row["idle_s"] >= 0 and row["in_msgs_rate"] is None
+        seen = {"server_id": place.server_id, "cid": guest.cid, "user": "svc", "in_msgs_rate": 2.5, "subscriptions": 9}
+        with store.client().pipeline() as pipe:
+            rows = [[seen.get(column) for column in TABLES["connections"]]]
+            store.put_table(pipe, place.system.pk, Table("connections", rows))
+            pipe.execute()
+        row = api.get(f"live/connections/{place.server_id}/{guest.cid}/").data
+        assert (row["in_msgs_rate"], row["subscriptions"]) == (2.5, 1)  # rates are the relay's, the rest is asked
+        settings.REDIS_URL = f"unix://{tmp_path}/nobody"
+        assert api.get(f"live/connections/{place.server_id}/{guest.cid}/").data["subscriptions_list"] == ["a.b"]
     assert api.get(f"live/connections/{place.server_id}/{guest.cid + 1000}/").status_code == 404
     assert api.get(f"live/connections/N{'A' * 55}/{guest.cid}/").status_code == 404
     assert api.get(f"live/connections/>/{guest.cid}/").status_code == 404
