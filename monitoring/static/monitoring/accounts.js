@@ -10,15 +10,15 @@ import { live } from "./socket.js";
 import { Table } from "./table.js";
 
 export const COLUMNS = {
-  account: { title: "Account", type: "text", width: 120, always: true, paint: (row) => el("b", {}, toAccount(row)) },
-  owner: { title: "Owner", type: "text", width: 80 },
+  account: { title: "Account", type: "text", width: 104, always: true, paint: (row) => el("b", {}, toAccount(row)) },
+  owner: { title: "Owner", type: "text", width: 64, grow: 40 },
   connections: useColumn("connections", "max_connections", "Connections"),
   subscriptions: useColumn("subscriptions", "max_subscriptions", "Subscriptions"),
-  in_msgs_rate: { title: "In", name: "Messages in", type: "rate", width: 76, help: "Messages a second from its clients" },
-  out_msgs_rate: { title: "Out", name: "Messages out", type: "rate", width: 76, help: "Messages a second to its clients" },
+  in_msgs_rate: { title: "In", name: "Messages in", type: "rate", width: 62, help: "Messages a second from its clients" },
+  out_msgs_rate: { title: "Out", name: "Messages out", type: "rate", width: 62, help: "Messages a second to its clients" },
   in_bytes_rate: { title: "Bytes in", type: "bytes_rate", width: 94 },
   out_bytes_rate: { title: "Bytes out", type: "bytes_rate", width: 94 },
-  streams: useColumn("streams", "max_streams", "Streams", count, { width: 92 }),
+  streams: useColumn("streams", "max_streams", "Streams", count, { width: 80 }),
   consumers: useColumn("consumers", "max_consumers", "Consumers", count, { width: 96 }),
   js_storage: useColumn("js_storage", "js_max_storage", "Storage", bytes),
   js_memory: useColumn("js_memory", "js_max_memory", "Memory", bytes),
@@ -26,7 +26,7 @@ export const COLUMNS = {
   slow_consumers: { title: "Slow", name: "Slow consumers", type: "count", width: 66, help: "Clients that were cut off for being too slow" },
   in_msgs: { title: "Total in", type: "count", width: 100 },
   out_msgs: { title: "Total out", type: "count", width: 100 },
-  revision: { title: "Change", name: "Last change", type: "count", width: 74, text: (value) => (value ? `r${value}` : NONE), paint: toRevision },
+  revision: { title: "Change", name: "Last change", type: "count", width: 56, text: (value) => (value ? `r${value}` : NONE), paint: toRevision },
 };
 const LIMITS = [
   ["connections", "max_connections", "Connections", count],
@@ -58,8 +58,8 @@ export function open(row, { now, closed }) {
       ["Owner", fresh.owner],
       ["Leaf nodes", count(fresh.leafnodes)],
       ["Slow consumers", count(fresh.slow_consumers)],
-      ["Messages in", count(fresh.in_msgs)],
-      ["Messages out", count(fresh.out_msgs)],
+      ["Sent in all", `${count(fresh.in_msgs)} messages`],
+      ["Received in all", `${count(fresh.out_msgs)} messages`],
       ["Last change", toRevision(fresh)],
     ]);
   };

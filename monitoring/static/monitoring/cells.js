@@ -47,6 +47,12 @@ export function inUse(used, limit, of = count) {
   return part === null ? of(used) : `${of(used)} of ${of(limit)}, ${percents(part)}`;
 }
 
+/** "505" of "505 MiB" where the limit beside it has the same unit */
+function short(used, limit, of) {
+  const [number, unit] = of(used).split(" ");
+  return unit && of(limit).endsWith(` ${unit}`) ? number : of(used);
+}
+
 /** A value against its limit: number, limit and share in words, and a bar that repeats them */
 export function bar(used, limit, of = count) {
   const part = share(used, limit);
@@ -56,8 +62,8 @@ export function bar(used, limit, of = count) {
   track.firstChild.style.width = `${Math.min(100, Math.max(part > 0 ? 2 : 0, part))}%`;
   return el(
     "span",
-    { class: `nt-use ${level && `nt-${level}`}` },
-    el("span", { class: "nt-use-text" }, of(used), quiet(` / ${of(limit)}`)),
+    { class: `nt-use ${of === bytes ? "nt-bytes" : ""} ${level && `nt-${level}`}` },
+    el("span", { class: "nt-use-text" }, short(used, limit, of), el("span", { class: "nu-muted nt-limit" }, ` / ${of(limit)}`)),
     el("span", { class: "nt-use-share" }, level && icon(level === "full" ? "error" : "warning"), percents(part)),
     track,
   );
@@ -69,7 +75,7 @@ export function useColumn(key, most, title, of = count, more = {}) {
   return {
     title,
     type: of === bytes ? "bytes" : "count",
-    width: of === bytes ? 150 : 112,
+    width: of === bytes ? 144 : 104,
     text: (value, row) => inUse(value, row[most], of),
     hint: (row) => {
       const level = pressure(row[key], row[most]);
@@ -80,8 +86,8 @@ export function useColumn(key, most, title, of = count, more = {}) {
   };
 }
 
-export function stateChip(state, detail) {
-  const made = chip(state);
+export function stateChip(state, detail, word) {
+  const made = chip(state, word);
   if (detail) made.title = detail;
   return made;
 }

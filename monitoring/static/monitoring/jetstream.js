@@ -9,20 +9,21 @@ import * as links from "./links.js";
 import { page } from "./page.js";
 import { Table } from "./table.js";
 
+const BEHIND_S = 10; // seconds of delivery that wait, before a consumer is said to be behind
 const root = document.getElementById("nt-table");
 const tabs = document.getElementById("nt-tabs");
 
 const STREAM = {
-  stream: { title: "Stream", type: "text", width: 120, always: true, paint: (row) => el("b", {}, row.stream) },
-  account: { title: "Account", type: "text", width: 100, paint: toAccount },
-  state: { title: "State", type: "text", width: 104, paint: (row) => chip(row.state) },
-  messages: { title: "Messages", type: "count", width: 96, text: (value, row) => (limited(row.max_messages) ? `${count(value)} / ${count(row.max_messages)}` : count(value)) },
-  bytes: useColumn("bytes", "max_bytes", "Size", bytes, { width: 150 }),
-  in_msgs_rate: { title: "In", name: "Messages in", type: "rate", width: 76, help: "Messages stored a second" },
-  consumers: { title: "Consumers", type: "count", width: 92 },
-  last_at: { title: "Last message", type: "time", width: 104, hint: moment("last_at") },
+  stream: { title: "Stream", type: "text", width: 100, always: true, paint: (row) => el("b", {}, row.stream) },
+  account: { title: "Account", type: "text", width: 92, paint: toAccount },
+  state: { title: "State", type: "text", width: 98, paint: (row) => chip(row.state) },
+  messages: { title: "Messages", type: "count", width: 72, text: (value, row) => (limited(row.max_messages) ? `${count(value)} / ${count(row.max_messages)}` : count(value)) },
+  bytes: useColumn("bytes", "max_bytes", "Size", bytes, { width: 144 }),
+  in_msgs_rate: { title: "In", name: "Messages in", type: "rate", width: 58, help: "Messages stored a second" },
+  consumers: { title: "Consumers", type: "count", width: 74 },
+  last_at: { title: "Last", name: "Last message", type: "time", width: 76, hint: moment("last_at") },
   first_at: { title: "First message", type: "time", width: 104, hint: moment("first_at") },
-  subjects: { title: "Subjects", type: "texts", width: 130, sort: false, hint: (row) => (row.subjects ?? []).join("\n"), paint: (row, text) => el("code", {}, text) },
+  subjects: { title: "Subjects", type: "texts", width: 92, sort: false, hint: (row) => (row.subjects ?? []).join("\n"), paint: (row, text) => el("code", {}, text) },
   storage: { title: "Storage", type: "text", width: 76 },
   retention: { title: "Retention", type: "text", width: 92 },
   replicas: { title: "Replicas", type: "count", width: 80 },
@@ -35,20 +36,20 @@ function health(row) {
   if (row.paused) return ["held", "paused", "It is paused: nothing is delivered until it is resumed."];
   if (limited(row.max_ack_pending) && row.max_ack_pending > 0 && row.ack_pending >= row.max_ack_pending) return ["failed", "waits for acks", "As many messages as it may have are unacknowledged: nothing more is delivered until some are."];
   if (row.pull && row.pending > 0 && row.waiting === 0 && !(row.delivered_rate > 0)) return ["held", "nobody pulls", "Messages wait and nobody asks for them: is the app that reads them alive?"];
-  if (row.pending > 0 && row.delivered_rate > 0) return ["pending", "catching up", "It is behind, and messages are being delivered."];
+  if (row.delivered_rate > 0 && row.pending > BEHIND_S * row.delivered_rate) return ["pending", "catching up", "It is behind by more than ten seconds of what it takes."];
   return ["ok", "ok", ""];
 }
 
 const CONSUMER = {
-  consumer: { title: "Consumer", type: "text", width: 120, always: true, paint: (row) => el("b", {}, row.consumer) },
-  stream: { title: "Stream", type: "text", width: 100, paint: (row) => el("span", {}, row.stream) },
-  account: { title: "Account", type: "text", width: 96, paint: toAccount },
-  health: { title: "State", type: "text", width: 132, sort: false, text: (_, row) => health(row)[1], hint: (row) => health(row)[2], paint: (row) => chip(health(row)[0], health(row)[1]) },
-  pending: { title: "Lag", type: "count", width: 84, help: "Messages in the stream that were not delivered yet" },
-  ack_pending: useColumn("ack_pending", "max_ack_pending", "Unacked", count, { width: 116, help: "Delivered and not acknowledged yet" }),
-  redelivered: { title: "Redelivered", type: "count", width: 98, help: "Messages that were delivered more than once" },
-  delivered_rate: { title: "Out", name: "Delivered", type: "rate", width: 76, help: "Messages delivered a second" },
-  acked_at: { title: "Last ack", type: "time", width: 86, hint: moment("acked_at") },
+  consumer: { title: "Consumer", type: "text", width: 108, always: true, paint: (row) => el("b", {}, row.consumer) },
+  stream: { title: "Stream", type: "text", width: 92, paint: (row) => el("span", {}, row.stream) },
+  account: { title: "Account", type: "text", width: 84, paint: toAccount },
+  health: { title: "State", type: "text", width: 120, sort: false, text: (_, row) => health(row)[1], hint: (row) => health(row)[2], paint: (row) => chip(health(row)[0], health(row)[1]) },
+  pending: { title: "Lag", type: "count", width: 64, help: "Messages in the stream that were not delivered yet" },
+  ack_pending: useColumn("ack_pending", "max_ack_pending", "Unacked", count, { width: 112, help: "Delivered and not acknowledged yet" }),
+  redelivered: { title: "Redelivered", type: "count", width: 84, help: "Messages that were delivered more than once" },
+  delivered_rate: { title: "Out", name: "Delivered", type: "rate", width: 58, help: "Messages delivered a second" },
+  acked_at: { title: "Last ack", type: "time", width: 76, hint: moment("acked_at") },
   waiting: { title: "Pulls", name: "Waiting pulls", type: "count", width: 70 },
   delivered: { title: "Delivered", type: "count", width: 92 },
   pull: { title: "Pull", type: "yes", width: 64 },

@@ -12,19 +12,31 @@ import { Table } from "./table.js";
 const uptime = (row) => (row.started_at ? duration((page.now() - Date.parse(row.started_at)) / 1000) : NONE);
 const holds = (row) => (!row.revision ? NONE : row.revision === row.intended || !row.intended ? `r${row.revision}` : `r${row.revision} of r${row.intended}`);
 
+const SHORT = { foreign: "foreign" };
+/** Version and uptime, below a server's name */
+const below = (row) => [row.version, row.started_at ? `up ${uptime(row)}` : ""].filter(Boolean).join(", ");
+
 const COLUMNS = {
-  server: { title: "Server", type: "text", width: 120, always: true, hint: (row) => `${row.server} · ${row.id}`, paint: (row) => el("b", {}, row.server) },
-  state: { title: "State", type: "text", width: 128, text: (value, row) => `${value} ${row.detail}`, hint: (row) => row.detail, paint: (row) => stateChip(row.state, row.detail) },
-  revision: { title: "Holds", name: "Revision", type: "count", width: 90, text: (_, row) => holds(row), help: "The revision that it runs, and the one that it should" },
-  connections: { title: "Connections", type: "count", width: 104 },
-  in_msgs_rate: { title: "In", name: "Messages in", type: "rate", width: 76, help: "Messages a second from clients" },
-  out_msgs_rate: { title: "Out", name: "Messages out", type: "rate", width: 76, help: "Messages a second to clients" },
+  server: {
+    title: "Server",
+    type: "text",
+    width: 128,
+    always: true,
+    text: (value, row) => `${value} ${below(row)}`,
+    hint: (row) => `${row.server} · ${row.id}`,
+    paint: (row) => el("span", { class: "nt-two" }, el("b", {}, row.server), el("span", { class: "nu-muted" }, below(row))),
+  },
+  state: { title: "State", type: "text", width: 112, text: (value, row) => `${value} ${row.detail}`, hint: (row) => row.detail, paint: (row) => stateChip(row.state, row.detail, SHORT[row.state]) },
+  revision: { title: "Holds", name: "Revision", type: "count", width: 72, text: (_, row) => holds(row), help: "The revision that it runs, and the one that it should" },
+  connections: { title: "Connections", type: "count", width: 82 },
+  in_msgs_rate: { title: "In", name: "Messages in", type: "rate", width: 60, help: "Messages a second from clients" },
+  out_msgs_rate: { title: "Out", name: "Messages out", type: "rate", width: 60, help: "Messages a second to clients" },
   in_bytes_rate: { title: "Bytes in", type: "bytes_rate", width: 96 },
   out_bytes_rate: { title: "Bytes out", type: "bytes_rate", width: 96 },
-  cpu: { title: "CPU", type: "percent", width: 66, help: "Of one core", hint: (row) => (row.cores ? `of one core; it has ${row.cores}` : "of one core") },
-  rss: { title: "Memory", type: "bytes", width: 84 },
-  js_storage: useColumn("js_storage", "js_max_storage", "Storage", bytes, { width: 156, help: "JetStream on disk" }),
-  js_memory: useColumn("js_memory", "js_max_memory", "Memory streams", bytes, { width: 156, help: "JetStream in memory" }),
+  cpu: { title: "CPU", type: "percent", width: 46, help: "Of one core", hint: (row) => (row.cores ? `of one core; it has ${row.cores}` : "of one core") },
+  rss: { title: "Memory", type: "bytes", width: 62 },
+  js_storage: useColumn("js_storage", "js_max_storage", "Storage", bytes, { width: 144, help: "JetStream on disk" }),
+  js_memory: useColumn("js_memory", "js_max_memory", "Memory streams", bytes, { width: 144, help: "JetStream in memory" }),
   subscriptions: { title: "Subscriptions", type: "count", width: 112 },
   slow_consumers: { title: "Slow", name: "Slow consumers", type: "count", width: 66, help: "Clients that were cut off for being too slow" },
   total_connections: { title: "Ever connected", type: "count", width: 120 },
@@ -102,13 +114,13 @@ new Table(document.getElementById("nt-table"), {
   one: "server",
   many: "servers",
   columns: COLUMNS,
-  defaults: ["server", "state", "revision", "connections", "in_msgs_rate", "out_msgs_rate", "cpu", "rss", "js_storage", "version", "started_at"],
+  defaults: ["server", "state", "revision", "connections", "in_msgs_rate", "out_msgs_rate", "cpu", "rss", "js_storage"],
   ordering: "server",
   filters: ["server", "state", "cluster", "version", "host"],
   values: { state: ["in_sync", "pending", "failed", "unreachable", "foreign", "too_old", "reloading", "lame_duck"] },
   rowHeight: 44,
   key: (row) => row.server,
-  card: { title: "server", mark: "state", about: ["version", "started_at"], figures: ["connections", "in_msgs_rate", "cpu", "rss"] },
+  card: { title: "server", mark: "state", about: ["revision", "cluster"], figures: ["connections", "in_msgs_rate", "cpu", "rss"] },
   open,
   empty: () => firstStep("dns", "No server has been seen.", "With the conf in its folder, one starts so:", "scripts/nats-server.sh"),
 });

@@ -1,7 +1,7 @@
 // One table for everything that is seen: pages of 100 by REST, and only the visible rows in the document.
 // While somebody points at it or stands in it, rows keep their place: values change, the order waits.
 
-import { show } from "./cells.js";
+import { NONE, show } from "./cells.js";
 import { el, icon, put } from "./dom.js";
 import { count, duration } from "./format.js";
 import { get, page } from "./page.js";
@@ -14,6 +14,7 @@ const EVERY = 2000; // ms between two readings of the same rows
 const POLL = 5000; // ms without a socket
 const SLOWEST = 30000;
 const SETTLE = 250; // ms after the last key in the search field
+const GAP = 16; // pixels between columns
 const LONGEST = 15000; // ms for an answer
 export const API = "/api/v1/live/";
 const PHONE = matchMedia("(max-width: 767px)");
@@ -266,8 +267,8 @@ export class Table {
     this.field = el("input", {
       type: "search",
       class: "nt-search",
-      placeholder: `Search ${spec.searchFor ?? spec.many}`,
-      "aria-label": `Search ${spec.searchFor ?? spec.many}`,
+      placeholder: `Search ${spec.many}`,
+      "aria-label": `Search ${spec.many}`,
       "aria-keyshortcuts": "/",
       value: this.search,
       autocomplete: "off",
@@ -321,7 +322,7 @@ export class Table {
     this.root.style.setProperty("--nt-row", `${this.height}px`);
     const widths = this.columns().map((key) => this.width(key));
     this.root.style.setProperty("--nt-columns", widths.map(([least, share]) => `minmax(${least}px, ${share}fr)`).join(" "));
-    this.root.style.setProperty("--nt-width", `${widths.reduce((sum, [least]) => sum + least, 0) + 24}px`);
+    this.root.style.setProperty("--nt-width", `${widths.reduce((sum, [least]) => sum + least + GAP, 24 - GAP)}px`);
     this.shown.clear();
     this.body.replaceChildren();
     this.headers();
@@ -330,8 +331,8 @@ export class Table {
   }
 
   width(key) {
-    const { width = 110, grow = 0, type } = this.spec.columns[key];
-    return [width, grow || (type === "text" ? width : width / 2)];
+    const { width = 100, grow, type } = this.spec.columns[key];
+    return [width, grow ?? (type === "text" ? width : width / 2)];
   }
 
   fit() {
@@ -558,12 +559,14 @@ export class Table {
     const hint = column.hint?.(row) ?? (column.type === "text" ? text : "");
     if (hint) cell.title = hint;
     else cell.removeAttribute("title");
+    cell.classList.toggle("nt-zero", row[key] === 0);
     if (column.paint) cell.replaceChildren(...[column.paint(row, text)].flat());
     else cell.textContent = text;
   }
 
   card(cell, row) {
-    const { title, about, figures, mark } = this.spec.card;
+    const { title, figures, mark, stacked } = this.spec.card;
+    const about = this.spec.card.about.filter((key) => show(this.spec.columns[key], key, row) !== NONE);
     const part = (key, tag, cls) => {
       const made = el(tag, { class: cls });
       this.fill(made, key, row);
@@ -571,7 +574,7 @@ export class Table {
     };
     cell.replaceChildren(
       el("div", { class: "nt-card-top" }, part(title, "b", "nt-card-title"), mark ? part(mark, "span", "nt-card-mark") : ""),
-      el("div", { class: "nt-card-about" }, ...about.map((key) => part(key, "span", ""))),
+      el("div", { class: `nt-card-about ${stacked ? "nt-stacked" : ""}` }, ...about.map((key) => part(key, "span", ""))),
       el(
         "div",
         { class: "nt-card-figures" },
