@@ -9,9 +9,11 @@ from typing import Any
 from django.db import close_old_connections
 from django.db.models import Q
 
+from accounts_app.conf_text import NKEY
 from accounts_app.models import Account, NatsUser, System
 from monitoring import archive
 from monitoring.events import Event, moment
+from monitoring.refusals import Login, explain_many
 from monitoring.relay.accounts import AccountRow
 from monitoring.relay.failures import Reason
 from monitoring.relay.servers import Intended
@@ -163,5 +165,8 @@ def read_events(system_id: int, pk: int | None) -> tuple[list[Event], int]:
 
 def read_reasons(system_id: int, asked: Sequence[tuple[str, str, str]]) -> list[Reason]:
     """Why logins were refused: [(login, the server's words, kind of client)] → reasons in the same order."""
-    found = read_logins(system_id, {login for login, _, _ in asked})
-    return [Reason(who=found[login]) for login, _, _ in asked]
+    logins = [Login(login, words, nkey=bool(NKEY.fullmatch(login)), kind=kind) for login, words, kind in asked]
+    return [
+        Reason(one.code, one.why, one.remedy, Who(one.user, one.user_pk, one.account, one.account_pk, one.owner))
+        for one in explain_many(system_id, logins)
+    ]
