@@ -15,7 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from accounts_app.models import Account, Server, System
-from monitoring import health
+from monitoring import health, store
 from provisioning.binary import OLDEST, binary, parse_version
 from provisioning.errors import ProvisioningError
 from provisioning.files import GENERATED
@@ -38,7 +38,7 @@ class Finding:
 def examine() -> list[Finding]:
     """All findings, the bad ones first. Never raises."""
     found: list[Finding] = []
-    for part in (_secrets, _database, _redis, _worker, _binary, _systems):
+    for part in (_secrets, _database, _redis, _worker, _relay, _binary, _systems):
         try:
             found += part()
         except Exception as error:  # a part that can't be asked is a finding
@@ -102,6 +102,22 @@ def _worker() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "Worker", f"It worked {age:.0f} s ago.")
+
+
+def _relay() -> Iterator[Finding]:
+    for system in System.objects.all():
+        try:
+            pulse = store.read_pulse(system.pk)
+        except (redis.RedisError, OSError):
+            yield Finding("error", "Relay", "Whether it sees is not known: Redis doesn't answer.", "Mend Redis first.")
+            return
+        if pulse.live:
+            yield Finding("ok", f"Relay of {system}", "It sees what the servers do.")
+        elif pulse.age_s is None or pulse.age_s >= store.STALE_S:
+            ago = "never" if pulse.age_s is None else f"{pulse.age_s:.0f} s ago"
+            yield Finding("warning", f"Relay of {system}", f"It was last heard {ago}.", "Start `manage.py relay`.")
+        else:
+            yield Finding("warning", f"Relay of {system}", pulse.problem, "See the servers below.")
 
 
 def _binary() -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts_app.models import Server, System
+from monitoring import store
 from provisioning.heartbeat import worker_age
 
 PART_S = 2.0  # how long one part may take to answer
@@ -21,8 +22,11 @@ _asking = ThreadPoolExecutor(max_workers=8, thread_name_prefix="health")
 
 
 def report() -> tuple[bool, dict[str, Any]]:
-    """(ready, state and age of each part). Never raises: a part that fails says why."""
-    parts = {"database": _database, "redis": _redis, "worker": _worker, "servers": _servers}
+    """(ready, state and age of each part). Never raises: a part that fails says why.
+
+    Without the relay nobody sees what happens, and everything else goes on: it keeps nobody from being ready.
+    """
+    parts = {"database": _database, "redis": _redis, "worker": _worker, "relay": _relay, "servers": _servers}
     answers = {name: _asking.submit(_closing, ask) for name, ask in parts.items()}
     told: dict[str, Any] = {}
     for name, answer in answers.items():
@@ -60,6 +64,16 @@ def _worker() -> dict[str, Any]:
     if age is None:
         return {"state": "missing", "detail": "no worker has worked lately"}
     return {"state": "ok" if age < WORKER_S else "old", "age_s": round(age, 1)}
+
+
+def _relay() -> dict[str, Any]:
+    pulses = [store.read_pulse(system) for system in System.objects.values_list("pk", flat=True)]
+    blind = next((pulse for pulse in pulses if not pulse.live), None)
+    if blind is None:
+        return {"state": "ok"}
+    if blind.age_s is None or blind.age_s >= store.STALE_S:
+        return {"state": "missing", "detail": "the relay doesn't run, so nobody sees what the servers do"}
+    return {"state": "blind", "detail": blind.problem}
 
 
 def _servers() -> list[dict[str, Any]]:
