@@ -50,10 +50,13 @@ def families(systems: dict[int, str]) -> list[Metric]:
 def _sums() -> dict[int, Sums]:
     """{system: its sums}, with the revisions that came since they were kept: two queries."""
     last, kept = cache.get(_KEY) or (0, {})
+    columns = ("pk", "system", "snapshot_at", "created_at")
+    fresh = list(Revision.objects.filter(pk__gte=last).order_by("pk").values_list(*columns))
+    if last and (not fresh or fresh[0][0] != last):  # another database than the one that was counted
+        last, kept, fresh = 0, {}, list(Revision.objects.order_by("pk").values_list(*columns))
+    elif last:
+        fresh = fresh[1:]
     sums: dict[int, Sums] = {pk: Sums(*values) for pk, values in kept.items()}
-    fresh = list(
-        Revision.objects.filter(pk__gt=last).order_by("pk").values_list("pk", "system", "snapshot_at", "created_at")
-    )
     saves = _saves(fresh, sums)
     for pk, system, read_at, enforced_at in fresh:
         of = sums.setdefault(system, Sums())

@@ -238,6 +238,14 @@ def test_sums_grow_and_are_the_same_when_they_are_counted_anew(saves):
     assert anew[0] == after[0] and anew[1] == pytest.approx(after[1])
 
 
+def test_sums_of_another_database_are_forgotten(saves):
+    scrape()
+    Revision.objects.filter(number=4).delete()
+    assert sums(scrape())[0]["+Inf"] == 3
+    Revision.objects.filter(number__gt=1).delete()
+    assert sums(scrape())[0]["+Inf"] == 1
+
+
 # --- doors --------------------------------------------------------------------
 
 
