@@ -3,16 +3,20 @@
 import asyncio
 import base64
 import contextlib
+import importlib
 import json
 import re
 import time
 
 import nats
 import pytest
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from nats.aio.client import Client
 
 from accounts_app import credentials
 from accounts_app.models import Account, Export, ExportAccess, Import, System
+from accounts_app.natsconf import nkeys
 from accounts_app.natsconf.control import JETSTREAM_INBOX
 from provisioning import decisions, guard, workshop
 from provisioning.enforced import Enforced
@@ -327,3 +331,25 @@ def test_it_is_rendered_whatever_becomes_of_its_row(world, gone):
         Account.objects.filter(name="$NUNECT").update(enabled=False)
     world.apply(fresh=True)
     assert streams(world, "A") == []
+
+
+def test_the_migration_makes_key_and_account_and_asks_for_a_run(world):
+    """Its data step on a system as the migration before left it; a second time it changes nothing."""
+    migration = importlib.import_module("accounts_app.migrations.0004_control_account")
+    keeper(world)
+    world.apply()
+    Account.objects.filter(name="$NUNECT").delete()
+    System.objects.update(jetstream_nkey="", jetstream_seed="")
+    world.apply()
+    wanted, done = world.state()
+    assert wanted == done
+    apps = MigrationLoader(connection).project_state(("accounts_app", "0004_control_account")).apps
+    migration.make_control_accounts(apps, None)
+    migration.make_control_accounts(apps, None)
+    account = Account.objects.get(name="$NUNECT")
+    assert (account.state, account.history.get().door) == ("pending", "command")
+    assert world.state() == (wanted + 1, done)
+    world.system.refresh_from_db()
+    assert credentials.public_of(nkeys.decode_seed(world.system.jetstream_seed)[1]) == world.system.jetstream_nkey
+    world.apply()
+    assert (control_state(), streams(world, "A")) == ("applied", [])

@@ -141,7 +141,7 @@ def test_expired_users_never_wait(world):
     NatsUser.objects.filter(account=big).update(expires_at=timezone.now() - timedelta(seconds=1))
     world.apply()
     assert not Hold.objects.exists()
-    assert world.conf.read_text().count("nkey:") == 2  # nunect's own
+    assert world.conf.read_text().count("nkey:") == 3  # nunect's own
 
 
 def test_a_changed_identity_waits(world):
