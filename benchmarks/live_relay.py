@@ -1,6 +1,6 @@
 """Stands where `manage.py relay` will: counts what the system account tells, and publishes the topic `events`.
 
-Every event is decoded, a repeat is none, and six frames a second carry the counters and the last events.
+Every event is decoded, a repeat is none, and eight frames a second carry the counters and the last events.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from django.conf import settings  # noqa: E402
 from monitoring import frames, store  # noqa: E402
 from monitoring.events import KINDS, Event  # noqa: E402
 
-PER_S, LAST = 6, 30
+PER_S, LAST = 8, 30
 
 
 class Reader(asyncio.Protocol):

@@ -19,7 +19,7 @@ from django.http import parse_cookie
 from monitoring import callers, frames
 from monitoring.callers import Admitted, Refused
 from monitoring.frames import ACCOUNT, Ack, Wrong
-from monitoring.hub import Hub, Socket
+from monitoring.hub import Frame, Hub, Socket
 from monitoring.patrol import UNSURE, Patrol, hello
 
 ADMIT_S = 5.0  # how long the database may take for who comes in, or watches an account
@@ -125,7 +125,8 @@ class _Conversation:
 
     def __init__(self, admitted: Admitted, receive: Any, send: Any) -> None:
         self._admitted, self._receive, self._send = admitted, receive, send
-        self._socket = Socket(send, instant=_never_waits(send))
+        daphne = Daphne.behind(send)
+        self._socket = Socket(send, instant=daphne is not None, push=daphne.push if daphne else None)
         self._wrong: deque[float] = deque(maxlen=MOST_WRONG)
         self._begun, self._count = time.monotonic(), 0
 
@@ -195,6 +196,34 @@ class _Conversation:
         return accounts | (frozenset(topics) & frozenset(socket.topics))
 
 
-def _never_waits(send: Any) -> bool:
-    """Daphne's `send` writes and returns, so it needs no task of its own."""
-    return getattr(getattr(send, "func", None), "__module__", "") == "daphne.server"
+class Daphne:
+    """Daphne's end of a socket. Its `send` writes and returns, and a frame can be made ready once for all sockets."""
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+
+    @classmethod
+    def behind(cls, send: Any) -> Daphne | None:
+        """The one that an ASGI `send` belongs to; None for another server's."""
+        if getattr(getattr(send, "func", None), "__module__", "") != "daphne.server":
+            return None
+        protocol = send.args[0] if send.args else None
+        return cls(protocol) if hasattr(protocol, "sendPreparedMessage") else None
+
+    def push(self, frame: Frame) -> None:
+        """By autobahn's own way of sending one message to many: framed once, the same bytes for all.
+
+        It also knows no limit of size, which for `send` is that of what a client may say. What autobahn would
+        log of each write costs more than the write, so it is passed over unless something waits in its queue.
+        """
+        protocol = self._protocol
+        if protocol.state != protocol.STATE_OPEN:
+            return
+        if frame.ready is None:
+            frame.ready = protocol.factory.prepareMessage(frame.body, isBinary=False, doNotCompress=True)
+        if protocol.send_queue:
+            protocol.sendPreparedMessage(frame.ready)
+        else:
+            protocol.transport.write(frame.ready.payloadHybi)

@@ -38,18 +38,26 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Frame:
-    """A snapshot as it goes to every socket. message: the one ASGI message that all of them share."""
+    """A snapshot as it goes to every socket.
 
-    __slots__ = ("epoch", "message", "seq", "size", "topic")
+    message: the one ASGI message that all of them share; ready: what a server made of it, for all of them.
+    """
 
-    def __init__(self, topic: str, frame: bytes) -> None:
+    __slots__ = ("body", "epoch", "message", "ready", "seq", "topic")
+
+    def __init__(self, topic: str, body: bytes) -> None:
         """Raises ValueError for bytes that are no snapshot."""
-        head = _HEAD.search(frame, 0, 1024)
+        head = _HEAD.search(body, 0, 1024)
         if head is None:
             raise ValueError("this is no snapshot")
-        self.topic, self.size = topic, len(frame)
+        self.topic, self.body = topic, body
         self.epoch, self.seq = head[1].decode(), int(head[2])
-        self.message = {"type": "websocket.send", "text": frame.decode()}
+        self.message = {"type": "websocket.send", "text": body.decode()}
+        self.ready: Any = None
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
 
 
 class Socket:
@@ -69,6 +77,7 @@ class Socket:
         "highest",
         "in_flight",
         "instant",
+        "push",
         "room",
         "send",
         "sending",
@@ -81,9 +90,9 @@ class Socket:
         "watched",
     )
 
-    def __init__(self, send: Send, *, instant: bool = False) -> None:
-        """instant: `send` never waits, so that it can be called without a task of its own."""
-        self.send, self.instant = send, instant
+    def __init__(self, send: Send, *, instant: bool = False, push: Callable[[Frame], None] | None = None) -> None:
+        """instant: `send` never waits, so that it needs no task of its own; push: a shorter way for frames."""
+        self.send, self.instant, self.push = send, instant, push
         self.caller: Any = None
         self.standing: Any = None
         self.topics: tuple[str, ...] = ()
@@ -162,7 +171,9 @@ class Socket:
         self.in_flight += frame.size
         self.highest = max(self.highest, frame.seq)
         self.since = self.since or due
-        if self.instant:
+        if self.push is not None:
+            self.push(frame)
+        elif self.instant:
             self._deliver(frame.message)
         else:
             self.sending = asyncio.ensure_future(self._quietly(frame.message))
