@@ -48,7 +48,7 @@ PAGES: dict[str, Page] = {
     "servers": Page(_("Servers"), "dns", Server),
     "accounts": Page(_("Accounts"), "domain", Account, whole=False),
     "connections": Page(_("Connections"), "cable", NatsUser, whole=False),
-    "failures": Page(_("Refusals"), "gpp_bad", NatsUser, whole=False),
+    "failures": Page(_("Refused logins"), "gpp_bad", NatsUser, whole=False),
     "jetstream": Page(_("JetStream"), "database", Account, whole=False),
     "events": Page(_("Events"), "list_alt", NatsUser),
     "changes": Page(_("Changes"), "flag", Revision),
