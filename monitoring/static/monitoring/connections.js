@@ -1,7 +1,7 @@
 // Who is connected, and what can be done about it.
 
 import { firstStep, link, moment, NONE, quiet, toAccount, toRevision, toServer, toUser } from "./cells.js";
-import { eventList, facts, factList, openDrawer, section, send, ways } from "./drawer.js";
+import { facts, factList, openDrawer, recent, section, send, ways } from "./drawer.js";
 import { el, icon, put } from "./dom.js";
 import { bytes, bytesRate, count, duration, exact, rate } from "./format.js";
 import * as links from "./links.js";
@@ -67,7 +67,7 @@ function open(row, { now, closed }) {
   const heardTitle = el("h3", {}, "Subscriptions");
   const events = el("ol", { class: "nt-events" });
   const gone = el("p", { class: "nt-note", hidden: true }, icon("link_off"), el("span", {}, "This connection is closed. What you see is the last that was known of it."));
-  let closedByNow = false;
+  let over = false;
   let subjects = null;
   const drawer = openDrawer({ title: app(row), about: [about(row), row.own ? own() : ""], closed, again: read });
 
@@ -101,18 +101,20 @@ function open(row, { now, closed }) {
   }
 
   async function read() {
-    if (closedByNow) return;
+    if (over) return;
     try {
       draw(await get(place, {}, drawer.signal));
     } catch (error) {
-      if (error.status === 404) {
-        closedByNow = true;
-        gone.hidden = false;
-        drawer.body.classList.add("nt-past");
-        buttons.forEach((button) => (button.disabled = true));
-      }
+      if (error.status === 404) end();
+      else if (error.name !== "AbortError" && !subjects) heard.replaceChildren(el("li", { class: "nu-muted" }, error.message));
     }
-    recent(row, events, drawer.signal);
+  }
+
+  /** It is closed: nothing more is asked about it, and nothing more can be done to it */
+  function end() {
+    over = true;
+    gone.hidden = false;
+    buttons.get("kick")?.setAttribute("disabled", "");
   }
 
   drawer.body.append(
@@ -128,9 +130,11 @@ function open(row, { now, closed }) {
     el("section", {}, heardTitle, heard),
     section("What happened", events),
   );
-  const buttons = actions(row, drawer);
+  const buttons = actions(row, drawer, end);
   draw(now());
   read();
+  const mine = row.account && row.user ? { account: row.account, user: row.user } : { search: row.address };
+  recent(events, { server: row.server, ...mine }, drawer.signal, (event) => event.cid === row.cid);
 }
 
 const about = (row) => el("span", {}, row.user ? `as ${row.user}` : "without a login", row.account ? ` in ${row.account}` : "", ` on ${row.server}`);
@@ -149,18 +153,9 @@ function listen(list, subjects) {
   list.replaceChildren(...(lines.length ? lines : [el("li", { class: "nu-muted" }, "It listens to nothing.")]), more > 0 ? el("li", { class: "nu-muted" }, `and ${count(more)} more`) : "");
 }
 
-async function recent(row, list, signal) {
-  if (!page.events) return;
-  try {
-    const { results } = await get(page.events, { server: row.server, cid: row.cid, limit: 10 }, signal);
-    eventList(list, results, "Nothing is kept of it.");
-  } catch (error) {
-    if (error.name !== "AbortError") eventList(list, [], error.status === 403 ? "You have no right to see events." : "The events can't be read now.");
-  }
-}
-
-function actions(row, drawer) {
-  const made = [];
+/** What may be done to it, {act: button}. closed: called when it was kicked */
+function actions(row, drawer, closed) {
+  const made = new Map();
   if (row.own) {
     drawer.foot.append(el("p", { class: "nu-muted" }, "This is nunect's own connection: it can't be kicked."));
     return made;
@@ -172,11 +167,12 @@ function actions(row, drawer) {
       word: "Kick it",
       act: async () => {
         await send("POST", `${API}connections/kick/`, { server_id: row.server_id, cid: row.cid });
+        closed();
         table.read();
         return `Kicked: ${row.server} has closed the connection of ${app(row)}.`;
       },
     });
-    made.push(kick);
+    made.set("kick", kick);
   }
   if (mayDisable && row.user_pk) {
     const disable = el("button", { type: "button", class: "nu-button nu-danger", "data-act": "disable" }, icon("person_off"), "Disable credential");
@@ -190,9 +186,9 @@ function actions(row, drawer) {
         return disabled(row, told.sync);
       },
     });
-    made.push(disable);
+    made.set("disable", disable);
   }
-  drawer.foot.append(...made);
+  drawer.foot.append(...made.values());
   return made;
 }
 

@@ -3,8 +3,9 @@
 import { el, icon, keyed, put, sentence } from "./dom.js";
 import { ago, exact } from "./format.js";
 import * as links from "./links.js";
-import { page } from "./page.js";
+import { get, page } from "./page.js";
 
+const SHOWN = 10; // events
 const AGAIN = 2000; // ms between two readings of what is open
 
 /**
@@ -135,7 +136,7 @@ export function ways(pairs) {
 
 const SYMBOLS = { connect: "login", disconnect: "logout", auth_error: "gpp_bad", advisory: "database", server: "dns", reload: "autorenew", revision: "flag", drift: "difference" };
 
-/** The last events of something, newest first */
+/** The last events of something, newest first; what preceded them stands below where the archive knows it */
 export function eventList(list, events, none) {
   if (!events?.length) {
     if (list.dataset.none !== none) list.replaceChildren(el("li", { class: "nu-muted" }, none));
@@ -144,20 +145,30 @@ export function eventList(list, events, none) {
   }
   if (list.dataset.none) list.replaceChildren();
   delete list.dataset.none;
-  keyed(
-    list,
-    events,
-    (event) => event.id,
-    (event) =>
-      el(
-        "li",
-        { class: `nt-event nt-event-${event.level}` },
-        icon(SYMBOLS[event.kind] ?? "info"),
-        el("span", {}, ...sentence(event.text), event.revision ? [" ", el("a", { class: "nu-link", href: links.revision(event.revision) }, `r${event.revision}`)] : ""),
-        el("time", { datetime: event.at, title: exact(event.at) }),
-      ),
-    (item, event) => put(item.lastChild, ago(event.at, page.now())),
+  keyed(list, events, (event) => event.id, eventLine, (item, event) => put(item.querySelector("time"), ago(event.at, page.now())));
+}
+
+function eventLine(event) {
+  const before = event.preceded_by;
+  const number = before?.number ?? event.revision;
+  const mark = number ? el(links.revision(number) ? "a" : "span", { class: "nu-link", href: links.revision(number) }, `r${number}`) : null;
+  return el(
+    "li",
+    { class: `nt-event nt-event-${event.level}` },
+    icon(SYMBOLS[event.kind] ?? "info"),
+    el("span", {}, ...sentence(event.text), before ? el("span", { class: "nt-before" }, "the change before it: ", mark, " ", ...sentence(before.text)) : mark && [" ", mark]),
+    el("time", { datetime: event.at, title: exact(event.at) }),
   );
+}
+
+/** Fill a list with the last events that the archive has. asked: its filters; only: which of them are meant */
+export async function recent(list, asked, signal, only) {
+  try {
+    const { results } = await get(page.events, { limit: only ? 100 : SHOWN, ...asked }, signal);
+    eventList(list, (only ? results.filter(only) : results).slice(0, SHOWN), "Nothing is kept of it.");
+  } catch (error) {
+    if (error.name !== "AbortError") eventList(list, [], error.status === 403 ? error.message : "What happened can't be read now.");
+  }
 }
 
 /** Change something by REST. Throws an Error with a sentence for people, and the status */
@@ -170,7 +181,7 @@ export async function send(method, address, body, headers = {}) {
       headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": token(), ...headers },
     });
   } catch {
-    throw Object.assign(new Error("nunect doesn't answer; whether it was done is not known. Look again in a moment."), { status: 0 });
+    throw Object.assign(new Error("nunect does not answer, so it is not known whether that was done: look again in a moment."), { status: 0 });
   }
   const told = await answer.json().catch(() => null);
   if (answer.ok) return told ?? {};

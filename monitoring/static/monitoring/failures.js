@@ -1,11 +1,11 @@
 // Who was refused, from where, why, and what to do about it.
 
 import { link, moment, NONE, quiet, toAccount, toServer, toUser } from "./cells.js";
-import { eventList, facts, factList, openDrawer, section, ways } from "./drawer.js";
+import { facts, factList, openDrawer, recent, section, ways } from "./drawer.js";
 import { el, icon, sentence } from "./dom.js";
 import { ago, count, exact } from "./format.js";
 import * as links from "./links.js";
-import { get, page } from "./page.js";
+import { page } from "./page.js";
 import { Table } from "./table.js";
 
 const words = (key) => (row) => el("span", { class: "nt-lines" }, ...(row[key] ? sentence(row[key]) : [quiet(NONE)]));
@@ -71,18 +71,8 @@ function open(row, { now, closed }) {
     section("What happened", events),
   );
   draw();
-  recent(row, events, drawer.signal);
-}
-
-async function recent(row, list, signal) {
-  if (!page.events) return;
-  const asked = { limit: 10, ...(row.user_pk ? { user: row.user } : { address: row.address }) };
-  try {
-    const { results } = await get(page.events, asked, signal);
-    eventList(list, results, "Nothing is kept of it.");
-  } catch (error) {
-    if (error.name !== "AbortError") eventList(list, [], error.status === 403 ? "You have no right to see events." : "The events can't be read now.");
-  }
+  const asked = row.account && row.user ? { account: row.account, user: row.user } : { search: row.address };
+  recent(events, { kind: "auth_error", ...asked }, drawer.signal);
 }
 
 new Table(document.getElementById("nt-table"), {
