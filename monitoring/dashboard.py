@@ -6,7 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import redis
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db.models import Count, F, Q, QuerySet
@@ -17,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.dataclasses import SearchResult
 
-from accounts_app.access import Act, may, visible
+from accounts_app.access import Act, may, reaches_all, visible
 from accounts_app.admin import chips
 from accounts_app.models import (
     Account,
@@ -32,8 +34,9 @@ from accounts_app.models import (
     System,
     Token,
 )
+from monitoring import store
 from monitoring.figures import figures
-from monitoring.live_views import live_context, live_items
+from monitoring.live_views import PAGES, live_context, live_items, systems_of
 from provisioning.models import Drift, Hold, Revision
 from provisioning.telling import authors_of, in_words
 
@@ -214,6 +217,8 @@ _SEARCHED: tuple[tuple[type[Any], str, str, str], ...] = (
     (Account, "name", "domain", ""),
     (NatsUser, "name", "person", "account"),
     (Role, "name", "badge", "account"),
+    (SubjectPermission, "subject", "key", ""),
+    (Server, "name", "dns", "system"),
     (Export, "subject", "upload", "account"),
     (Import, "subject", "download", "account"),
 )
@@ -221,7 +226,7 @@ _SEARCHED: tuple[tuple[type[Any], str, str, str], ...] = (
 
 def search(request: HttpRequest, term: str) -> list[SearchResult]:
     """What the command search finds: a few of each kind, through the same visibility as the lists."""
-    hits: list[SearchResult] = []
+    hits = _pages(request, term)
     for model, field, icon, parent in _SEARCHED:
         meta = model._meta
         if not _may(request, "view", model):
@@ -232,4 +237,41 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
             owner = getattr(row, parent, None) if parent else None
             about = f"{meta.verbose_name} · {owner}" if owner else str(meta.verbose_name)
             hits.append(SearchResult(title=str(row), description=about, link=link, icon=icon))
+    return hits + _connections(request, term)
+
+
+def _pages(request: HttpRequest, term: str) -> list[SearchResult]:
+    """The live pages by their titles; those of rows are found by the admin itself."""
+    found = [item for item in live_items(request) if term.lower() in str(item["title"]).lower()]
+    return [SearchResult(item["title"], str(_("live page")), item["link"], item["icon"]) for item in found]
+
+
+def _connections(request: HttpRequest, term: str) -> list[SearchResult]:
+    """A few connections that are open now, by app, address or user; none while Redis is away."""
+    page = PAGES["connections"]
+    hits: list[SearchResult] = []
+    if not page.open_to(request.user):
+        return hits
+    names = None if reaches_all(request.user) else set(_rows(request, Account).values_list("name", flat=True))
+    for system in systems_of(request):
+        try:
+            table = store.read_table(system.pk, "connections")
+        except (redis.RedisError, OSError, ValueError):
+            return hits
+        app, address, user, account, server = map(table.index, ("app", "address", "user", "account", "server"))
+        for row in table.rows:
+            if names is not None and row[account] not in names:
+                continue
+            if not any(term.lower() in str(row[at]).lower() for at in (app, address, user)):
+                continue
+            asked = {"account": row[account], "user": row[user], "address": row[address], "system": system.name}
+            link = f"{reverse('live:page', args=['connections'])}?{urlencode({k: v for k, v in asked.items() if v})}"
+            about = _("connection · %(user)s · %(address)s at %(server)s") % {
+                "user": row[user],
+                "address": row[address],
+                "server": row[server],
+            }
+            hits.append(SearchResult(title=row[app] or row[user], description=about, link=link, icon=page.icon))
+            if len(hits) == FOUND:
+                return hits
     return hits

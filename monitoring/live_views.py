@@ -86,7 +86,6 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
         **live_context(request),
         "title": found.title,
         "name": name,
-        "icon": found.icon,
         "kinds": KINDS,
         **(_changes(request) if name == "changes" else {}),
     }

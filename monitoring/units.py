@@ -1,4 +1,4 @@
-"""Numbers, sizes and times in the words of people, for the first paint. The same rules as static/monitoring/format.js. Pure."""
+"""Numbers and sizes in the words of people, by the same rules as static/monitoring/format.js. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 NONE = "–"
+UNKNOWN = (None, "")  # the second is what a template gives for what is not there
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -26,12 +27,12 @@ def _digits(value: float) -> str:
 
 def count(value: Any) -> str:
     """1234 → "1,234"."""
-    return NONE if value is None else f"{_whole(float(value)):,}"
+    return NONE if value in UNKNOWN else f"{_whole(float(value)):,}"
 
 
 def short(value: Any) -> str:
     """1234567 → "1.2 M"."""
-    if value is None:
+    if value in UNKNOWN:
         return NONE
     number = float(value)
     for start, unit, word in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
@@ -42,12 +43,12 @@ def short(value: Any) -> str:
 
 def rate(value: Any) -> str:
     """812.5 → "813/s"."""
-    return NONE if value is None else f"{short(value)}/s"
+    return NONE if value in UNKNOWN else f"{short(value)}/s"
 
 
 def size(value: Any) -> str:
     """10485760 → "10 MiB"."""
-    if value is None:
+    if value in UNKNOWN:
         return NONE
     number, at = float(value), 0
     while abs(number) >= 1024 and at < len(_SIZES) - 1:
@@ -57,12 +58,12 @@ def size(value: Any) -> str:
 
 def size_rate(value: Any) -> str:
     """153800 → "150 KiB/s"."""
-    return NONE if value is None else f"{size(value)}/s"
+    return NONE if value in UNKNOWN else f"{size(value)}/s"
 
 
 def percent(value: Any) -> str:
     """12.5 → "13 %"."""
-    return NONE if value is None else f"{_digits(float(value))} %"
+    return NONE if value in UNKNOWN else f"{_digits(float(value))} %"
 
 
 def share(used: Any, limit: Any) -> float | None:

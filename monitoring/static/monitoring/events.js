@@ -53,7 +53,7 @@ function take(data) {
 function draw() {
   feed.querySelectorAll("[data-painted]").forEach((item) => item.remove()); // ours have links, and the reader's clock
   const rows = (paused ? shownTo : events).filter((event) => wanted(event, filters));
-  keyed(feed, rows, (event) => event.id, line, null);
+  keyed(feed, rows, (event) => event.id, (event) => line(event), null);
   find("none").hidden = rows.length > 0 || archive.length > 0;
   if (events.length && !rows.length) put(find("none"), "None of the last events is what the filters ask for. Older ones may be in the archive.");
 }

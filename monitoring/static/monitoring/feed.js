@@ -17,8 +17,8 @@ export const KINDS = {
 
 const word = (label, text, href) => (text || text === 0 ? el("span", {}, label ? `${label} ` : "", href ? el("a", { class: "nu-link", href }, String(text)) : String(text)) : null);
 
-/** An event of a frame or of the archive, as <li> */
-export function line(event) {
+/** An event of a frame or of the archive, as <li>. brief: without what its sentence says anyhow */
+export function line(event, { brief = false } = {}) {
   const [symbol, name] = KINDS[event.kind] ?? ["info", event.kind];
   const shown = icon(symbol);
   shown.removeAttribute("aria-hidden");
@@ -31,9 +31,7 @@ export function line(event) {
     { class: "nu-about" },
     word("account", event.account, links.account(event.account_pk, event.account)),
     word("user", event.user, links.user(event.user_pk) ?? (event.account || event.user_pk ? null : links.live("failures", { search: event.user }))),
-    word("owner", event.owner),
-    word("at", event.server, links.server(event.server)),
-    word("from", event.address),
+    ...(brief ? [] : [word("owner", event.owner), word("at", event.server, links.server(event.server)), word("from", event.address)]),
     event.kind === "revision" || event.kind === "reload" ? word("", `r${event.revision ?? ""}`, links.revision(event.revision)) : null,
     before && !["revision", "reload"].includes(event.kind) ? changed(before) : null,
   );

@@ -144,7 +144,7 @@ if (page.watch.has("events") && feed) {
     if (feed.matches(":hover") || (feed.contains(document.activeElement) && document.activeElement !== document.body)) return; // nothing moves below the pointer
     const rows = (data.events ?? []).slice(0, LINES);
     feed.querySelectorAll("[data-painted]").forEach((item) => item.remove()); // ours have links, and the reader's clock
-    keyed(feed, rows, (event) => event.id, line, null);
+    keyed(feed, rows, (event) => event.id, (event) => line(event, { brief: true }), null);
     find("feed-none").hidden = rows.length > 0;
   });
 }
