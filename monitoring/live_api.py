@@ -20,6 +20,7 @@ from accounts_app.models import Account, Server, System
 from monitoring import frames, live_reach, live_series, store
 from monitoring.live_schema import SYSTEM, LiveSchema
 from monitoring.live_tables_api import age_of, whole
+from monitoring.seeing import NEEDS
 from monitoring.tables import METRICS
 
 _POINTS, _MOST_POINTS = 1440, 10_000
@@ -52,8 +53,8 @@ class OneTopic(APIView):
         return [SYSTEM, OpenApiParameter("topic", str, OpenApiParameter.PATH, description=told)]
 
     def get(self, request: Any, topic: str) -> Response:
-        if topic in live_reach.OF_TOPICS:
-            require(request.user, "view", live_reach.OF_TOPICS[topic])
+        if topic in NEEDS:
+            require(request.user, "view", NEEDS[topic])
             require_whole(request.user)
         elif not topic.startswith(frames.ACCOUNT):
             raise NotFound(f"The topics are {', '.join(frames.TOPICS)} and {frames.ACCOUNT}NAME.")

@@ -13,7 +13,6 @@ from rest_framework import exceptions, status
 from accounts_app.access import reaches_all, require, require_whole, visible
 from accounts_app.api.rows import only_system
 from accounts_app.models import Account, NatsUser, Server, System
-from provisioning.models import Revision
 
 OF_TABLES: dict[str, type[models.Model]] = {  # what one must have the right to view
     "servers": Server,
@@ -22,12 +21,6 @@ OF_TABLES: dict[str, type[models.Model]] = {  # what one must have the right to 
     "failures": NatsUser,
     "streams": Account,
     "consumers": Account,
-}
-OF_TOPICS: dict[str, type[models.Model]] = {  # all of them of the whole system
-    "overview": Server,
-    "events": NatsUser,
-    "tables": Server,
-    "changes": Revision,
 }
 
 

@@ -10,19 +10,16 @@ from itertools import groupby
 from math import isfinite
 from typing import Any
 
-from django.apps import apps
-
 from accounts_app.access import may, reaches_all
 from accounts_app.models import System
-from monitoring import store
+from monitoring import archive, store
 from monitoring.events import moment
-from monitoring.tables import METRICS
+from monitoring.tables import METRICS, SUMMED
 from provisioning.models import Revision
 from provisioning.telling import authors_of, in_words
 
 Point = tuple[float, ...]
 MARKS = 200
-_PEAKS = frozenset(("auth_failures", "slow_consumers"))  # a mean would hide a few of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +36,9 @@ SPANS = {"10m": Span(600, 1), "1d": Span(86_400, 10), "30d": Span(30 * 86_400, 6
 def points_of(system_id: int, entity: str, span: Span) -> list[Point]:
     """[(seconds since 1970, values in the order of METRICS …)] of a span that ends now, oldest first."""
     since = time.time() - span.seconds
-    kept = store.read_series(system_id, span.step, entity) if span.step in store.STEPS else None
-    points = _minutes(system_id, entity, since) if kept is None else kept
-    return [point for point in points if point[0] >= since]
-
-
-def _minutes(system_id: int, entity: str, since: float) -> list[Point]:
-    """The rollups of a minute from the database; as long as there are none, what the last day has."""
-    try:
-        model: Any = apps.get_app_config("monitoring").get_model("Minute")
-    except LookupError:
-        return store.read_series(system_id, 10, entity)
-    rows = model._default_manager.filter(system=system_id, entity=entity, at__gte=datetime.fromtimestamp(since, UTC))
-    return [(at.timestamp(), *values) for at, values in rows.order_by("at").values_list("at", "values")]
+    if span.step in store.STEPS:
+        return [point for point in store.read_series(system_id, span.step, entity) if point[0] >= since]
+    return archive.minutes(system_id, entity, datetime.fromtimestamp(since, UTC), datetime.now(UTC))
 
 
 def step_of(span: Span, most: int) -> int:
@@ -60,18 +47,12 @@ def step_of(span: Span, most: int) -> int:
 
 
 def thinned(points: Iterable[Point], step: int, metrics: Sequence[str]) -> Iterator[list[float]]:
-    """[seconds, a value for each metric] a step: the mean of its points, of failures the highest."""
-    places = [(METRICS.index(name) + 1, name in _PEAKS) for name in metrics]
+    """[seconds, a value for each metric] a step: the mean of its points, of what is counted the sum."""
+    places = [(METRICS.index(name) + 1, name in SUMMED) for name in metrics]
     for at, some in groupby(points, key=lambda point: int(point[0]) // step * step):
         group = list(some)
-        values = ([point[place] for point in group] for place, _peak in places)
-        yield [
-            at,
-            *(
-                _short(max(found) if peak else sum(found) / len(found))
-                for found, (_, peak) in zip(values, places, strict=True)
-            ),
-        ]
+        totals = [(sum(point[place] for point in group), summed) for place, summed in places]
+        yield [at, *(_short(total if summed else total / len(group)) for total, summed in totals)]
 
 
 def _short(value: float) -> float:

@@ -164,6 +164,7 @@ METRICS = (
     "cpu",
     "rss",
 )
+SUMMED = frozenset(("auth_failures", "slow_consumers"))  # how many in the time of a point; the others are means
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from monitoring.tables import METRICS
+from monitoring.tables import METRICS, SUMMED
 
-SUMMED = frozenset(("auth_failures", "slow_consumers"))  # how many in the time of a point; the others are means
 _SUMMED = [name in SUMMED for name in METRICS]
 Values = tuple[float, ...]
 
