@@ -22,6 +22,7 @@ from monitoring import api as monitoring
 from monitoring import live_acts_api as live_acts
 from monitoring import live_api as live
 from monitoring import live_tables_api as live_tables
+from monitoring import events_api
 from provisioning import api as provisioning
 
 
@@ -94,6 +95,7 @@ urlpatterns = [
     path("live/consumers/", live_tables.Consumers.as_view(), name="live-consumers"),
     path("live/topics/<str:topic>/", live.OneTopic.as_view(), name="live-topic"),
     path("live/series/", live.Series.as_view(), name="live-series"),
+    path("live/events/", events_api.Events.as_view({"get": "list"}), name="live-events"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("systems/<int:pk>/retry/", provisioning.RetrySystem.as_view(), name="system-retry"),
