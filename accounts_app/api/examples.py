@@ -281,6 +281,35 @@ ANSWERS: dict[str, Any] = {  # {operation: an answer that is no row of its resou
     "drifts_repair": _DECIDED,
     "me": {"person": "ada", "scope": "write", "accounts": ["ACME"], "version": "0.1.0"},
     "health": {"ready": True, "parts": {"database": {"state": "ok", "vendor": "sqlite"}}},
+    "live_events": {
+        "results": [
+            {
+                "at": "2027-01-31T12:00:00.120Z",
+                "id": "NDAUUZD5:41:e",
+                "kind": "auth_error",
+                "text": "`svc` was refused at nats-1: the password is wrong.",
+                "level": "error",
+                "server": "nats-1",
+                "account": "ACME",
+                "account_pk": 7,
+                "user": "svc",
+                "user_pk": 12,
+                "owner": "ada",
+                "app": "orders-api",
+                "address": "10.0.0.17",
+                "cid": 41,
+                "reason": "Authentication Failure",
+                "revision": 41,
+                "detail": {},
+                "preceded_by": {
+                    "number": 41,
+                    "at": "2027-01-31T11:58:02.004Z",
+                    "text": "user `svc` of account `ACME` has a new password.",
+                },
+            }
+        ],
+        "next": None,
+    },
     "doctor": {
         "ok": False,
         "findings": [
