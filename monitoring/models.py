@@ -9,6 +9,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts_app.access import visible
 from accounts_app.models import Account, System
 from monitoring.events import Event
 from monitoring.tables import METRICS
@@ -27,6 +28,11 @@ class EventQuerySet(models.QuerySet["ArchivedEvent"]):
             return self.filter(system__in=System.objects.visible_to(person))
         names = Account.objects.filter(pk__in=token.accounts).order_by().values("name")
         return self.filter(account__in=names, account_pk__in=token.accounts)
+
+    def of_one_system(self, person: Any) -> models.QuerySet[ArchivedEvent]:
+        """The same rows, said in the way that lets an index give them in order, where there is one system only."""
+        systems = list(visible(System._default_manager.order_by(), person).values_list("pk", flat=True)[:2])
+        return self.filter(system=systems[0]) if len(systems) == 1 else self
 
 
 class ArchivedEvent(models.Model):
@@ -81,6 +87,7 @@ class ArchivedEvent(models.Model):
             models.Index(fields=["system", "account", "at"], name="event_by_account"),
             models.Index(fields=["system", "user", "at"], name="event_by_user"),
             models.Index(fields=["system", "kind", "at"], name="event_by_kind"),
+            models.Index(fields=["system", "revision", "at"], name="event_by_revision"),
         ]
 
     def __str__(self) -> str:
