@@ -37,6 +37,7 @@ from accounts_app.models import (
 from monitoring import store
 from monitoring.figures import figures
 from monitoring.live_views import PAGES, live_context, live_items, systems_of
+from monitoring.models import ArchivedEvent
 from provisioning.models import Drift, Hold, Revision
 from provisioning.telling import authors_of, in_words
 
@@ -85,8 +86,11 @@ def _rows(request: HttpRequest, model: type[Any]) -> QuerySet[Any]:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar: only what the person may see, and how much waits for an answer."""
 
-    def item(title: Any, icon: str, model: type[Any], badge: int = 0) -> dict[str, Any] | None:
-        if not (_may(request, "view", model) or _may(request, "change", model)):
+    def item(
+        title: Any, icon: str, model: type[Any], badge: int = 0, seen_with: type[Any] | None = None
+    ) -> dict[str, Any] | None:
+        asked = seen_with or model
+        if not (_may(request, "view", asked) or _may(request, "change", asked)):
             return None
         link = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         found = {"title": title, "icon": icon, "link": link}
@@ -122,7 +126,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             _("Servers"),
             [item(_("Servers"), "dns", Server), item(_("Systems"), "hub", System)],
         ),
-        (_("Audit"), [item(_("Audit trail"), "receipt_long", AuditEntry)]),
+        (
+            _("Audit"),
+            [
+                item(_("Events"), "event_note", ArchivedEvent, seen_with=NatsUser),
+                item(_("Audit trail"), "receipt_long", AuditEntry),
+            ],
+        ),
         (
             _("Settings"),
             [
