@@ -55,6 +55,21 @@ class Event:
         return {**told, "at": moment(self.at)}
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why somebody was refused. code: one word for programs; why, remedy: a sentence each; the rest says whose row
+    it is, empty when there is none (user: then the login)."""
+
+    code: str
+    why: str
+    remedy: str
+    user_pk: int | None = None
+    user: str = ""
+    account: str = ""
+    account_pk: int | None = None
+    owner: str = ""
+
+
 def moment(at: float) -> str:
     """Seconds since 1970 as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

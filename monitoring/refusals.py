@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts_app.models import AuditEntry, NatsUser, System
 from accounts_app.natsconf.account import logins
+from monitoring.events import Refusal
 from provisioning.models import RevisionBlock
 
 RECENT = timedelta(days=7)  # a rotation that may be the reason
@@ -38,21 +39,6 @@ class Login:
     reason: str
     nkey: bool = False
     kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why somebody was refused. code: one word for programs; why, remedy: a sentence each; the rest says whose row
-    it is, empty when there is none (user: then the login)."""
-
-    code: str
-    why: str
-    remedy: str
-    user_pk: int | None = None
-    user: str = ""
-    account: str = ""
-    account_pk: int | None = None
-    owner: str = ""
 
 
 def explain(system_id: int, login: str, reason: str, *, nkey: bool, kind: str = "") -> Refusal:

@@ -19,10 +19,10 @@ from rest_framework.views import APIView
 from accounts_app.api import accounts, documents, rights, sharing, systems, tokens, trail, users
 from accounts_app.api.problems import MEDIA_TYPE, body_of
 from monitoring import api as monitoring
+from monitoring import events_api
 from monitoring import live_acts_api as live_acts
 from monitoring import live_api as live
 from monitoring import live_tables_api as live_tables
-from monitoring import events_api
 from provisioning import api as provisioning
 
 

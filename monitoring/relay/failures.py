@@ -6,8 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitoring.events import moment
-from monitoring.relay.who import Who
+from monitoring.events import Refusal, moment
 from monitoring.sysevents import Refused
 
 MOST = 1000  # groups that are kept, the newest
@@ -15,14 +14,7 @@ SHOWN_S = 86_400.0
 Key = tuple[str, str, str]  # login, address, reason
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a login was refused, and what to do."""
-
-    code: str = ""
-    why: str = ""
-    remedy: str = ""
-    who: Who = field(default_factory=Who)
+_NOT_YET = Refusal("", "", "")
 
 
 @dataclass(slots=True)
@@ -35,7 +27,7 @@ class Group:
     app: str
     server: str
     kind: str
-    reason: Reason | None = None  # None: not looked up yet
+    refusal: Refusal | None = None  # None: not looked up yet
     asked: float = 0.0
 
 
@@ -69,28 +61,27 @@ class Failures:
         return [
             (key, group)
             for key, group in self.groups.items()
-            if group.reason is None or (group.asked < since and group.last >= group.asked)
+            if group.refusal is None or (group.asked < since and group.last >= group.asked)
         ]
 
     def rows(self) -> list[list[Any]]:
         """The table `failures`."""
         rows = []
         for (login, address, words), group in self.groups.items():
-            reason = group.reason or Reason()
-            who = reason.who
+            told = group.refusal or _NOT_YET
             rows.append(
                 [
-                    who.user or login,
-                    who.user_pk,
-                    who.account,
-                    who.owner,
+                    told.user or login,
+                    told.user_pk,
+                    told.account,
+                    told.owner,
                     address,
                     group.app,
                     group.server,
                     words,
-                    reason.why,
-                    reason.remedy,
-                    reason.code,
+                    told.why,
+                    told.remedy,
+                    told.code,
                     group.count,
                     moment(group.first),
                     moment(group.last),

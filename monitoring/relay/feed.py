@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from monitoring.events import Event, Level
-from monitoring.relay.failures import Reason
+from monitoring.events import Event, Level, Refusal
 from monitoring.relay.who import Who
 from monitoring.sysevents import Advisory, Connected, Disconnected, Peer, Refused
 
@@ -43,15 +42,16 @@ def disconnected(event: Disconnected, who: Who) -> Event:
     return _of(event, who, "disconnect", f"{event.server.id}:{event.peer.cid}:d", text, level)
 
 
-def refused(event: Refused, reason: Reason | None) -> Event:
+def refused(event: Refused, refusal: Refusal | None) -> Event:
     """A login was refused, and why as far as it is known."""
-    who = reason.who if reason else Who()
+    known = refusal or Refusal("", f'The server says "{event.reason}".', "", user=event.peer.login)
+    who = Who(known.user, known.user_pk, known.account, known.account_pk, known.owner)
     name = _name(event.peer, who)
     said = f"`{name}`" if name else "somebody without a credential"
-    words = f'the server says "{event.reason}".'
-    text = f"{event.server.name} refused {said}: {_inner(reason.why) if reason and reason.why else words}"
+    text = f"{event.server.name} refused {said}: {_inner(known.why)}"
     made = _of(event, who, "auth_error", f"{event.server.id}:{event.peer.cid}:e", text, "error")
-    return made if not reason else _with(made, {"code": reason.code, "remedy": reason.remedy})
+    made.detail.update({"code": known.code, "remedy": known.remedy} if refusal else {})
+    return made
 
 
 def advised(advisory: Advisory, who: Who, account_pk: int | None) -> Event:
@@ -144,8 +144,3 @@ def _of(
         revision=event.server.revision,
         detail={"lang": peer.lang, "version": peer.version, "kind": peer.kind},
     )
-
-
-def _with(event: Event, more: dict[str, str]) -> Event:
-    event.detail.update(more)
-    return event

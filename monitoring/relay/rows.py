@@ -12,10 +12,9 @@ from django.db.models import Q
 from accounts_app.conf_text import NKEY
 from accounts_app.models import Account, NatsUser, System
 from monitoring import archive
-from monitoring.events import Event, moment
+from monitoring.events import Event, Refusal, moment
 from monitoring.refusals import Login, explain_many
 from monitoring.relay.accounts import AccountRow
-from monitoring.relay.failures import Reason
 from monitoring.relay.servers import Intended
 from monitoring.relay.who import Who
 from provisioning.binary import OLDEST, parse_version
@@ -163,10 +162,7 @@ def read_events(system_id: int, pk: int | None) -> tuple[list[Event], int]:
     return [event for _, event in found], found[-1][0] if found else pk
 
 
-def read_reasons(system_id: int, asked: Sequence[tuple[str, str, str]]) -> list[Reason]:
+def read_refusals(system_id: int, asked: Sequence[tuple[str, str, str]]) -> list[Refusal]:
     """Why logins were refused: [(login, the server's words, kind of client)] → reasons in the same order."""
     logins = [Login(login, words, nkey=bool(NKEY.fullmatch(login)), kind=kind) for login, words, kind in asked]
-    return [
-        Reason(one.code, one.why, one.remedy, Who(one.user, one.user_pk, one.account, one.account_pk, one.owner))
-        for one in explain_many(system_id, logins)
-    ]
+    return explain_many(system_id, logins)

@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from monitoring.archive import Archive
-from monitoring.events import Event
+from monitoring.events import Event, Refusal
 from monitoring.relay import feed, rows
-from monitoring.relay.failures import Reason
 from monitoring.relay.picture import Picture
 from monitoring.relay.who import Who
 from monitoring.sysevents import Advisory, Connected, Disconnected, Refused
@@ -81,9 +80,9 @@ class Teller:
         if not asked:
             return
         keys = [(login, words, group.kind) for (login, _, words), group in asked]
-        found: list[Reason] | None = await self._in_thread(rows.read_reasons, self._system, keys)
-        for (_, group), reason in zip(asked, found or (), strict=False):
-            group.reason, group.asked = reason, time.time()
+        found: list[Refusal] | None = await self._in_thread(rows.read_refusals, self._system, keys)
+        for (_, group), refusal in zip(asked, found or (), strict=False):
+            group.refusal, group.asked = refusal, time.time()
 
     async def read_rows(self) -> None:
         """Events that come from rows (revisions, drift) and are in the archive already: into the feed."""
@@ -106,7 +105,7 @@ class Teller:
         if isinstance(news, Disconnected):
             return feed.disconnected(news, who)
         group = self._picture.failures.groups.get((news.peer.login, news.peer.address, news.reason))
-        return feed.refused(news, group.reason if group else None)
+        return feed.refused(news, group.refusal if group else None)
 
     def _leave_out(self, some: list[News]) -> None:
         for kind, count in Counter(map(_kind, some)).items():
