@@ -37,6 +37,9 @@ class Plan:
 
     def keep(self, account: str, enforced: Enforced) -> None:
         """Leave an account as the servers hold it; nunect's control account imports what that shows."""
+        identity = self.goal.taken.identity
+        if account == identity.control_account:
+            return  # it follows the others, whatever is wrong with its rows
         block, wished = enforced.block(account), self.target.get(account)
         if block is None:
             self.target.pop(account, None)
@@ -44,7 +47,7 @@ class Plan:
             self.target[account] = block
         if (block.shows if block else ()) != (wished.shows if wished else ()):
             shown = {name: each.shows for name, each in self.target.items()}
-            own = control_block(self.goal.taken.identity, shown)
+            own = control_block(identity, shown)
             self.target[own.account] = own
 
     def fail(self, account: str, why: str, enforced: Enforced) -> None:

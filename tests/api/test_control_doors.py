@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 
 from accounts_app.models import Account, Export, ExportAccess, Import, NatsUser, Role
 from accounts_app.natsconf.specs import CONTROL_ACCOUNT
@@ -100,13 +101,17 @@ def test_an_import_leaves_the_switch_to_the_rows_unless_nunect_wrote_the_conf(ap
     assert "$NUNECT" not in str(report.data["notes"])
 
 
-def test_its_raw_conf_says_whose_streams_it_sees(api, acme, control):
+def test_its_raw_conf_says_whose_streams_it_sees(api, acme, control, capsys):
     Account.objects.filter(pk=acme.pk).update(jetstream=True)
     factories.account("HIDDEN", jetstream=True, jetstream_control=False)
     shown = api.get(f"accounts/{control.pk}/conf/").data["conf"]
     assert "JSACC.ACME.>" in shown
     assert "JSEV.ACME.>" in shown
     assert "HIDDEN" not in shown
+    call_command("conf", "show", "--account", "$NUNECT")
+    told = capsys.readouterr().out
+    assert "JSACC.ACME.>" in told
+    assert "HIDDEN" not in told
 
 
 def test_no_service_and_no_reconciliation_puts_a_user_into_it(control):

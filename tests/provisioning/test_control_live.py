@@ -353,3 +353,14 @@ def test_the_migration_makes_key_and_account_and_asks_for_a_run(world):
     assert credentials.public_of(nkeys.decode_seed(world.system.jetstream_seed)[1]) == world.system.jetstream_nkey
     world.apply()
     assert (control_state(), streams(world, "A")) == ("applied", [])
+
+
+def test_a_user_put_into_it_behind_all_doors_is_not_let_in(world):
+    keeper(world)
+    world.apply()
+    world.user(Account.objects.get(name="$NUNECT"), "eve", access="all")
+    asker = world.account("B", jetstream=True)
+    world.user(asker, "other", access="all")
+    world.apply()
+    assert world.may("JSACC.A.STREAM.LIST", user="eve") is None
+    assert (streams(world, "A"), streams(world, "B")) == ([], [])

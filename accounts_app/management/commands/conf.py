@@ -88,7 +88,8 @@ class Command(BaseCommand):
 
     def _show(self, options: dict[str, Any]) -> None:
         from accounts_app.models import System
-        from accounts_app.natsconf.render import RenderError, render_account
+        from accounts_app.natsconf.control import shows
+        from accounts_app.natsconf.render import RenderError, control_block, crowded, render_account
         from accounts_app.snapshot import take_snapshot
 
         systems = list(System.objects.filter(name=options["system"]) if options["system"] else System.objects.all()[:2])
@@ -99,8 +100,15 @@ class Command(BaseCommand):
         taken = take_snapshot(systems[0].pk)
         specs = {spec.name: spec for spec in taken.moved.values() if spec.enabled}
         chosen = [options["account"]] if options["account"] else sorted(specs)
+        in_the_way = crowded(specs.values())
+        control = control_block(taken.identity, {name: shows(spec, in_the_way) for name, spec in specs.items()})
         try:
-            blocks = [render_account(specs[name], taken.shared, taken.identity, specs) for name in chosen]
+            blocks = [
+                control
+                if name == control.account
+                else render_account(specs[name], taken.shared, taken.identity, specs, crowded=in_the_way)
+                for name in chosen
+            ]
         except KeyError:
             raise CommandError(f"There is no enabled account “{options['account']}”.") from None
         except RenderError as error:
