@@ -27,6 +27,8 @@ MOST_WRONG = 10  # frames within a minute
 MOST_FRAMES = 3000  # of any kind, within a minute
 MINUTE = 60.0
 STOPPED = 4012  # daphne can send 1000 and 3000 to 4999 only, else this were 1012
+RESTARTED = "nunect is restarted: come again."
+FLUSH_S = 0.1  # for the last words to go
 
 _admitting = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-admit")
 _log = logging.getLogger(__name__)
@@ -143,7 +145,7 @@ class _Conversation:
                 await self._take(message.get("text"))
         except asyncio.CancelledError:  # by `Socket.close`, or by a server that stops
             every.remove(socket)
-            await _end(self._send, socket.code or STOPPED, socket.detail if socket.code else "nunect is restarted.")
+            await _end(self._send, socket.code or STOPPED, socket.detail if socket.code else RESTARTED)
             if not socket.code:
                 raise
         finally:
@@ -200,6 +202,7 @@ class Daphne:
     """Daphne's end of a socket. Its `send` writes and returns, and a frame can be made ready once for all sockets."""
 
     __slots__ = ("_protocol",)
+    _stops_well = False
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
@@ -210,7 +213,26 @@ class Daphne:
         if getattr(getattr(send, "func", None), "__module__", "") != "daphne.server":
             return None
         protocol = send.args[0] if send.args else None
-        return cls(protocol) if hasattr(protocol, "sendPreparedMessage") else None
+        if not hasattr(protocol, "sendPreparedMessage"):
+            return None
+        if not cls._stops_well:
+            cls._stops_well = True
+            cls._close_all_at_stop(hub())
+        return cls(protocol)
+
+    @staticmethod
+    def _close_all_at_stop(every: Hub) -> None:
+        """Daphne cancels all applications, but trips over one that has answered while its connection is kept."""
+        from twisted.internet import reactor, task
+
+        clock: Any = reactor
+
+        def last_words() -> Any:
+            for socket in every.sockets:
+                socket.close(STOPPED, RESTARTED)
+            return task.deferLater(clock, FLUSH_S, lambda: None)
+
+        clock.addSystemEventTrigger("before", "shutdown", last_words)
 
     def push(self, frame: Frame) -> None:
         """By autobahn's own way of sending one message to many: framed once, the same bytes for all.

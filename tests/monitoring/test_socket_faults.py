@@ -56,7 +56,8 @@ async def test_redis_may_go_and_come_and_the_server_says_good_bye(alone, transac
     assert [frame["data"]["n"] for frame in seen if frame["type"] == "snapshot"] == [2]
 
     web.process.terminate()
-    assert (await client.until_closed(10))[0] == 4012
+    code, last = await client.until_closed(10)
+    assert code == 4012, (last, web.log())
     assert "Traceback" not in web.log()
 
 
