@@ -24,6 +24,7 @@ fuzz: .venv/develops ## schemathesis over REST for longer than in the suite (FUZ
 bench: .venv/develops ## measure against the bare server; prints ratios
 	$(PY) -m benchmarks
 	$(PY) -m benchmarks.rest
+	$(PY) -m benchmarks.live
 
 corpus: .venv/develops ## hold our parser against the server's on every .conf below DIR=…
 	$(PY) scripts/corpus.py "$(DIR)"
