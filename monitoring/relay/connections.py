@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from monitoring.relay.who import Who
 from monitoring.sysevents import FAILED, LOGIN_REASONS, Conn, Connected, ConnectionsSeen, Disconnected, Peer
 
 REPEAT_S = 5.0  # a login is told within the server's time for it; whatever is older is a reload's repeat
+LEAFNODE = "leafnode"
 Key = tuple[str, int]  # server id, cid
 _NOBODY, _NO_ACCOUNT = Who(), AccountRow(0)
 
@@ -75,6 +76,13 @@ class Connections:
         else:
             link.rates.take(page.at, counters)
         link.peer, link.conn, link.told = conn.peer, conn, now
+
+    def count(self, server_ids: Collection[str], own: frozenset[str]) -> int:
+        """Clients of these servers, without nunect's own: as they come and go, sooner than the servers' sums."""
+        return sum(
+            server_id in server_ids and link.peer.kind != LEAFNODE and link.peer.login not in own
+            for (server_id, _), link in self.links.items()
+        )
 
     def keep_servers(self, server_ids: Iterable[str]) -> None:
         """Forget those of servers that are gone."""

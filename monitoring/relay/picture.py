@@ -150,12 +150,10 @@ class Picture:
     def _whole(self, living: list[Seen], sums: Mapping[str, Sums], refused: int, slow: int) -> Point:
         """The system without nunect's own: what it asks the servers is no traffic that anybody wants to see."""
         stats = [seen.stats for seen in living]
-        ids = {seen.speaker.id for seen in living}
-        links = self.connections.links.items()
-        own = sum(link.peer.login in self.own for (server_id, _), link in links if server_id in ids)
+        connected = self.connections.count({seen.speaker.id for seen in living}, self.own)
         others = [total.rates for name, total in sums.items() if not _is_own(name)]
         return (
-            max(0, sum(one.connections for one in stats) - own),
+            connected,
             sum(one.subscriptions for one in stats),
             *(round(sum(rates[each] for rates in others), 2) for each in range(4)),
             sum(one.js_storage or 0 for one in stats),

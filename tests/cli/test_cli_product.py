@@ -149,7 +149,7 @@ def test_prune_deletes_accounts_that_no_document_names(nunect, orders):
     assert "account `ORDERS` is removed with 2 users" in told
     nunect("apply", "-f", "-", "--prune", "--yes", given=weather)
     names = {row["name"] for row in json.loads(nunect("list", "accounts", "--json").stdout)}
-    assert names == {"$SYS", "WEATHER"}
+    assert names == {"$SYS", "$NUNECT", "WEATHER"}
 
 
 def test_what_is_exported_is_applied_without_a_change(nunect, orders, tmp_path):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,8 @@ from monitoring.models import ArchivedEvent, Minute
 from monitoring.relay import asking, rows
 from monitoring.relay.relay import Relay
 from monitoring.tables import METRICS
-from tests.provisioning.world import PASSWORD, World
+from tests.monitoring.line import Line
+from tests.provisioning.world import World
 
 
 class Watching:
@@ -91,35 +91,6 @@ class Watching:
     def kept(self, **which):
         self.archive.flush()
         return list(ArchivedEvent.objects.filter(**which))
-
-
-class Line:
-    """A client that signs in and stays, without a library."""
-
-    def __init__(self, port, user="svc", password=PASSWORD, name="app"):
-        self.socket = socket.create_connection(("127.0.0.1", port), 5)
-        self.file = self.socket.makefile("rb")
-        self.file.readline()
-        told = {"user": user, "pass": password, "name": name, "lang": "test", "verbose": False, "protocol": 1}
-        self.say(f"CONNECT {json.dumps(told)}", "PING")
-
-    def say(self, *lines):
-        self.socket.sendall("".join(f"{line}\r\n" for line in lines).encode())
-
-    def read(self):
-        """The next line that is no INFO."""
-        while (line := self.file.readline()).startswith(b"INFO"):
-            pass
-        return line.decode().strip()
-
-    def close(self):
-        """Go as a client that means to: what is still unread would make the kernel break the connection."""
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_WR)
-            while self.file.read(4096):
-                pass
-        self.file.close()
-        self.socket.close()
 
 
 @pytest.fixture
