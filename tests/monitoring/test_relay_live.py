@@ -55,7 +55,7 @@ class Watching:
     def start(self):
         self.thread.start()
         self.until(lambda: store.read_pulse(self.system.pk).live)
-        self.until(lambda: self.rows("servers") and self.rows("connections"))
+        self.until(lambda: self.rows("connections") and self.rows("servers") and self.rows("servers")[0]["digest"])
         return self
 
     def stop(self):
