@@ -209,13 +209,15 @@ class Seen:
             detail = str(_("Redis does not answer, so what the relay sees can't be read."))
             return cls({}, {"live": False, "since": None, "detail": detail}, reachable=False)
         frames = {topic: json.loads(frame) for topic, frame in found.items() if frame}
+        if not (pulse.at or frames):
+            return cls({}, {"live": False, "since": None, "detail": ""})
         since = pulse.since if pulse.connected is False else pulse.at
         state = {
             "live": pulse.live,
             "since": moment(since) if since else None,
             "detail": pulse.problem or ("" if pulse.live else str(_("The relay is not running."))),
         }
-        return cls(frames, state, ever=bool(pulse.at or frames))
+        return cls(frames, state, ever=True)
 
     @property
     def scripts(self) -> list[tuple[str, dict[str, Any]]]:

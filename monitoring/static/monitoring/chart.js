@@ -21,7 +21,8 @@ const SPANS = [
 const AXIS = { rate: (v) => `${short(v)}/s`, bytes_rate: (v) => `${bytes(v)}/s`, bytes, count: short, percent: (v) => `${short(v)} %` };
 const BINARY = new Set(["bytes", "bytes_rate"]);
 const BINARY_STEPS = Array.from({ length: 54 }, (_, at) => 2 ** at);
-const WHOLE_STEPS = Array.from({ length: 15 }, (_, at) => [1, 2, 5].map((digit) => digit * 10 ** at)).flat();
+const STEPS = Array.from({ length: 18 }, (_, at) => [1, 2, 5].map((digit) => digit * 10 ** (at - 3))).flat();
+const WHOLE_STEPS = STEPS.filter(Number.isInteger);
 const MOST_MARKS = 60; // drawn; the list below has them all
 const AGAIN_MS = 5000;
 const THIN = 32; // pixels between two labels of marks
@@ -186,7 +187,7 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
           stroke: calm, grid: { stroke: line, width: 1 }, ticks: { show: false }, font, space: 36,
           size: (_, labels) => 14 + 7 * Math.max(3, ...(labels ?? []).map((label) => label.length)),
           values: (_, splits) => splits.map(AXIS[type]),
-          ...(BINARY.has(type) ? { incrs: BINARY_STEPS } : type === "count" ? { incrs: WHOLE_STEPS } : {}),
+          incrs: BINARY.has(type) ? BINARY_STEPS : type === "count" ? WHOLE_STEPS : STEPS,
         },
       ],
       series: [

@@ -44,7 +44,10 @@ function figures(data) {
 
 // --- servers and accounts ----------------------------------------------------------------------
 
-const DETAIL = { pending: (row) => `r${row.revision ?? "?"} of r${row.intended}` };
+function about(row) {
+  if (row.state === "in_sync") return `${rate((row.in_msgs_rate ?? 0) + (row.out_msgs_rate ?? 0))} · CPU ${percent(row.cpu)}`;
+  return row.detail || (row.revision && row.revision !== row.intended ? `r${row.revision} of r${row.intended}` : "");
+}
 
 function servers(list, rows) {
   const sorted = [...rows].sort((a, b) => a.server.localeCompare(b.server));
@@ -55,7 +58,7 @@ function servers(list, rows) {
       now.replaceWith(chip(row.state));
       item.dataset.state = row.state;
     }
-    put(item.querySelector("[data-nu-about]"), DETAIL[row.state]?.(row) ?? (row.state === "unreachable" ? "" : `${rate((row.in_msgs_rate ?? 0) + (row.out_msgs_rate ?? 0))} · CPU ${percent(row.cpu)}`));
+    put(item.querySelector("[data-nu-about]"), about(row));
     const first = item.firstElementChild;
     if (first.title !== (row.detail ?? "")) first.title = row.detail ?? "";
   });
@@ -115,17 +118,17 @@ function bar(cell, text, used, limit, say) {
 // --- the page ----------------------------------------------------------------------------------
 
 if (page.watch.has("overview") && find("figures")) {
-  const about = { entity: "system", span: "10m" };
+  const whole = { entity: "system", span: "10m" };
   const charts = [
     chart(find("chart-messages"), {
-      ...about,
+      ...whole,
       title: "Messages",
       metrics: [
         { name: "in_msgs_rate", label: "in", type: "rate" },
         { name: "out_msgs_rate", label: "out", type: "rate" },
       ],
     }),
-    chart(find("chart-connections"), { ...about, title: "Connections", metrics: [{ name: "connections", label: "open", type: "count" }], listed: false }),
+    chart(find("chart-connections"), { ...whole, title: "Connections", metrics: [{ name: "connections", label: "open", type: "count" }], listed: false }),
   ];
   live.on("overview", (data, frame) => {
     figures(data);
@@ -138,13 +141,30 @@ if (page.watch.has("overview") && find("figures")) {
   if (page.watch.has("changes")) live.on("changes", (data) => charts.forEach((one) => one.mark(data.marks)));
 }
 
+function repeated(event) {
+  const item = line(event, { brief: true });
+  if (event.times > 1) item.querySelector("p").append(el("b", { class: "nu-times" }, `${count(event.times)} times`));
+  Object.assign(item.dataset, { id: event.id, times: event.times });
+  return item;
+}
+
 const feed = find("feed");
 if (page.watch.has("events") && feed) {
+  const same = (event) => `${event.kind} ${event.text}`;
   live.on("events", (data) => {
     if (feed.matches(":hover") || (feed.contains(document.activeElement) && document.activeElement !== document.body)) return; // nothing moves below the pointer
-    const rows = (data.events ?? []).slice(0, LINES);
+    const groups = new Map(); // the same again and again is one line
+    for (const event of data.events ?? []) {
+      const group = groups.get(same(event));
+      if (group) group.times += 1;
+      else if (groups.size < LINES) groups.set(same(event), { ...event, times: 1 });
+    }
+    const rows = [...groups.values()];
     feed.querySelectorAll("[data-painted]").forEach((item) => item.remove()); // ours have links, and the reader's clock
-    keyed(feed, rows, (event) => event.id, (event) => line(event, { brief: true }), null);
+    keyed(feed, rows, same, repeated, (item, event) => {
+      if (item.dataset.id !== event.id || item.dataset.times !== String(event.times)) item.replaceChildren(...repeated(event).children);
+      Object.assign(item.dataset, { id: event.id, times: event.times });
+    });
     find("feed-none").hidden = rows.length > 0;
   });
 }

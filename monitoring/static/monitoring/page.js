@@ -47,6 +47,8 @@ export async function get(address, parameters = {}, signal) {
   }
   if (answer.ok && !answer.redirected) return answer.json();
   const problem = await answer.json().catch(() => ({}));
-  const sentence = answer.status === 401 ? "You are no longer signed in." : (problem.detail ?? `nunect answered ${answer.status}.`);
-  throw Object.assign(new Error(sentence), { status: answer.status });
+  // REST answers 403 to who has no session, too: its problem then is that nobody is signed in
+  const out = answer.status === 401 || answer.redirected;
+  const sentence = out ? "You are no longer signed in." : (problem.detail ?? `nunect answered ${answer.status}.`);
+  throw Object.assign(new Error(sentence), { status: out ? 401 : answer.status });
 }

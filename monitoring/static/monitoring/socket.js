@@ -41,6 +41,7 @@ let reached = 0; // the highest seq that arrived
 let epoch = null;
 let relay = page.state ?? { live: true, since: null, detail: "" };
 let problem = ""; // of the way to nunect, in a sentence
+let out = false; // signed out
 let asked = false; // a watch waits to be sent
 let begun = false;
 let goneAt = performance.now(); // since then there is no socket
@@ -133,7 +134,10 @@ function lost(code) {
   if (!greeted) tries += 1;
   else tries = 0;
   drop();
-  if (code === 4401) problem = "Your session has ended.";
+  if (code === 4401) {
+    problem = "Your session has ended.";
+    out = true;
+  }
   if (tries >= TRIES || code === 4401) startPolling();
   const wait = Math.min(SLOWEST_MS, FIRST_MS * 2 ** Math.min(tries, 10));
   clearTimeout(retry);
@@ -176,6 +180,7 @@ function hello(frame) {
   greeted = true;
   tries = 0;
   problem = "";
+  out = false;
   stopPolling();
   reached = 0;
   if (frame.epoch) beginEpoch(frame.epoch);
@@ -272,10 +277,12 @@ async function pollNow() {
   try {
     if (!document.hidden) {
       await Promise.all([...listeners.keys()].map(pollTopic));
-      if (polling) problem = "";
+      problem = "";
+      out = false;
     }
   } catch (error) {
     problem = error.message;
+    out = error.status === 401;
     wait = POLL_MS * 2;
   }
   underWay = false;
@@ -290,7 +297,7 @@ async function pollTopic(topic) {
     keep(frame);
     const age = page.now() - Date.parse(frame.at);
     if (age < STALE_MS) relay = { live: true, since: null, detail: "" };
-    else if (relay.live) relay = { live: false, since: frame.at, detail: "" };
+    else if (relay.live) relay = { live: false, since: frame.at, detail: "The relay has said nothing since then." };
   } catch (error) {
     if (error.status === 403) complain(error.message);
     else if (error.status !== 404) throw error; // 404: no frame of it yet
@@ -313,14 +320,15 @@ function status() {
   const soon = !polling && !problem && performance.now() - goneAt < GRACE_MS;
   const connected = greeted || soon || (polling && !problem);
   let kind = polling ? "polling" : "live";
-  if (!connected) kind = /signed in|session/.test(problem) ? "out" : "reconnecting";
+  if (!connected) kind = out ? "out" : "reconnecting";
+  else if (!at && !relay.live) kind = relay.detail ? "stale" : "waiting";
   else if (!relay.live || (age !== null && age > STALE_MS)) kind = "stale";
   const since = kind === "stale" ? Date.parse(relay.live ? new Date(at).toISOString() : (relay.since ?? "")) || at : at;
   const detail = connected ? (relay.live ? "" : relay.detail) : problem;
   return { kind, since, age_s: age === null ? null : age / 1000, detail };
 }
 
-const WORDS = { live: "live", polling: "live by polling", stale: "stale", reconnecting: "reconnecting", out: "signed out" };
+const WORDS = { waiting: "nothing seen yet", live: "live", polling: "live by polling", stale: "stale", reconnecting: "reconnecting", out: "signed out" };
 let shown = "";
 
 function tell() {
