@@ -98,3 +98,15 @@ async def test_who_reads_nothing_is_passed_over_and_then_gets_the_newest(web, re
     assert late == list(range(1, len(late) + 1)) and 0.5 * sent < len(late) < 0.9 * sent
     slow.ack(relay.seq - sent + len(late))
     assert (await slow.of("snapshot"))["data"]["n"] == sent
+
+
+async def test_large_frames_arrive_whole_and_in_order_at_who_reads_late(web, relay, session):
+    client = await web.open(session, limit=4096)
+    client.watch("overview", "events", "tables", "changes")
+    await client.of("state")
+    large = [relay.put(topic, text="\N{SNOWMAN}" * 100_000) for topic in ("overview", "events", "tables")]
+    small = relay.put("changes", n=1)
+    client.say("no JSON")
+    await asyncio.sleep(0.5)
+    seen = [await client.next() for _ in range(5)]
+    assert [frame for frame in seen if b'"error"' not in frame[:20]] == [*large, small]

@@ -186,7 +186,7 @@ class Web:
                 self.process.kill()
                 self.process.wait()
 
-    async def open(self, session="", token="", origin="own", system="", **headers):
+    async def open(self, session="", token="", origin="own", system="", limit=2**20, **headers):
         if token:
             headers["Authorization"] = f"Bearer {token}"
             origin = "" if origin == "own" else origin
@@ -195,7 +195,7 @@ class Web:
         if origin:
             headers["Origin"] = f"http://127.0.0.1:{self.port}" if origin == "own" else origin
         path = "/ws/live/" + (f"?system={system}" if system else "")
-        return await Client.open(self.port, path, **headers)
+        return await Client.open(self.port, path, limit, **headers)
 
 
 def database_url():
