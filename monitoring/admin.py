@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
@@ -20,7 +22,7 @@ from accounts_app.access import may, visible
 from accounts_app.admin import chips
 from accounts_app.admin.base import ReadOnlyAdmin
 from accounts_app.models import Account, NatsUser
-from monitoring.events_api import preceding
+from monitoring.events_api import preceding, sentence_of
 from monitoring.models import ArchivedEvent
 from provisioning.models import Revision
 
@@ -62,8 +64,8 @@ class UserFilter(ExactFilter):
 class EventAdmin(ReadOnlyAdmin):
     paginator = FewPages
     list_before_template = "monitoring/events_head.html"
-    list_display = ("at", "level_chip", "text", "kind", "account_link", "user_link", "server", "revision_link")
-    list_display_links = ("at",)
+    list_display = ("when", "level_chip", "text", "kind", "account_link", "user_link", "server_name", "revision_link")
+    list_display_links = ("when",)
     search_fields = ("text", "app", "address", "reason")
     list_filter = (
         ("kind", ChoicesDropdownFilter),
@@ -73,7 +75,7 @@ class EventAdmin(ReadOnlyAdmin):
         ("at", RangeDateTimeFilter),
     )
     fields = (
-        "at", "level_chip", "kind", "text", "reason", "preceded", "account_link", "user_link", "owner", "app",
+        "when", "level_chip", "kind", "text", "reason", "preceded", "account_link", "user_link", "owner", "app",
         "address", "server", "cid", "revision_link", "told",
     )  # fmt: skip
 
@@ -116,6 +118,15 @@ class EventAdmin(ReadOnlyAdmin):
         word = event.get_level_display()
         return chips.chip(state, word=word) if state else word
 
+    @admin.display(description=_("when"), ordering="at")
+    def when(self, event: ArchivedEvent) -> Any:
+        """To the second: what came first is the question."""
+        return format_html('<span style="white-space:nowrap">{}</span>', _seconds(event.at))
+
+    @admin.display(description=_("server"), ordering="server")
+    def server_name(self, event: ArchivedEvent) -> Any:
+        return format_html('<span style="white-space:nowrap">{}</span>', event.server or _NOTHING)
+
     @admin.display(description=_("account"))
     def account_link(self, event: ArchivedEvent) -> Any:
         return _link(event, "account_pk", event.account)
@@ -135,9 +146,8 @@ class EventAdmin(ReadOnlyAdmin):
         if revision is None:
             return _NOTHING
         page = reverse("admin:provisioning_revision_change", args=[revision.pk])
-        return format_html(
-            '<a class="nu-link" href="{}">{}</a>, {:%Y-%m-%d %H:%M:%S}', page, revision, revision.created_at
-        )
+        about = f"{_seconds(revision.created_at)}: {sentence_of(revision, event.account)}"
+        return format_html('<a class="nu-link" href="{}">{}</a> {}', page, revision, about)
 
     @admin.display(description=_("detail"))
     def told(self, event: ArchivedEvent) -> Any:
@@ -145,6 +155,10 @@ class EventAdmin(ReadOnlyAdmin):
             return _NOTHING
         text = json.dumps(event.detail, ensure_ascii=False, indent=1)
         return format_html('<pre class="nu-pre">{}</pre>', text)
+
+
+def _seconds(at: datetime) -> str:
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
 
 
 def _find_linked(rows: list[Any], person: Any) -> None:

@@ -169,6 +169,12 @@ class Events(Resource):
         return rows
 
 
+def sentence_of(revision: Revision, account: str) -> str:
+    """What a revision changed of an account, in one sentence; of everything, for what belongs to none."""
+    (lines,) = in_words([_changes(revision, account)])
+    return _sentence([line.text for line in lines], revision)
+
+
 def _changes(revision: Revision, account: str) -> list[Any]:
     """What a revision changed of an account, and of no other one; all of it for what belongs to none."""
     changes = [change for change in revision.changes if isinstance(change, dict)]

@@ -1,5 +1,6 @@
 """The archive in the admin: read, searched, led from to what it speaks of; never edited."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -103,7 +104,14 @@ def test_it_is_searched_and_filtered(page, acme):
 def test_its_names_lead_to_the_rows_that_are_there(page, acme):
     user, gone = factories.user(acme, "svc"), factories.user(acme, "gone")
     revision = Revision.objects.create(
-        system=acme.system, number=7, sha256="a", text_sha256="b", renderer=1, wanted=1, snapshot_at=START
+        system=acme.system,
+        number=7,
+        sha256="a",
+        text_sha256="b",
+        renderer=1,
+        wanted=1,
+        snapshot_at=START,
+        changes=[{"account": "ACME", "text": "user `svc` is disabled"}, {"account": "SHOP", "text": "else"}],
     )
     RevisionBlock.objects.create(system=acme.system, revision=revision, account="ACME")
     happen(1, acme, user, revision=7, detail={"why": "<b>"})
@@ -123,6 +131,8 @@ def test_its_names_lead_to_the_rows_that_are_there(page, acme):
         assert place in listed
         assert place in whole
     assert "&lt;b&gt;" in whole
+    assert ": user `svc` is disabled.</div>" in re.sub(r"\s*</div>", "</div>", whole)
+    assert "2027-01-31 12:00:00" in listed
     other = page.get(reverse("admin:monitoring_archivedevent_change", args=[_key("x")])).content.decode()
     assert f"/natsuser/{gone.pk}/" not in other
     assert "gone" in other
