@@ -129,7 +129,7 @@ def test_ten_thousand_rows_scroll_with_few_in_the_document(live, busy):
     page = live.open("failures/")
     began = time.perf_counter()
     live.go(page, "connections/")
-    print(f"\nfirst rows of 10,000 after {time.perf_counter() - began:.2f} s")
+    print(f"\nfirst rows of 10,000 after {time.perf_counter() - began:.2f} s")  # noqa: T201
     asked = []
     page.on("request", lambda request: "/live/connections/?" in request.url and asked.append(request.url))
     most = 0

@@ -96,6 +96,7 @@ if (root?.dataset.page === "accounts") {
     many: "accounts",
     columns: COLUMNS,
     defaults: ["account", "owner", "connections", "subscriptions", "in_msgs_rate", "out_msgs_rate", "streams", "js_storage", "revision"],
+    wide: ["in_bytes_rate", "out_bytes_rate", "consumers", "slow_consumers"],
     ordering: "-in_msgs_rate",
     filters: ["account", "owner"],
     rowHeight: 44,

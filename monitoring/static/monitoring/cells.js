@@ -47,10 +47,10 @@ export function inUse(used, limit, of = count) {
   return part === null ? of(used) : `${of(used)} of ${of(limit)}, ${percents(part)}`;
 }
 
-/** "505" of "505 MiB" where the limit beside it has the same unit */
-function short(used, limit, of) {
+/** "505 MiB", whose unit is for cards only where the limit beside it has the same */
+function value(used, limit, of) {
   const [number, unit] = of(used).split(" ");
-  return unit && of(limit).endsWith(` ${unit}`) ? number : of(used);
+  return unit && of(limit).endsWith(` ${unit}`) ? [number, el("span", { class: "nt-unit" }, ` ${unit}`)] : [of(used)];
 }
 
 /** A value against its limit: number, limit and share in words, and a bar that repeats them */
@@ -63,7 +63,7 @@ export function bar(used, limit, of = count) {
   return el(
     "span",
     { class: `nt-use ${of === bytes ? "nt-bytes" : ""} ${level && `nt-${level}`}` },
-    el("span", { class: "nt-use-text" }, short(used, limit, of), el("span", { class: "nu-muted nt-limit" }, ` / ${of(limit)}`)),
+    el("span", { class: "nt-use-text" }, value(used, limit, of), el("span", { class: "nu-muted nt-limit" }, ` / ${of(limit)}`)),
     el("span", { class: "nt-use-share" }, level && icon(level === "full" ? "error" : "warning"), percents(part)),
     track,
   );

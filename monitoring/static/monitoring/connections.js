@@ -217,6 +217,7 @@ table = new Table(root, {
   many: "connections",
   columns: COLUMNS,
   defaults: ["app", "user", "account", "server", "address", "in_msgs_rate", "out_msgs_rate", "pending_bytes", "subscriptions", "revision"],
+  wide: ["owner", "lang", "in_bytes_rate", "out_bytes_rate", "rtt_ms", "started_at"],
   ordering: "-in_msgs_rate",
   filters: ["account", "user", "server", "app", "address", "owner", "kind"],
   values: { kind: ["nats", "websocket", "mqtt", "leafnode"] },

@@ -82,6 +82,7 @@ new Table(document.getElementById("nt-table"), {
   many: "refused logins",
   columns: COLUMNS,
   defaults: ["user", "address", "why", "remedy", "count", "last_at"],
+  wide: ["first_at", "server", "reason"],
   ordering: "-last_at",
   filters: ["user", "account", "address", "code", "server", "app"],
   rowHeight: 56,

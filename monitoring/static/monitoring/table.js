@@ -3,8 +3,8 @@
 
 import { NONE, show } from "./cells.js";
 import { el, icon, put } from "./dom.js";
-import { count, duration } from "./format.js";
-import { get, page } from "./page.js";
+import { count } from "./format.js";
+import { get } from "./page.js";
 import { live } from "./socket.js";
 
 const PAGE = 100;
@@ -17,6 +17,7 @@ const SETTLE = 250; // ms after the last key in the search field
 const GAP = 16; // pixels between columns
 const LONGEST = 15000; // ms for an answer
 export const API = "/api/v1/live/";
+const WIDE = matchMedia("(min-width: 1680px)");
 const PHONE = matchMedia("(max-width: 767px)");
 
 const editable = (target) => target.closest?.("input, select, textarea, [contenteditable], dialog");
@@ -141,7 +142,7 @@ export class Table {
   answered(answer, from, to, first) {
     this.problem = null;
     this.delay = EVERY;
-    Object.assign(this, { total: answer.total, at: answer.at, isLive: answer.live });
+    Object.assign(this, { total: answer.total, at: answer.at });
     const rows = answer.results;
     if (first) {
       this.pages.clear();
@@ -276,7 +277,6 @@ export class Table {
     });
     this.chipsBox = el("div", { class: "nt-chips" });
     this.told = el("span", { class: "nt-count", role: "status" });
-    this.old = el("span", { class: "nt-old" });
     this.waiting = el(
       "button",
       { type: "button", class: "nt-waits", hidden: true, title: "Rows keep their place while you point at them" },
@@ -298,7 +298,7 @@ export class Table {
         spec.filters.length ? this.filterMenu() : "",
         this.sorter,
         this.columnMenu(),
-        el("span", { class: "nt-told" }, this.waiting, this.old, this.told),
+        el("span", { class: "nt-told" }, this.waiting, this.told),
       ),
       this.chipsBox,
       this.notice,
@@ -380,8 +380,9 @@ export class Table {
     const select = el("select", { class: "nt-select", "aria-label": "Order" });
     for (const [key, column] of Object.entries(this.spec.columns)) {
       if (column.sort === false) continue;
+      const name = column.name ?? column.title;
       const most = isNumber(column) ? ["most first", "least first"] : column.type === "time" ? ["newest first", "oldest first"] : ["Z to A", "A to Z"];
-      select.append(el("option", { value: `-${key}` }, `${column.title}, ${most[0]}`), el("option", { value: key }, `${column.title}, ${most[1]}`));
+      select.append(el("option", { value: `-${key}` }, `${name}, ${most[0]}`), el("option", { value: key }, `${name}, ${most[1]}`));
     }
     select.value = this.ordering;
     select.addEventListener("change", () => this.ask({ ordering: select.value }));
@@ -407,7 +408,7 @@ export class Table {
     });
     const back = el("button", { type: "button", class: "nu-button nu-small" }, "As at first");
     back.addEventListener("click", () => {
-      this.choose(this.spec.defaults);
+      this.choose(this.defaults());
       draw();
     });
     return menu("view_column", "Columns", "nt-columns-menu", list, back);
@@ -423,8 +424,9 @@ export class Table {
       const found = new Set(values[which.value] ?? []);
       for (const page of this.pages.values()) for (const { row } of page.rows) if (row[which.value]) found.add(String(row[which.value]));
       known.replaceChildren(...[...found].sort().slice(0, 100).map((one) => el("option", { value: one })));
-      value.placeholder = which.value === "state" ? "in_sync" : "exactly";
+      value.placeholder = `${(columns[which.value]?.title ?? which.value).toLowerCase()}, exactly`;
     };
+    offer();
     which.addEventListener("change", offer);
     value.addEventListener("focus", offer);
     const form = el("form", { class: "nt-form" }, which, value, known, el("button", { class: "nu-button nu-small" }, "Show only these"));
@@ -591,9 +593,6 @@ export class Table {
     const narrowed = this.counted !== this.total;
     const text = `${count(this.counted)}${narrowed ? ` of ${count(this.total)}` : ""} ${this.total === 1 ? spec.one : spec.many}`;
     if (told) put(this.told, text);
-    const seconds = this.at ? (page.now() - Date.parse(this.at)) / 1000 : 0;
-    this.old.hidden = this.isLive !== false || !this.at;
-    put(this.old, this.old.hidden ? "" : `as it was ${duration(seconds)} ago`);
     this.emptiness();
   }
 
@@ -614,7 +613,7 @@ export class Table {
       this.blank.replaceChildren(
         icon("visibility_off"),
         el("p", {}, "Nothing has been seen of the servers yet."),
-        el("p", { class: "nu-muted" }, "The relay fills this page as soon as it reaches a server; it asks again by itself. What keeps it is told by:"),
+        el("p", { class: "nu-muted" }, "The relay fills this page as soon as it reaches a server; it asks again by itself. To see what keeps it:"),
         el("pre", { class: "nu-pre" }, "nunect doctor"),
       );
     }
@@ -797,7 +796,14 @@ export class Table {
     if (!key) return;
     const row = this.find(key);
     if (row) this.open([...Array(this.count).keys()].find((index) => this.entry(index)?.row === row));
-    else this.spec.lookup?.(key);
+    else if (this.spec.lookup) this.spec.lookup(key);
+    else this.lookup(key);
+  }
+
+  /** A row that is not on the first page: by its name, which is its key */
+  async lookup(key) {
+    const { results } = await get(`${API}${this.spec.name}/`, { [Object.keys(this.spec.columns)[0]]: key, limit: 1 }, this.end.signal).catch(() => ({ results: [] }));
+    if (results.length) this.spec.open(results[0], { now: () => this.find(key) ?? results[0], closed: () => {} });
   }
 
   // --- columns of a person -------------------------------------------------------------------------------------------
@@ -809,7 +815,13 @@ export class Table {
     } catch {
       // what can't be read is as if nothing was kept
     }
-    return this.spec.defaults;
+    return this.defaults();
+  }
+
+  /** Those that everybody begins with; on a wide screen some more */
+  defaults() {
+    const { columns, defaults, wide = [] } = this.spec;
+    return WIDE.matches ? Object.keys(columns).filter((key) => defaults.includes(key) || wide.includes(key)) : defaults;
   }
 
   choose(keys) {
@@ -832,6 +844,7 @@ const isNumber = (column) => !["text", "texts", "time", "yes"].includes(column.t
 function menu(symbol, title, cls, ...inside) {
   const box = el("details", { class: `nt-menu ${cls}` }, el("summary", { class: "nu-button" }, icon(symbol), el("span", {}, title)), el("div", { class: "nt-panel" }, ...inside));
   document.addEventListener("pointerdown", (event) => box.contains(event.target) || (box.open = false));
+  box.addEventListener("focusout", (event) => event.relatedTarget && !box.contains(event.relatedTarget) && (box.open = false));
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !box.open) return;
     box.open = false;
