@@ -17,8 +17,8 @@ from typing import Any
 
 MOST_BYTES = 64 * 1024  # of one event
 MOST_REPLY_BYTES = 64 * 1024 * 1024  # max_payload can't be larger
-FAILED = "Authentication Failure"
-LOGIN_REASONS = (FAILED, "Authentication Timeout", "Authentication Expired")
+FAILED = "Authentication Failure"  # told twice: as AUTH.ERR, and as a client of `$G` that left
+KEPT_OUT = frozenset(("Authentication Timeout", "Maximum Account Connections Exceeded"))  # told as having left only
 _DURATION = re.compile(r"([0-9.]+)(ns|µs|us|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "µs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 

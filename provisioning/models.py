@@ -71,6 +71,7 @@ class RevisionBlock(models.Model):
                 fields=["system", "account"], condition=models.Q(current=True), name="one_current_block_per_account"
             ),
         ]
+        indexes = [models.Index(fields=["system", "account"], name="block_by_account")]
 
     def __str__(self) -> str:
         return f"{self.account} in {self.revision}"

@@ -10,7 +10,7 @@ from typing import Any
 from monitoring.relay.accounts import AccountRow
 from monitoring.relay.rates import Rates
 from monitoring.relay.who import Who
-from monitoring.sysevents import FAILED, LOGIN_REASONS, Conn, Connected, ConnectionsSeen, Disconnected, Peer
+from monitoring.sysevents import FAILED, Conn, Connected, ConnectionsSeen, Disconnected, Peer
 
 REPEAT_S = 5.0  # a login is told within the server's time for it; whatever is older is a reload's repeat
 LEAFNODE = "leafnode"
@@ -49,7 +49,11 @@ class Connections:
     def disconnected(self, event: Disconnected) -> bool:
         """Whether this is news: a login that was refused is told as one already."""
         self.links.pop((event.server.id, event.peer.cid), None)
-        return not (event.reason == FAILED or event.reason in LOGIN_REASONS[:2])
+        return event.reason != FAILED
+
+    def knows(self, event: Disconnected) -> bool:
+        """Whether this client had signed in."""
+        return (event.server.id, event.peer.cid) in self.links
 
     def take(self, page: ConnectionsSeen, asked: float, now: float) -> None:
         """One page of CONNZ. asked: when it was asked for, by our clock; what came later is not missed in it."""

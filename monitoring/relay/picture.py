@@ -16,6 +16,7 @@ from monitoring.relay.servers import Intended, Seen, Servers
 from monitoring.relay.streams import Streams, Used
 from monitoring.relay.who import Who
 from monitoring.sysevents import (
+    KEPT_OUT,
     AccountsSeen,
     Connected,
     ConnectionsSeen,
@@ -62,6 +63,8 @@ class Picture:
 
     def take_event(self, said: Said, now: float) -> Iterator[Event | Said]:
         """What a server says unasked; yields what is news: of clients as it was said, of servers told already."""
+        if isinstance(said, Disconnected) and said.reason in KEPT_OUT and not self.connections.knows(said):
+            said = Refused(said.server, said.at, said.peer, said.reason)
         if isinstance(said, Stats):
             yield from self._stats(said, now)
         elif isinstance(said, Leaving):

@@ -62,6 +62,16 @@ def test_a_refusal_is_told_once_though_the_server_tells_twice():
     assert (picture.counts["auth_error"], picture.counts["disconnect"]) == (1, 0)
 
 
+def test_who_was_kept_out_without_an_error_is_refused_and_who_had_signed_in_has_left():
+    picture, full = Picture(), "Maximum Account Connections Exceeded"
+    seen(picture, said.connect(9))
+    late = said.disconnect(12, "$G", reason="Authentication Timeout")
+    kept_out = seen(picture, said.disconnect(11, reason=full), late)
+    assert [type(one) for one in kept_out] == [Refused, Refused]
+    assert [type(one) for one in seen(picture, said.disconnect(9, reason=full))] == [Disconnected]
+    assert (picture.counts["auth_error"], picture.counts["disconnect"]) == (2, 1)
+
+
 def test_refusals_are_grouped_by_who_where_and_why():
     picture = Picture()
     seen(picture, *[said.refusal(cid) for cid in range(20, 25)], said.refusal(30, host="10.0.0.8"))

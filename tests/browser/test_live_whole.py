@@ -1,0 +1,156 @@
+"""The product as `make up` starts it, in a real browser: what happens at the servers is on the screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.browser.conftest import Site
+from tests.monitoring.line import Line
+
+pytestmark = pytest.mark.browser
+PASSWORD = "correct-horse-battery"
+
+
+class Eyes:
+    """A person at the overview. `feed` and `figure` are what they read there."""
+
+    def __init__(self, chromium, product):
+        self.base = f"http://127.0.0.1:{product.ports['NUNECT_PORT']}"
+        self.site = Site(chromium, self.base, "")
+        context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+        self.site.contexts.append(context)
+        self.page = context.new_page()
+        self.errors = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(f"{self.base}/admin/")
+        self.page.fill("#id_username", "admin")
+        self.page.fill("#id_password", PASSWORD)
+        self.page.press("#id_password", "Enter")
+        self.page.wait_for_url("**/admin/")
+        self.is_live()
+
+    def go(self, path):
+        assert self.page.goto(f"{self.base}/admin/{path}").status == 200
+
+    def sees(self, text, seconds=3.0):
+        self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)
+
+    def figure(self, name, value, seconds=3.0):
+        told = '([name, value]) => document.querySelector(`[data-nu-figure="${name}"] [data-nu-value]`)?.textContent === value'
+        self.page.wait_for_function(told, arg=[name, value], timeout=seconds * 1000)
+
+    def is_live(self, seconds=20.0):
+        self.page.wait_for_selector("[data-nu-dot][data-kind=live]", timeout=seconds * 1000)
+
+    def is_not(self, seconds=20.0):
+        """What the page says of why it is not live."""
+        self.page.wait_for_selector("[data-nu-dot]:not([data-kind=live])", timeout=seconds * 1000)
+
+    def close(self):
+        for context in self.site.contexts:
+            context.close()
+        assert not self.errors
+
+
+@pytest.fixture
+def nats_port(product):
+    product.start(NUNECT_ADMIN_PASSWORD=PASSWORD)
+    return product.ports["NATS_PORT"]
+
+
+@pytest.fixture
+def svc(product, nats_port):
+    """The password of user `svc` of ACME, with a role."""
+    product.nunect("create", "accounts", "name=ACME")
+    rule = {"action": "publish", "effect": "allow", "subject": "orders.>"}
+    product.nunect("create", "roles", "account=ACME", "name=maker", f"permissions={json.dumps([rule])}")
+    made = product.nunect("user", "add", "ACME", "svc", "--password", "--role", "maker")
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+@pytest.fixture
+def eyes(chromium, product, svc):
+    made = Eyes(chromium, product)
+    yield made
+    made.close()
+
+
+def pid_of(product, words):
+    return next(pid for pid, command in sorted(product.processes().items()) if words in command)
+
+
+def test_what_happens_is_on_the_screen_a_moment_later(eyes, product, nats_port, svc):
+    """Two clients and a wrong password; a kick; from the client to its user, its role, and the mark of the change."""
+    page = eyes.page
+    eyes.figure("connections", "0")
+    first = Line(nats_port, password=svc, name="orders-api")
+    assert first.read() == "PONG"
+    eyes.sees("orders-api connected to nunect-1")
+    eyes.figure("connections", "1")
+    second = Line(nats_port, password=svc, name="reporter")
+    assert second.read() == "PONG"
+    eyes.figure("connections", "2")
+    stranger = Line(nats_port, password="wrong", name="intruder")
+    assert "Authorization Violation" in stranger.read()
+    eyes.sees("nunect-1 refused")
+    eyes.figure("refused", "1")
+    second.close()
+    eyes.sees("left nunect-1: it closed the connection")
+    eyes.figure("connections", "1")
+
+    eyes.go("live/connections/")
+    page.get_by_role("row").filter(has_text="orders-api").click()
+    page.click("[data-act=kick]")
+    page.get_by_role("button", name="Kick it").click()
+    eyes.sees("has closed the connection of orders-api")
+    while line := first.read():
+        assert line == "PING"
+    page.get_by_role("dialog").get_by_role("link", name="User", exact=True).click()
+    page.wait_for_url("**/natsuser/*/change/")
+    eyes.go("accounts_app/role/")
+    page.get_by_role("link", name="maker").click()
+    page.fill("#id_permissions-0-subject", "orders.new")
+    page.press("#id_permissions-0-subject", "Enter")
+    page.wait_for_load_state()
+    eyes.go("")
+    page.wait_for_selector(".nu-marks:not([hidden])")
+    marks = page.locator(".nu-marks").first
+    marks.locator("summary").click()
+    marks.get_by_text("may no longer publish").first.wait_for(timeout=5000)
+
+
+def test_the_page_says_what_is_gone_and_heals_by_itself(eyes, product, nats_port, svc):
+    """The relay, Redis, the server and the network between them, one after the other; never a reload of the page."""
+    page = eyes.page
+    page.evaluate("window.begun = 'once'")
+
+    relay = pid_of(product, "django relay")
+    os.kill(relay, signal.SIGSTOP)
+    eyes.is_not()
+    os.kill(relay, signal.SIGKILL)
+    eyes.is_live()
+
+    valkey = pid_of(product, "valkey-server")
+    os.kill(valkey, signal.SIGKILL)
+    eyes.is_not()
+    eyes.is_live()
+
+    server = pid_of(product, "nats-server -c")
+    os.kill(server, signal.SIGSTOP)  # as a network that lets nothing through
+    eyes.is_not()
+    os.kill(server, signal.SIGCONT)
+    eyes.is_live()
+    os.kill(server, signal.SIGKILL)
+    eyes.is_not()
+    eyes.is_live()
+
+    client = Line(nats_port, password=svc, name="after-all")
+    assert client.read() == "PONG"
+    eyes.sees("after-all connected to nunect-1")
+    client.close()
+    assert page.evaluate("window.begun") == "once"
