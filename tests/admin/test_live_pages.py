@@ -216,7 +216,7 @@ def test_search_finds_pages_subjects_servers_and_connections(page, system):
     pictures.busy(system)
     Server.objects.create(system=system, name="east-1", server_id="N1", state="in_sync")
     factories.user(Account.objects.get(name="ORDERS"), "clerk", "publish invoice.paid")
-    assert live("failures") in found(page, "refusals")
+    assert live("failures") in found(page, "refused")
     assert "publish invoice.paid" in found(page, "invoice.pa")
     assert "/admin/accounts_app/server/" in found(page, "east-1")
     for term in ("fleet-gateway-2", "10.0.2.2"):

@@ -49,8 +49,8 @@ def archive(system: System, asked: dict[str, str]) -> dict[str, Any]:
     rows = [
         event
         for event in frame["data"]["events"]
-        if (not asked.get("kind") or event["kind"] in asked["kind"].split(","))
-        and all(asked.get(name, "").lower() in event[name].lower() for name in ("account", "user", "server"))
+        if (not asked.get("kind") or event["kind"] == asked["kind"])
+        and all(asked.get(name, event[name]) == event[name] for name in ("account", "user", "server"))
         and asked.get("search", "").lower() in event["text"].lower()
         and (not asked.get("until") or event["at"] < asked["until"])
     ]

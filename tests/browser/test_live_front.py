@@ -347,8 +347,8 @@ def test_filters_reach_the_feed_the_archive_and_the_address(site, system):
     greet(site, page, picture)
     page.get_by_role("button", name="Refusals").click()
     until(page, lambda: page.locator("[data-nu-feed] > li").count() == 1, "the feed was not filtered")
-    page.get_by_label("User").fill("svc-rep")
-    page.wait_for_function("location.search === '?kind=auth_error&user=svc-rep'")
+    page.get_by_label("User").fill("svc-report")
+    page.wait_for_function("location.search === '?kind=auth_error&user=svc-report'")
     page.reload()
     page.locator("[data-nu-feed] > li").first.wait_for()
     until(page, lambda: page.locator("[data-nu-feed] > li").count() == 1, "the address was not read")
@@ -358,7 +358,7 @@ def test_filters_reach_the_feed_the_archive_and_the_address(site, system):
     page.get_by_role("button", name="Show older events").click()
     shows(page, "[data-nu-more-note]", "nothing older")
     assert "kind=auth_error" in asked[0]
-    assert "user=svc-rep" in asked[0]
+    assert "user=svc-report" in asked[0]
     page.get_by_role("button", name="Clear filters").click()
     until(page, lambda: page.locator("[data-nu-feed] > li").count() == len(picture.events), "not all came back")
     page.get_by_label("Search the text").fill("nothing is called so")

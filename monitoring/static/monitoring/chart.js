@@ -136,7 +136,7 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
 
   /** Where nothing was seen the line has a gap, not a bridge */
   function withGaps() {
-    const wide = step * 5;
+    const wide = step * 3;
     const x = [];
     const rows = metrics.map(() => []);
     times.forEach((at, index) => {

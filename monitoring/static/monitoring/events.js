@@ -7,6 +7,7 @@ import { get, page } from "./page.js";
 import { live } from "./socket.js";
 
 const KEPT = 500; // live events of this page
+const MOST_PAGES = 5; // of the archive for one press of the button
 const DAY_MS = 86_400_000;
 const find = (name) => document.querySelector(`[data-nu-${name}]`);
 const feed = find("feed");
@@ -35,6 +36,7 @@ function take(data) {
     events.unshift(event);
     if (wanted(event, filters)) came += 1;
   }
+  suggest();
   for (const gone of events.splice(KEPT)) known.delete(gone.id);
   for (const button of form.querySelectorAll("[data-kind]")) {
     const number = data.counts?.[button.dataset.kind];
@@ -104,15 +106,41 @@ function changed() {
 }
 
 let typed = 0;
-form.addEventListener("input", (event) => {
-  if (!FIELDS.includes(event.target.name)) return;
+
+function read() {
   clearTimeout(typed);
-  typed = setTimeout(() => {
-    filters[event.target.name] = event.target.value.trim();
-    changed();
-  }, 200);
+  const now = FIELDS.map((name) => form.elements[name].value.trim());
+  if (FIELDS.every((name, at) => filters[name] === now[at])) return;
+  FIELDS.forEach((name, at) => (filters[name] = now[at]));
+  changed();
+}
+
+// words are looked for as they are typed; a name when it is whole, or taken from the list of those that were seen
+form.addEventListener("input", (event) => {
+  clearTimeout(typed);
+  const field = event.target;
+  const whole = field.name === "search" || !field.value || [...(field.list?.options ?? [])].some((one) => one.value === field.value.trim());
+  if (whole) typed = setTimeout(read, 200);
 });
-form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("change", read);
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  read();
+});
+
+/** Names of the events that were seen, to choose from */
+function suggest() {
+  for (const name of ["account", "user", "server"]) {
+    const list = form.elements[name].list;
+    const had = new Set([...list.options].map((one) => one.value));
+    for (const event of events) {
+      if (had.size >= 200) break;
+      if (!event[name] || had.has(event[name])) continue;
+      had.add(event[name]);
+      list.append(el("option", { value: event[name] }));
+    }
+  }
+}
 form.addEventListener("click", (event) => {
   const kind = event.target.closest("[data-kind]")?.dataset.kind;
   if (kind) {
@@ -148,15 +176,20 @@ async function more() {
   find("more").disabled = true;
   put(find("more-note"), "Looking…");
   const asked = {};
-  if (filters.kinds.size) asked.kind = [...filters.kinds].join(",");
+  if (filters.kinds.size === 1) [asked.kind] = filters.kinds; // the archive takes one; of several we take what fits
   for (const name of FIELDS) if (filters[name]) asked[name] = filters[name];
   if (cursor) asked.cursor = cursor;
   const last = [...feed.querySelectorAll(":scope > li > time")].pop()?.dateTime;
   if (!archive.length && last) until = last;
   if (until && last) asked.until = until;
   try {
-    const told = await get(page.events, asked, mine.signal);
-    const fresh = told.results.filter((event) => !feed.querySelector(`:scope > li[data-key="${CSS.escape(event.id)}"]`));
+    let told = null;
+    let fresh = [];
+    for (let pages = 0; pages < MOST_PAGES && !fresh.length && (!told || told.next); pages += 1) {
+      if (told) asked.cursor = next(told.next);
+      told = await get(page.events, asked, mine.signal);
+      fresh = told.results.filter((event) => wanted(event, { kinds: filters.kinds }) && !feed.querySelector(`:scope > li[data-key="${CSS.escape(event.id)}"]`));
+    }
     archive.push(...fresh);
     let day = older.lastElementChild?.dataset.day;
     for (const event of fresh) {

@@ -49,11 +49,11 @@ function changed(before) {
   return made;
 }
 
-/** Whether an event is what the filters ask for: kinds (a Set, empty for all), account, user, server, search */
+/** Whether an event is what the filters ask for, by the archive's rules: kinds (a Set, empty for all), exact names, words */
 export function wanted(event, filters) {
-  const holds = (value, part) => !part || String(value ?? "").toLowerCase().includes(part.toLowerCase());
+  const named = (name) => !filters[name] || event[name] === filters[name];
   if (filters.kinds?.size && !filters.kinds.has(event.kind)) return false;
-  if (!holds(event.account, filters.account) || !holds(event.user, filters.user) || !holds(event.server, filters.server)) return false;
-  const all = [event.text, event.account, event.user, event.server, event.app, event.address, event.owner, event.reason].join(" ");
-  return holds(all, filters.search);
+  if (!named("account") || !named("user") || !named("server")) return false;
+  const all = [event.text, event.app, event.address, event.reason].join(" ").toLowerCase();
+  return (filters.search ?? "").toLowerCase().split(/\s+/).every((word) => all.includes(word));
 }
