@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,6 @@ from monitoring import store
 from monitoring.events import moment
 from provisioning.server import Fleet
 from tests import factories
-from tests.browser.stand_ins import stand_in
 from tests.monitoring import pictures
 from tests.provisioning.test_kick import Guest
 from tests.provisioning.world import World
@@ -30,16 +28,14 @@ ROW = ".nt-body .nt-row"
 
 
 class Live:
-    """The live pages of one system. The socket speaks what the store holds: `live_server` has none of its own."""
+    """The live pages of one system."""
 
     def __init__(self, site, system):
-        self.site, self.system, self.sockets = site, system, []
+        self.site, self.system = site, system
 
     def open(self, path, **options):
-        page = self.site.open("/admin/accounts_app/natsuser/", **options)  # where no socket is
-        stand_in(page, self.system)
-        page.route_web_socket("**/ws/live/**", self._socket)
-        self.go(page, path)
+        page = self.site.open(f"/admin/live/{path}", **options)
+        page.wait_for_function(READY)
         return page
 
     def go(self, page, path):
@@ -48,19 +44,7 @@ class Live:
 
     def tell(self):
         """The relay has written: the socket says so."""
-        for socket in self.sockets:
-            socket.send(store.read_frame(self.system.pk, "tables").decode())
-
-    def _socket(self, socket):
-        def heard(text):
-            for topic in json.loads(text).get("watch", {}).get("topics", ()):
-                if frame := store.read_frame(self.system.pk, topic):
-                    socket.send(frame.decode())
-
-        socket.on_message(heard)
-        hello = {"type": "hello", "seq": 0, "at": moment(time.time()), "system": self.system.name, "ack_s": 1.0}
-        socket.send(json.dumps({**hello, "epoch": pictures.EPOCH, "topics": ["overview", "tables", "account:*"]}))
-        self.sockets.append(socket)
+        self.site.wire.send(store.read_frame(self.system.pk, "tables"))
 
 
 @pytest.fixture
