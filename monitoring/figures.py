@@ -67,7 +67,7 @@ def figures(told: Mapping[str, Any] | None) -> list[Figure]:
             _("Refused logins"),
             "failures",
             (("", units.count(get("auth_failures"))),),
-            _("since the relay began"),
+            _("in the last 10 minutes"),
             bool(get("auth_failures")),
         ),
         Figure(
@@ -75,7 +75,7 @@ def figures(told: Mapping[str, Any] | None) -> list[Figure]:
             _("Slow consumers"),
             "servers",
             (("", units.count(get("slow_consumers"))),),
-            _("fell behind so far"),
+            _("fell behind in 10 minutes"),
             bool(get("slow_consumers")),
         ),
     ]

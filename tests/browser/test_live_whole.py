@@ -40,8 +40,8 @@ class Eyes:
         self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)
 
     def figure(self, name, value, seconds=3.0):
-        told = '([name, value]) => document.querySelector(`[data-nu-figure="${name}"] [data-nu-value]`)?.textContent === value'
-        self.page.wait_for_function(told, arg=[name, value], timeout=seconds * 1000)
+        place = self.page.locator(f'[data-nu-figure="{name}"] [data-nu-value]').get_by_text(value, exact=True)
+        place.wait_for(timeout=seconds * 1000)
 
     def is_live(self, seconds=20.0):
         self.page.wait_for_selector("[data-nu-dot][data-kind=live]", timeout=seconds * 1000)
