@@ -115,7 +115,7 @@ new Table(document.getElementById("nt-table"), {
   many: "servers",
   columns: COLUMNS,
   defaults: ["server", "state", "revision", "connections", "in_msgs_rate", "out_msgs_rate", "cpu", "rss", "js_storage"],
-  wide: ["in_bytes_rate", "out_bytes_rate", "js_memory", "subscriptions", "slow_consumers", "host"],
+  wide: ["in_bytes_rate", "out_bytes_rate", "js_memory", "slow_consumers"],
   ordering: "server",
   filters: ["server", "state", "cluster", "version", "host"],
   values: { state: ["in_sync", "pending", "failed", "unreachable", "foreign", "too_old", "reloading", "lame_duck"] },

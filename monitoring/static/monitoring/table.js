@@ -343,7 +343,7 @@ export class Table {
   headers() {
     const sorted = this.ordering.replace("-", "");
     const down = this.ordering.startsWith("-");
-    this.grid.setAttribute("aria-colcount", this.columns().length);
+    this.grid.setAttribute("aria-colcount", this.narrow ? 1 : this.columns().length);
     const row = el("div", { role: "row", class: "nt-row", "aria-rowindex": "1" });
     for (const [number, key] of this.columns().entries()) {
       const column = this.spec.columns[key];
