@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -129,7 +130,11 @@ class Scene:
             until(lambda: reachable(port), 30, self.folder / f"{kind}.log")
             yield port, [process.pid, *children(process.pid)]
         finally:
+            workers = children(process.pid)
             end(process)
+            for pid in workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def _run(self, *command: str) -> None:
         subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=self.env, check=True)
@@ -264,9 +269,12 @@ def window(scene: Scene, pids: list[int], seconds: float, base: int) -> dict[str
     spent = {name: (spent[name] + cpu(each)) / took for name, each in parts.items()}
     frames, fewest, most = browsers.ask("seen")
     ticks = source.answer()
-    time.sleep(1.5)
-    sent = source.ask("sent")
-    totals, closed = browsers.ask("totals")
+    sent, deadline = source.ask("sent"), time.monotonic() + 10
+    while True:
+        totals, closed = browsers.ask("totals")
+        if totals == {str(base + sent): BROWSERS} or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
     return {
         **latencies(ticks, frames, BROWSERS, base),
         "events": (ticks[-1][1] - ticks[0][1]) / (ticks[-1][0] - ticks[0][0]),
