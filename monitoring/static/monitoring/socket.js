@@ -181,6 +181,7 @@ function hello(frame) {
   tries = 0;
   problem = "";
   out = false;
+  forgive();
   stopPolling();
   reached = 0;
   if (frame.epoch) beginEpoch(frame.epoch);
@@ -358,6 +359,14 @@ function tell() {
 function tick() {
   if (socket && quiet() > (!greeted ? OPEN_MS : relay.live ? SILENT_MS : QUIET_MS)) lost();
   tell();
+}
+
+/** What an earlier socket complained of, such as its own end, is over */
+function forgive() {
+  told.clear();
+  const list = document.querySelector("[data-nu-errors]");
+  list?.replaceChildren();
+  if (list) list.hidden = true;
 }
 
 function complain(detail) {
