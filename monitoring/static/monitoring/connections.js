@@ -166,7 +166,7 @@ function actions(row, drawer, closed) {
       what: `The server closes this connection. Its credential stays good: a client that reconnects by itself is back at once.`,
       word: "Kick it",
       act: async () => {
-        await send("POST", `${API}connections/kick/`, { server_id: row.server_id, cid: row.cid });
+        await send("POST", `${API}connections/kick/`, { server_id: row.server_id, cid: row.cid, ...(page.manySystems && { system: page.system }) });
         closed();
         table.read();
         return `Kicked: ${row.server} has closed the connection of ${app(row)}.`;
