@@ -20,6 +20,8 @@ from typing import Any
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from monitoring.tables import METRICS, Table
 
@@ -55,7 +57,8 @@ class Pulse:
 
 @cache
 def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+    at_once = Retry(NoBackoff(), 0)  # redis-py tries ten times, while somebody waits for a page
+    return redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=at_once)
 
 
 def client() -> redis.Redis:

@@ -31,6 +31,7 @@ from provisioning.bootstrap import ensure_system, settle_files
 from provisioning.errors import ProvisioningError
 from provisioning.heartbeat import worker_age
 
+FROM_BROWSERS = "65536"  # bytes of a frame; ours to them may be larger
 READY_S = 60.0  # a slow machine's first start; a second one takes a few seconds
 
 
@@ -186,6 +187,7 @@ def _children(system: System, nats_server: str) -> list[Child]:
     conf = str(system.folder / "nats-server.conf")
     base = f"http://{_reachable(settings.HOST)}:{settings.PORT}"
     web = [sys.executable, "-m", "daphne", "-b", settings.HOST, "-p", str(settings.PORT), "nunect.asgi:application"]
+    web += ["--websocket-max-message-size", FROM_BROWSERS, "--websocket-max-frame-size", FROM_BROWSERS]
     worker = [sys.executable, "-m", "celery", "-A", "nunect", "worker", "-B", "--concurrency", "2"]
     worker += ["--schedule", settings.CELERY_BEAT_SCHEDULE_FILENAME, "--loglevel", "INFO"]
     worker += ["--without-gossip", "--without-mingle"]

@@ -42,7 +42,7 @@ EVENTS = (
     "$SYS.SERVER.*.LAMEDUCK",
     "$SYS.SERVER.*.SHUTDOWN",
 )
-TICK_S = 0.16  # at most so often a frame of events; the first after a silence goes at once
+TICK_S = 0.125  # at most so often a frame of events; the first after a silence goes at once
 OVERVIEW_S = 0.5  # numbers change at most twice a second
 BEAT_S = 1.0
 DEAF_S = 10.0  # a connection on which nobody says anything for so long is given up

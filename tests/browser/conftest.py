@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests import factories
-from tests.browser.stand_ins import stand_in
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "live"
 
@@ -93,7 +92,6 @@ class Site:
         page.on("console", lambda said: said.type == "error" and self.complaints.append(f"{page.url}: {said.text}"))
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         page.route_web_socket("**/ws/live/**", self.wire.take)
-        stand_in(page)
         self.go(page, path)
         return page
 
