@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import signal
@@ -21,11 +20,10 @@ import nats.errors
 from django.conf import settings
 from nats.aio.client import Client
 
-from accounts_app import credentials
 from accounts_app.models import System
+from accounts_app.natsconf.account import CONTROL_INBOX
 from provisioning.errors import Refused, Unreachable
-
-INBOX = b"_INBOX_nunect"
+from provisioning.signin import Login, refusal_words, sign_in, urls_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,6 @@ class Seen:
         )
 
 
-async def _ignore(*_: Any) -> None:
-    """nats-py's default error callback prints a traceback; errors come as exceptions here."""
-
-
 class Fleet:
     """The running servers of a system, asked as nunect's control user. A context manager.
 
@@ -101,39 +95,19 @@ class Fleet:
         return self._client is not None and self._client.is_connected
 
     def connect(self) -> None:
-        """Try once; sets `problem` and `unauthorized`."""
-        self.problem, self.unauthorized = "", False
-        try:
-            self._client = self._runner.run(self._connect())
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            self._client = None
-            self.unauthorized = "authorization" in str(error).lower()
-            reason = (
-                "it refuses nunect's own credential"
-                if self.unauthorized
-                else str(error).strip() or type(error).__name__
-            )
-            self.problem = f"No server answers at {self._system.url}: {reason}."
-
-    async def _connect(self) -> Client:
-        client = Client()
-        seed = self._system.control_seed
-        client._public_nkey = self._system.control_nkey  # nats-py's own way in needs the sdist `nkeys`
-        await asyncio.wait_for(
-            client.connect(
-                self._system.url.split(","),
-                name="nunect control",
-                signature_cb=lambda nonce: base64.b64encode(credentials.sign(seed, nonce.encode())),
-                inbox_prefix=INBOX,
-                allow_reconnect=False,
-                connect_timeout=settings.NATS_CONNECT_TIMEOUT,
-                error_cb=_ignore,
-                closed_cb=_ignore,
-                disconnected_cb=_ignore,
-            ),
-            settings.NATS_CONNECT_TIMEOUT + 1,
-        )
-        return client
+        """Try each server once; sets `problem` and `unauthorized`."""
+        self._client, self.problem, self.unauthorized = None, "", False
+        system = self._system
+        login = Login(urls_of(system.url), system.control_nkey, system.control_seed, "nunect control", CONTROL_INBOX)
+        for url in login.urls:
+            try:
+                self._client = self._runner.run(sign_in(url, login))
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                why, self.unauthorized = refusal_words(error)
+                self.problem = f"No server answers at {system.url}: {why}."
+            else:
+                self.problem, self.unauthorized = "", False
+                return
 
     def see(self, expected: int = 0) -> list[Seen]:
         """Every server that answers, by name. expected: stop waiting once so many have answered."""

@@ -23,7 +23,7 @@ from monitoring.relay.picture import Picture
 from monitoring.relay.series import Sampler
 from monitoring.relay.servers import SILENT_S
 from monitoring.relay.telling import Teller
-from monitoring.relay.wire import Login, Wire
+from monitoring.relay.wire import Wire
 from monitoring.sysevents import (
     ConnectionsSeen,
     Malformed,
@@ -32,6 +32,7 @@ from monitoring.sysevents import (
     read_event,
     read_reply,
 )
+from provisioning.signin import Login, urls_of
 
 logger = logging.getLogger(__name__)
 EVENTS = (
@@ -94,12 +95,12 @@ class Relay:
     # --- what comes in ----------------------------------------------------------------
 
     def _login(self) -> Login:
-        return Login(_urls(self.system.url), self.system.nkey, self.system.seed, "nunect relay", RELAY_INBOX)
+        return Login(urls_of(self.system.url), self.system.nkey, self.system.seed, "nunect relay", RELAY_INBOX)
 
     def _side_login(self) -> Login | None:
         """As nunect's user of its control account."""
         nkey, seed = self.system.jetstream_nkey, self.system.jetstream_seed
-        return Login(_urls(self.system.url), nkey, seed, "nunect jetstream", JETSTREAM_INBOX) if seed else None
+        return Login(urls_of(self.system.url), nkey, seed, "nunect jetstream", JETSTREAM_INBOX) if seed else None
 
     def _on_event(self, subject: str, data: bytes) -> None:
         try:
@@ -263,7 +264,3 @@ class Relay:
             return None
         self._said.discard("database")
         return found
-
-
-def _urls(text: str) -> tuple[str, ...]:
-    return tuple(url.strip() for url in text.split(",") if url.strip())

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import itertools
 import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import nats.errors
-from django.conf import settings
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from accounts_app import credentials
+from provisioning.signin import Login, refusal_words, sign_in
 
 logger = logging.getLogger(__name__)
 PAUSES_S = (0.1, 0.3, 1.0, 2.0)  # between tries, the last for ever
 PING_S = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Where and as whom to sign in. inbox: the prefix that this user may subscribe."""
-
-    urls: tuple[str, ...]
-    nkey: str
-    seed: str
-    name: str
-    inbox: str
 
 
 class Wire:
@@ -56,7 +42,6 @@ class Wire:
         self._closed = asyncio.Event()
         self.heard = 0.0
         self.problem = "Not connected yet."
-        self.refused = False
 
     @property
     def connected(self) -> bool:
@@ -92,10 +77,10 @@ class Wire:
                 await client.publish(subject, body, reply=f"{self._inbox}.{label}")
 
     async def _connect(self, login: Login, turn: int) -> bool:
-        """Try one of the servers. nats-py would try for ever, and keep a dead one to itself."""
-        url, client = login.urls[turn % len(login.urls)], Client()
-        client._public_nkey = login.nkey  # nats-py's own way in needs the sdist `nkeys`
+        """Try the next of the servers."""
+        url = login.urls[turn % len(login.urls)]
         self._closed = closed = asyncio.Event()
+        client = None
 
         async def on_closed() -> None:
             closed.set()
@@ -110,22 +95,7 @@ class Wire:
                 self._on_reply(message.subject[len(self._inbox) + 1 :], message.data)
 
         try:
-            await asyncio.wait_for(
-                client.connect(
-                    [url],
-                    name=login.name,
-                    signature_cb=lambda nonce: base64.b64encode(credentials.sign(login.seed, nonce.encode())),
-                    inbox_prefix=login.inbox.encode(),
-                    allow_reconnect=False,
-                    connect_timeout=settings.NATS_CONNECT_TIMEOUT,
-                    ping_interval=PING_S,
-                    max_outstanding_pings=2,
-                    error_cb=_ignore,
-                    closed_cb=on_closed,
-                    disconnected_cb=_ignore,
-                ),
-                settings.NATS_CONNECT_TIMEOUT + 1,
-            )
+            client = await sign_in(url, login, closed=on_closed, ping_interval=PING_S, max_outstanding_pings=2)
             self._inbox = f"{login.inbox}.{uuid.uuid4().hex[:12]}"
             for subject in self._subjects:
                 await client.subscribe(subject, cb=on_message, pending_msgs_limit=2_000_000)
@@ -133,21 +103,16 @@ class Wire:
                 await client.subscribe(f"{self._inbox}.>", cb=on_reply)
             await client.flush(timeout=2)
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            words = str(error).strip() or type(error).__name__
-            self.refused = "authorization" in words.lower()
-            reason = "it refuses nunect's own credential" if self.refused else words
-            problem = f"No server answers at {url}: {reason}."
+            why, _ = refusal_words(error)
+            problem = f"No server answers at {url}: {why}."
             if problem != self.problem:
                 logger.warning("not connected", extra={"as": login.name, "problem": problem})
             self.problem = problem
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(client.close(), 1)
+            if client is not None:
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(client.close(), 1)
             return False
-        self._client, self.problem, self.refused = client, "", False
+        self._client, self.problem = client, ""
         self.heard = time.monotonic()
         logger.info("connected", extra={"as": login.name, "url": url})
         return True
-
-
-async def _ignore(*_: object) -> None:
-    """nats-py's default error callback prints a traceback."""

@@ -183,3 +183,11 @@ def test_a_revision_names_users_whom_the_conf_knows_by_a_key(world):
     ]
     user.delete()
     assert [change["text"] for change in world.apply().changes] == ["user `svc` of account `ACME` is removed"]
+
+
+def test_one_server_of_several_that_is_gone_keeps_nobody_from_the_others(world):
+    world.system.nats_url = f"nats://127.0.0.1:1,{world.system.nats_url}"
+    world.system.save()
+    world.user(world.account(), "svc", "publish orders.>")
+    world.apply()
+    assert world.may("orders.new") is True
