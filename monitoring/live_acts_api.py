@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
@@ -25,6 +24,7 @@ from accounts_app.models import NatsUser, System, record
 from monitoring import live_reach, store
 from monitoring.live_schema import SYSTEM, LiveSchema
 from monitoring.live_tables_api import row_of
+from monitoring.sysevents import seconds
 from monitoring.tables import TABLES
 from provisioning.errors import Unreachable
 from provisioning.server import Fleet
@@ -32,7 +32,6 @@ from provisioning.server import Fleet
 SUBSCRIPTIONS = 1000  # that are told one by one
 _ID = "N[A-Z2-7]{55}"  # of a server: it becomes part of a subject
 _MOST = 2**63 - 1
-_UNITS_MS = {"h": 3_600_000.0, "m": 60_000.0, "s": 1000.0, "ms": 1.0, "µs": 0.001, "ns": 0.000_001}
 
 
 class Connection(row_of("connections")):  # type: ignore[misc]
@@ -89,7 +88,7 @@ def _row(system: System, server_id: str, told: dict[str, Any], person: Any) -> d
         "lang": told.get("lang", ""),
         "version": told.get("version", ""),
         "started_at": told.get("start"),
-        "idle_s": _idle(told),
+        "idle_s": seconds(told.get("idle", "")),
         "rtt_ms": _milliseconds(told.get("rtt", "")),
         "own": bool(row["own"]) or _is_own(system, told),
         **{name: told.get(name, 0) for name in ("subscriptions", "pending_bytes", "in_msgs", "out_msgs")},
@@ -122,17 +121,9 @@ def _is_own(system: System, told: dict[str, Any]) -> bool:
     return told.get("authorized_user", "") in system.own_nkeys
 
 
-def _milliseconds(text: str) -> int | None:
-    """A duration as Go writes it, such as "1m2.5s" or "761µs"; None for none."""
-    parts = re.findall(r"([\d.]+)(ms|µs|ns|h|m|s)", text)
-    return round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts)) if parts else None
-
-
-def _idle(told: dict[str, Any]) -> float | None:
-    with suppress(KeyError, ValueError):
-        last, now = (datetime.fromisoformat(told[name][:26].rstrip("Z")) for name in ("last_activity", "now"))
-        return max(0.0, round((now - last).total_seconds(), 3))
-    return None
+def _milliseconds(text: str) -> float | None:
+    found = seconds(text)
+    return None if found is None else round(found * 1000, 2)
 
 
 class OneConnection(APIView):

@@ -29,6 +29,7 @@ _CELLS: dict[Type, type[serializers.Field[Any, Any, Any, Any]]] = {
     "percent": serializers.FloatField,
     "time": serializers.DateTimeField,
     "seconds": serializers.FloatField,
+    "milliseconds": serializers.FloatField,
     "yes": serializers.BooleanField,
 }
 _UNITS: dict[Type, str] = {
@@ -37,6 +38,7 @@ _UNITS: dict[Type, str] = {
     "bytes_rate": "Bytes a second.",
     "percent": "Percent of one core.",
     "seconds": "Seconds.",
+    "milliseconds": "Milliseconds.",
 }
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Type = Literal["text", "count", "bytes", "rate", "bytes_rate", "percent", "time", "seconds", "yes", "texts"]
+Type = Literal[
+    "text", "count", "bytes", "rate", "bytes_rate", "percent", "time", "seconds", "milliseconds", "yes", "texts"
+]
 
 # Text is searched and can be filtered by; a rate is of a second; a time is ISO 8601 or None; None: not known.
 TABLES: dict[str, dict[str, Type]] = {
@@ -80,7 +82,7 @@ TABLES: dict[str, dict[str, Type]] = {
         "version": "text",
         "started_at": "time",
         "idle_s": "seconds",
-        "rtt_ms": "count",
+        "rtt_ms": "milliseconds",
         "subscriptions": "count",
         "pending_bytes": "bytes",
         "in_msgs": "count",

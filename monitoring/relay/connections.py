@@ -13,7 +13,7 @@ from monitoring.relay.who import Who
 from monitoring.sysevents import FAILED, Conn, Connected, ConnectionsSeen, Disconnected, Peer
 
 REPEAT_S = 5.0  # a login is told within the server's time for it; whatever is older is a reload's repeat
-LEAFNODE = "leafnode"
+LEAFNODE, OWN = "leafnode", "nunect"
 Key = tuple[str, int]  # server id, cid
 _NOBODY, _NO_ACCOUNT = Who(), AccountRow(0)
 
@@ -109,7 +109,7 @@ class Connections:
                     server_id,
                     cid,
                     peer.account,
-                    person.user or peer.login,
+                    OWN if peer.login in own else person.user or peer.login,
                     person.user_pk,
                     person.owner,
                     peer.app,

@@ -3,7 +3,7 @@
 import { firstStep, link, moment, NONE, quiet, toAccount, toRevision, toServer, toUser } from "./cells.js";
 import { facts, factList, openDrawer, recent, section, send, ways } from "./drawer.js";
 import { el, icon, put } from "./dom.js";
-import { bytes, bytesRate, count, duration, exact, rate } from "./format.js";
+import { bytes, bytesRate, count, duration, exact, milliseconds, rate } from "./format.js";
 import * as links from "./links.js";
 import { get, page } from "./page.js";
 import { API, Table } from "./table.js";
@@ -47,7 +47,7 @@ const COLUMNS = {
     paint: (row, text) => (row.pending_bytes > 1048576 ? el("span", { class: "nt-near", title: "This client is slow" }, icon("warning"), text) : text),
   },
   subscriptions: { title: "Subs", name: "Subscriptions", type: "count", width: 46 },
-  rtt_ms: { title: "RTT", type: "count", width: 70, text: (value) => (value === null ? NONE : `${count(value)} ms`), help: "Time to the client and back" },
+  rtt_ms: { title: "RTT", type: "milliseconds", width: 70, help: "Time to the client and back" },
   idle_s: { title: "Idle", type: "seconds", width: 90 },
   started_at: { title: "Since", type: "time", width: 96, hint: moment("started_at") },
   cid: { title: "Id", type: "count", width: 70, text: (value) => String(value), hint: (row) => `cid ${row.cid} on ${row.server_id}` },
@@ -78,7 +78,7 @@ function open(row, { now, closed }) {
       ["Bytes in", bytesRate(fresh.in_bytes_rate)],
       ["Bytes out", bytesRate(fresh.out_bytes_rate)],
       ["Pending", bytes(fresh.pending_bytes)],
-      ["Round trip", fresh.rtt_ms === null ? NONE : `${count(fresh.rtt_ms)} ms`],
+      ["Round trip", milliseconds(fresh.rtt_ms)],
     ]);
     facts(list, [
       ["User", toUser(fresh)],

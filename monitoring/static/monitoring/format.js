@@ -25,6 +25,9 @@ function digits(value) {
   return text.endsWith(".0") ? text.slice(0, -2) : text;
 }
 
+/** 0.384 → "0.4 ms" */
+export const milliseconds = (value) => (known(value) ? `${digits(value)} ms` : NONE);
+
 /** Of a second: 812.5 → "813/s" */
 export const rate = (value) => (known(value) ? `${short(value)}/s` : NONE);
 
@@ -85,6 +88,7 @@ export const BY_TYPE = {
   bytes_rate: bytesRate,
   percent,
   seconds: duration,
+  milliseconds,
   time: (value) => ago(value),
   yes: (value) => (value ? "yes" : "no"),
 };
