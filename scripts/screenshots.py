@@ -1,7 +1,7 @@
 """Pictures of the product full of demo data, for the README: `python scripts/screenshots.py [FOLDER]`.
 
-It starts the whole product on a state of its own, tells a short story in rows, looks at it with headless
-Chromium (CHROMIUM names another one) and stops everything again.
+It starts the whole product on a state of its own, lets clients come and go (traffic.py, for TRAFFIC_S seconds), tells
+a short story in rows meanwhile, looks at it with headless Chromium (CHROMIUM names another one) and stops everything.
 """
 
 from __future__ import annotations
@@ -20,29 +20,42 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from traffic import CAST, STRANGERS
+
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-WIDE, PHONE = (1440, 900), (390, 844)
-PASSWORD = "correct-horse-battery"  # noqa: S105  of a system that lives for a minute
+TALL, WIDE, PHONE = (1440, 1362, 1.0), (1440, 800, 1.25), (390, 990, 1.5)  # width, height, pixels to one of them
+PASSWORD = "correct-horse-battery"  # noqa: S105  of a system that lives for a few minutes
 PATIENCE_S = 90
+TRAFFIC_S = int(os.environ.get("TRAFFIC_S", "330"))  # a chart shows ten minutes
+SETTLE_S = 2.5  # a live page asks again every two seconds
+PICTURES = (  # (page, theme, size)
+    ("overview", "light", TALL),
+    ("overview", "dark", TALL),
+    ("overview-phone", "light", PHONE),
+    ("connections", "dark", WIDE),
+    ("failures", "light", WIDE),
+    ("jetstream", "light", WIDE),
+    ("accounts", "dark", WIDE),
+    ("events", "light", WIDE),
+    ("user", "light", WIDE),
+    ("revision", "dark", WIDE),
+    ("held", "light", WIDE),
+)
 
 
 def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nunect-pictures-") as state, product(Path(state)) as address:
-        with looking(address) as look:
-            for theme in ("light", "dark"):
-                look("empty", "/admin/", theme, WIDE, folder)
-        pages = story()
-        with looking(address) as look:
-            for name, path in pages.items():
-                for theme in ("light", "dark"):
-                    look(name, path, theme, WIDE, folder)
-            for name in ("start", "user", "users"):
-                look(f"{name}-phone", pages[name], "light", PHONE, folder)
+        secrets = people()
+        with traffic(secrets):
+            pages = story()
+            with looking(address) as look:
+                for name, theme, size in PICTURES:
+                    look(name, pages[name], theme, size, folder)
     return 0
 
 
@@ -95,73 +108,126 @@ def _until(true: Callable[[], bool], otherwise: str) -> None:
 # --- the rows --------------------------------------------------------------------------------------
 
 
-def story(users: int = 5000) -> dict[str, str]:
-    """Fill the system, then change it as people do: {name of a picture: path of its page}."""
+def people(users: int = 5000) -> dict[str, str | list[str]]:
+    """Fill the system; {user of the traffic: password, or [nkey, seed]}, with what was checkout's as "former"."""
     sys.path.insert(0, str(ROOT))
     import django
 
     django.setup()
+    from django.db import transaction
+
+    from accounts_app import credentials, services
+    from accounts_app.door import through
+    from accounts_app.models import Account
+    from tests import factories
+
+    secrets: dict[str, str | list[str]] = {}
+
+    def join(account: str, name: str, *rules: str, **fields: Any) -> None:
+        if fields.get("credential") == "password":
+            made = credentials.new_password()
+            secrets[name] = made
+            fields["password_hash"] = credentials.hash_password(made, chosen=False)
+        factories.user(Account.objects.get(name=account), name, *rules, **fields)
+
+    with through("admin", person=factories.admin("ada")), transaction.atomic():
+        _, checkout = factories.demo(users=users)
+        checkout.nkey, seed = credentials.new_nkey()
+        checkout.save()
+        secrets["former"] = [checkout.nkey, seed]
+        for app in CAST:
+            join(app.account, app.name, *app.rules, credential="password")
+        for account, name, fields, *_ in STRANGERS:
+            if account:
+                join(account, name, f"subscribe {account.lower()}.>", **fields)
+    followed()
+    with through("admin", person=factories.admin("ada")):
+        seed = services.rotate(checkout).secret
+    secrets[checkout.name] = [checkout.nkey, seed]
+    followed()
+    return secrets
+
+
+def followed() -> None:
+    from accounts_app.models import System
+
+    def settled() -> bool:
+        system = System.objects.get()
+        return system.wanted == system.done or bool(system.problem)
+
+    _until(settled, "the servers did not follow")
+
+
+def story() -> dict[str, str]:
+    """Change the system slowly, as people do: {name of a page: its path}."""
     from accounts_app import services
     from accounts_app.door import through
-    from accounts_app.models import Account, NatsUser, Role, SubjectPermission, System
+    from accounts_app.models import Account, NatsUser, Role, SubjectPermission
     from provisioning.models import Hold, Revision
     from tests import factories
 
-    def followed() -> None:
-        def settled() -> bool:
-            system = System.objects.get()
-            return system.wanted == system.done or bool(system.problem)
-
-        _until(settled, "the servers did not follow")
-
-    with through("admin", person=factories.admin("ada")):
-        factories.demo(users=users)
-    followed()
-    grace = factories.admin("grace")
+    ada, grace = factories.admin("ada"), factories.admin("grace")
+    time.sleep(TRAFFIC_S * 0.25)
+    checkout = NatsUser.objects.get(name="orders-checkout")
     with through("admin", person=grace):
-        checkout = NatsUser.objects.get(name="orders-checkout")
         checkout.permissions.filter(subject="orders.cancelled").delete()
         SubjectPermission.objects.create(user=checkout, action="publish", subject="orders.refunded")
         worker = Role.objects.get(name="service", account__name="BILLING")
         SubjectPermission.objects.create(role=worker, action="publish", effect="deny", subject="billing.export.>")
     followed()
     shown = Revision.objects.first()
-    with through("admin", person=factories.admin("ada")):
+    time.sleep(TRAFFIC_S * 0.3)
+    with through("admin", person=ada):
         ledger = Account.objects.get(name="LEDGER")
         ledger.max_connections = 200
         ledger.save()
     followed()
+    time.sleep(TRAFFIC_S * 0.2)
+    with through("admin", person=ada):
+        reader = Role.objects.get(name="reader", account__name="FLEET")
+        SubjectPermission.objects.create(role=reader, action="subscribe", subject="fleet.position.>")
+    followed()
+    time.sleep(TRAFFIC_S * 0.2)
     with through("admin", person=grace):
         leaving = NatsUser.objects.filter(account__name="REPORTS").values_list("pk", flat=True)[:140]
         services.disable_users(NatsUser.objects.filter(pk__in=list(leaving)))
-        greedy = Account.objects.get(name="TELEMETRY")
-        greedy.jetstream_max_file = 64 * 1024**3
-        greedy.save()
     followed()
+    time.sleep(TRAFFIC_S * 0.05)
     held = Hold.objects.filter(state="open").first()
-    orders = Account.objects.get(name="ORDERS")
-    admin = "/admin/accounts_app"
-    pages = {
-        "start": "/admin/",
-        "accounts": f"{admin}/account/",
-        "account": f"{admin}/account/{orders.pk}/change/",
-        "conf": f"{admin}/account/{orders.pk}/conf/",
-        "users": f"{admin}/natsuser/",
-        "user": f"{admin}/natsuser/{checkout.pk}/change/",
-        "secret": f"{admin}/natsuser/{checkout.pk}/rotate",
-        "roles": f"{admin}/role/",
-        "permissions": f"{admin}/subjectpermission/",
+    if shown is None or held is None:
+        raise SystemExit("the story went another way: no revision, or nothing held")
+    live = {name: f"/admin/live/{name}/" for name in ("connections", "failures", "jetstream", "accounts", "events")}
+    return {
+        "overview": "/admin/",
+        "overview-phone": "/admin/",
+        **live,
+        "jetstream": live["jetstream"] + "?tab=consumers",
+        "user": f"/admin/accounts_app/natsuser/{checkout.pk}/change/",
+        "revision": f"/admin/provisioning/revision/{shown.pk}/change/",
+        "held": f"/admin/provisioning/hold/{held.pk}/change/",
     }
-    if shown is not None:
-        pages["revision"] = f"/admin/provisioning/revision/{shown.pk}/change/"
-    if held is not None:
-        pages["held"] = f"/admin/provisioning/hold/{held.pk}/change/"
-    return pages
+
+
+@contextlib.contextmanager
+def traffic(secrets: dict[str, str | list[str]]) -> Iterator[None]:
+    """The clients of scripts/traffic.py, while the block lasts."""
+    told = {"url": f"nats://127.0.0.1:{os.environ['NATS_PORT']}", "secrets": secrets}
+    command = [sys.executable, str(ROOT / "scripts" / "traffic.py")]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdin is not None  # noqa: S101  asked for above
+            running.stdin.write(json.dumps(told))
+            running.stdin.close()
+            yield
+            if running.poll() is not None:
+                raise SystemExit("the clients have gone")
+        finally:
+            running.terminate()
 
 
 # --- the eye ---------------------------------------------------------------------------------------
 
-Look = Callable[[str, str, str, tuple[int, int], Path], None]
+Look = Callable[[str, str, str, tuple[int, int, float], Path], None]
 
 
 @contextlib.contextmanager
@@ -174,19 +240,23 @@ def looking(address: str) -> Iterator[Look]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         cookies = _signed_in(browser, address)
 
-        def look(name: str, path: str, theme: str, size: tuple[int, int], folder: Path) -> None:
+        def look(name: str, path: str, theme: str, size: tuple[int, int, float], folder: Path) -> None:
             options: dict[str, Any] = {"color_scheme": theme, "viewport": {"width": size[0], "height": size[1]}}
-            context = browser.new_context(**options, device_scale_factor=1.5)
+            context = browser.new_context(**options, device_scale_factor=size[2])
             context.add_cookies(cookies)
             page = context.new_page()
-            page.on("console", lambda said: said.type == "error" and complaints.append(f"{path}: {said.text}"))
+            page.on("console", lambda said: complaints.extend([f"{path}: {said.text}"] * (said.type == "error")))
             page.on("pageerror", lambda error: complaints.append(f"{path}: {error}"))
             page.goto(address + path)
-            if name == "secret":
-                page.click("button.nu-main")
-                page.wait_for_selector("#nu-secret")
             page.wait_for_load_state("networkidle")
-            page.wait_for_timeout(300)
+            if "/live/" in path or path == "/admin/":
+                page.wait_for_selector("[data-nu-dot][data-kind=live]")
+            if name == "connections":
+                page.locator(".nt-row", has_text="orders-checkout").first.click(position={"x": 16, "y": 8})
+            if name == "user":
+                rules = page.get_by_text("stands for one token").first
+                rules.evaluate("here => { here.style.scrollMarginTop = '28px'; here.scrollIntoView() }")
+            page.wait_for_timeout(SETTLE_S * 1000)
             page.screenshot(path=folder / f"{name}-{theme}.png")
             context.close()
 
