@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-TALL, WIDE, PHONE = (1440, 1362, 1.0), (1440, 800, 1.25), (390, 990, 1.5)  # width, height, pixels to one of them
+TALL, WIDE, FORM = (1440, 1362, 1.0), (1440, 800, 1.25), (1440, 900, 1.25)  # width, height, pixels to one of them
+PHONE = (390, 990, 1.5)
 PASSWORD = "correct-horse-battery"  # noqa: S105  of a system that lives for a few minutes
 PATIENCE_S = 90
 TRAFFIC_S = int(os.environ.get("TRAFFIC_S", "330"))  # a chart shows ten minutes
@@ -40,8 +41,8 @@ PICTURES = (  # (page, theme, size)
     ("jetstream", "light", WIDE),
     ("accounts", "dark", WIDE),
     ("events", "light", WIDE),
-    ("user", "light", WIDE),
-    ("revision", "dark", WIDE),
+    ("user", "light", FORM),
+    ("revision", "dark", FORM),
     ("held", "light", WIDE),
 )
 
