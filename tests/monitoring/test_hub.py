@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from monitoring import hub as hub_module
 from monitoring import store
 from monitoring.frames import Wrong
 from monitoring.hub import Hub, Socket
+from monitoring.hub import socket as slot
 from tests.monitoring.conftest import Relay
 
 
@@ -98,7 +98,7 @@ async def test_a_later_watcher_gets_what_the_earlier_ones_have_seen(hub, source)
 
 
 async def test_who_acknowledges_nothing_is_sent_nothing_more_and_then_the_newest(hub, source, monkeypatch):
-    monkeypatch.setattr(hub_module, "ACK_S", 0.2)
+    monkeypatch.setattr(slot, "ACK_S", 0.2)
     socket, sink = await watcher(hub, "overview", "events")
     healthy, other = await watcher(hub, "overview")
     for number in range(10):
@@ -120,7 +120,7 @@ async def test_bytes_on_their_way_to_one_socket_are_bounded(hub, source):
     for number in range(4):
         source.put(n=number, more="x" * 400_000)
     await until(lambda: 3 in [json.loads(f.message["text"])["data"]["n"] for f in socket.waiting.values()])
-    assert sink.numbers() == [0, 1] and socket.in_flight < hub_module.MOST_IN_FLIGHT
+    assert sink.numbers() == [0, 1] and socket.in_flight < slot.MOST_IN_FLIGHT
     socket.ack(2, time.monotonic())
     assert sink.numbers() == [0, 1, 3] and not socket.waiting
 
@@ -147,7 +147,7 @@ async def test_a_server_that_waits_holds_up_its_own_socket_alone(hub, source):
 
 
 async def test_who_is_silent_for_a_minute_is_closed(hub, source, monkeypatch):
-    monkeypatch.setattr(hub_module, "CLOSE_S", 0.3)
+    monkeypatch.setattr(slot, "CLOSE_S", 0.3)
     socket, sink = await watcher(hub, "overview")
     idle, _ = await watcher(hub, "events")
     source.put(n=1)
