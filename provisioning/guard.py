@@ -65,7 +65,7 @@ def _users_going(
     if not (certain or count > MANY or (count > FEW and count > SHARE * of)):
         return []
     return [
-        Stop(account, f"{lost} of its users would go ({count} of {of} in the whole system).")
+        Stop(account, f"{lost:,} of its users would go ({count:,} of {of:,} in the whole system).")
         for account, lost in sorted(going.items())
     ]
 

@@ -261,10 +261,11 @@ export function chart(element, { entity, metrics, title, high = 220, span = "10m
       }
       line.style.left = `${left}px`;
       line.classList.toggle("nu-left", left > width / 2);
-      line.classList.toggle("nu-edge", left > width - THIN);
+      const edge = left > width - THIN; // its label stands to the left of its line
+      line.classList.toggle("nu-edge", edge);
       const room = before - left > THIN;
       line.classList.toggle("nu-bare", !room);
-      if (room) before = left;
+      if (room) before = edge ? left - THIN : left;
     }
     for (const gone of old.values()) gone.remove();
   }

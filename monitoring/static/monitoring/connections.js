@@ -29,7 +29,7 @@ const COLUMNS = {
   user: { title: "User", type: "text", width: 118, text: (value) => value || "no login", paint: toUser },
   account: { title: "Account", type: "text", width: 84, paint: toAccount },
   owner: { title: "Owner", type: "text", width: 90 },
-  server: { title: "Server", type: "text", width: 72, paint: toServer, hint: (row) => `${row.server} · ${row.server_id}` },
+  server: { title: "Server", type: "text", width: 72, hint: (row) => `${row.server} · ${row.server_id}` },
   address: { title: "Address", type: "text", width: 92, grow: 60 },
   kind: { title: "Kind", type: "text", width: 88 },
   lang: { title: "Client", type: "text", width: 96, text: (_, row) => [row.lang, row.version].filter(Boolean).join(" ") || NONE },

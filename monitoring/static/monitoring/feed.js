@@ -32,7 +32,7 @@ export function line(event, { brief = false } = {}) {
     word("account", event.account, links.account(event.account_pk, event.account)),
     word("user", event.user, links.user(event.user_pk) ?? (event.account || event.user_pk ? null : links.live("failures", { search: event.user }))),
     ...(brief ? [] : [word("owner", event.owner), word("at", event.server, links.server(event.server)), word("from", event.address)]),
-    event.kind === "revision" || event.kind === "reload" ? word("", `r${event.revision ?? ""}`, links.revision(event.revision)) : null,
+    ["revision", "reload"].includes(event.kind) && event.revision ? word("", `r${event.revision}`, links.revision(event.revision)) : null,
     before && !["revision", "reload"].includes(event.kind) ? changed(before) : null,
   );
   const time = el("time", { datetime: event.at, title: exact(event.at) }, clock(event.at));
