@@ -123,19 +123,16 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         ),
         (
-            _("Servers"),
-            [item(_("Servers"), "dns", Server), item(_("Systems"), "hub", System)],
-        ),
-        (
             _("Audit"),
             [
-                item(_("Events"), "event_note", ArchivedEvent, seen_with=NatsUser),
+                item(_("Event archive"), "event_note", ArchivedEvent, seen_with=NatsUser),
                 item(_("Audit trail"), "receipt_long", AuditEntry),
             ],
         ),
         (
             _("Settings"),
             [
+                item(_("Systems"), "hub", System),
                 item(_("People"), "group", User),
                 item(_("Groups"), "groups", Group),
                 item(_("Tokens"), "vpn_key", Token),
