@@ -57,7 +57,7 @@ class Source:
         stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         kind = "client_connect" if connects else "client_disconnect"
         client: dict[str, Any] = {
-            "start": f"2026-11-24T19:00:{cid % 60:02}.{cid:09}Z"[:30],
+            "start": stamp,  # a login that is told long after it began would be the repeat of a reload
             "host": f"10.0.{cid // 250 % 250}.{cid % 250}",
             "id": cid + 100,
             "acc": account,
