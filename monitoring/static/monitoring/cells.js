@@ -1,11 +1,11 @@
 // What stands in the cells of the tables and in their drawers: words, links, use against limits.
 
 import { chip, el, icon } from "./dom.js";
-import { ago, BY_TYPE, bytes, count, exact, limited } from "./format.js";
+import { ago, BY_TYPE, bytes, count, exact, limited, NONE } from "./format.js";
 import * as links from "./links.js";
 import { page } from "./page.js";
 
-export const NONE = "–";
+export { NONE };
 const NEAR = 80; // % of a limit
 const FULL = 95;
 
@@ -29,6 +29,9 @@ export const toAccount = (row) => link(links.account(row.account_pk, row.account
 export const toServer = (row) => link(links.live("servers", { open: row.server }) ?? links.server(row.server), row.server);
 export const toRevision = (row) => (row.revision ? link(links.revision(row.revision), `r${row.revision}`) : quiet(NONE));
 export const moment = (key) => (row) => exact(row[key]);
+
+/** A moment in words, with the whole of it as title; null when there was none */
+export const when = (iso, words = ago(iso, page.now())) => (iso ? el("time", { datetime: iso, title: exact(iso) }, words) : null);
 
 /** How much of a limit is used, in %; null without a limit */
 export const share = (used, limit) => (limited(limit) && used !== null && used !== undefined ? (limit > 0 ? (used / limit) * 100 : used > 0 ? 100 : 0) : null);
@@ -96,3 +99,6 @@ export function stateChip(state, detail, word) {
 export function firstStep(symbol, sentence, step, ...commands) {
   return [icon(symbol), el("p", {}, el("b", {}, sentence)), el("p", { class: "nu-muted" }, step), ...commands.map((line) => el("pre", { class: "nu-pre" }, line))];
 }
+
+/** An empty page of JetStream: the command that makes the first of what it shows */
+export const nothingKept = (line) => () => firstStep("database", "Nothing is kept by JetStream yet.", "A stream keeps the messages of its subjects, a consumer reads them at its own pace. In an account with JetStream:", line);

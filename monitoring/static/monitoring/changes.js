@@ -6,10 +6,11 @@ import { ago, count, exact } from "./format.js";
 import * as links from "./links.js";
 import { page } from "./page.js";
 import { live } from "./socket.js";
+import { MESSAGES } from "./traffic.js";
 
 const find = (name) => document.querySelector(`[data-nu-${name}]`);
 const CHARTS = {
-  messages: { title: "Messages", metrics: [{ name: "in_msgs_rate", label: "in", type: "rate" }, { name: "out_msgs_rate", label: "out", type: "rate" }] },
+  messages: { title: "Messages", metrics: MESSAGES },
   connections: { title: "Connections", metrics: [{ name: "connections", label: "open", type: "count" }] },
   auth_failures: { title: "Refused logins", metrics: [{ name: "auth_failures", label: "refused", type: "count" }] },
   slow_consumers: { title: "Slow consumers", metrics: [{ name: "slow_consumers", label: "slow", type: "count" }] },

@@ -1,9 +1,9 @@
 // Who is connected, and what can be done about it.
 
-import { firstStep, link, moment, NONE, quiet, toAccount, toRevision, toServer, toUser } from "./cells.js";
+import { firstStep, link, moment, NONE, quiet, toAccount, toRevision, toServer, toUser, when } from "./cells.js";
 import { facts, factList, openDrawer, recent, section, send, ways } from "./drawer.js";
 import { el, icon, put } from "./dom.js";
-import { bytes, bytesRate, count, duration, exact, milliseconds, rate } from "./format.js";
+import { bytes, bytesRate, count, duration, milliseconds, rate } from "./format.js";
 import * as links from "./links.js";
 import { get, page } from "./page.js";
 import { API, Table } from "./table.js";
@@ -61,8 +61,7 @@ let table = null;
 function open(row, { now, closed }) {
   const place = `${API}connections/${encodeURIComponent(row.server_id)}/${row.cid}/`;
   const list = factList();
-  const figures = factList();
-  figures.classList.add("nt-figures");
+  const figures = factList("nt-figures");
   const heard = el("ul", { class: "nt-subjects" });
   const heardTitle = el("h3", {}, "Subscriptions");
   const events = el("ol", { class: "nt-events" });
@@ -88,7 +87,7 @@ function open(row, { now, closed }) {
       ["Address", fresh.address],
       ["Client", [fresh.lang, fresh.version].filter(Boolean).join(" ")],
       ["Kind", fresh.kind],
-      ["Connected", el("time", { datetime: fresh.started_at, title: exact(fresh.started_at) }, `for ${duration((page.now() - Date.parse(fresh.started_at)) / 1000)}`)],
+      ["Connected", when(fresh.started_at, `for ${duration((page.now() - Date.parse(fresh.started_at)) / 1000)}`) ?? NONE],
       ["Idle", fresh.idle_s === null ? null : `for ${duration(fresh.idle_s)}`],
       ["Sent since then", `${count(fresh.in_msgs)} messages`],
       ["Received since then", `${count(fresh.out_msgs)} messages`],
@@ -125,7 +124,7 @@ function open(row, { now, closed }) {
       [links.account(row.account_pk, row.account), "Account", "domain"],
       [row.user && links.live("connections", { user: row.user, account: row.account }), "All of this user", "cable"],
       [row.user && links.live("failures", { user: row.user }), "Its refusals", "gpp_bad"],
-    ]) ?? "",
+    ]),
     list,
     el("section", {}, heardTitle, heard),
     section("What happened", events),

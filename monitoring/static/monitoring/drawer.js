@@ -1,6 +1,7 @@
 // What one row opens: everything about it, beside the table. A dialog: Esc closes it, the focus stays inside and goes back.
 
 import { el, icon, keyed, put, sentence } from "./dom.js";
+import { KINDS } from "./feed.js";
 import { ago, exact } from "./format.js";
 import * as links from "./links.js";
 import { get, page } from "./page.js";
@@ -95,14 +96,6 @@ function beyond(event, dialog) {
   return event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
 }
 
-export const MESSAGES = [
-  { name: "in_msgs_rate", label: "in", type: "rate" },
-  { name: "out_msgs_rate", label: "out", type: "rate" },
-];
-
-/** A chart lives as long as its drawer */
-export const keepChart = (drawer, made) => drawer.signal.addEventListener("abort", () => made.destroy());
-
 /** Name and value, one below the other; what stays the same is left alone. pairs: [[label, text or node, title]] */
 export function facts(list, pairs) {
   keyed(
@@ -122,19 +115,25 @@ export function facts(list, pairs) {
   );
 }
 
-export const factList = () => el("dl", { class: "nt-facts" });
+/** kind: "", "nt-figures" or "nt-limits" */
+export const factList = (kind = "") => el("dl", { class: `nt-facts ${kind}` });
+
+/** A state and why it is so, drawn anew only when they differ. made: the state's chip */
+export function tellState(box, made, why) {
+  const told = `${made.outerHTML} ${why}`;
+  if (box.told !== told) box.replaceChildren(made, why ? el("span", {}, why) : "");
+  box.told = told;
+}
 
 export function section(title, ...inside) {
   return el("section", {}, el("h3", {}, title), ...inside);
 }
 
-/** Links to the other side, as buttons. pairs: [[address or null, words, symbol]] */
+/** Links to the other side, as buttons; "" when none may be opened. pairs: [[address or null, words, symbol]] */
 export function ways(pairs) {
   const open = pairs.filter(([href]) => href);
-  return open.length ? el("nav", { class: "nt-ways", "aria-label": "Elsewhere" }, ...open.map(([href, words, symbol]) => el("a", { class: "nu-button", href }, icon(symbol), words))) : null;
+  return open.length ? el("nav", { class: "nt-ways", "aria-label": "Elsewhere" }, ...open.map(([href, words, symbol]) => el("a", { class: "nu-button", href }, icon(symbol), words))) : "";
 }
-
-const SYMBOLS = { connect: "login", disconnect: "logout", auth_error: "gpp_bad", advisory: "database", server: "dns", reload: "autorenew", revision: "flag", drift: "difference" };
 
 /** The last events of something, newest first; what preceded them stands below where the archive knows it */
 export function eventList(list, events, none) {
@@ -155,7 +154,7 @@ function eventLine(event) {
   return el(
     "li",
     { class: `nt-event nt-event-${event.level}` },
-    icon(SYMBOLS[event.kind] ?? "info"),
+    icon(KINDS[event.kind]?.[0] ?? "info"),
     el("span", {}, ...sentence(event.text), before ? el("span", { class: "nt-before" }, "the change before it: ", mark, " ", ...sentence(before.text)) : mark && [" ", mark]),
     el("time", { datetime: event.at, title: exact(event.at) }),
   );

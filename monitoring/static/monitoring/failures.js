@@ -1,11 +1,10 @@
 // Who was refused, from where, why, and what to do about it.
 
-import { link, moment, NONE, quiet, toAccount, toServer, toUser } from "./cells.js";
+import { link, moment, NONE, quiet, toAccount, toServer, toUser, when } from "./cells.js";
 import { facts, factList, openDrawer, recent, section, ways } from "./drawer.js";
 import { el, icon, sentence } from "./dom.js";
-import { ago, count, exact } from "./format.js";
+import { count } from "./format.js";
 import * as links from "./links.js";
-import { page } from "./page.js";
 import { Table } from "./table.js";
 
 const words = (key) => (row) => el("span", { class: "nt-lines" }, ...(row[key] ? sentence(row[key]) : [quiet(NONE)]));
@@ -44,8 +43,8 @@ function open(row, { now, closed }) {
     const fresh = now();
     facts(list, [
       ["Times", count(fresh.count)],
-      ["Last", el("time", { datetime: fresh.last_at, title: exact(fresh.last_at) }, ago(fresh.last_at, page.now()))],
-      ["First", el("time", { datetime: fresh.first_at, title: exact(fresh.first_at) }, ago(fresh.first_at, page.now()))],
+      ["Last", when(fresh.last_at) ?? NONE],
+      ["First", when(fresh.first_at) ?? NONE],
       ["User", toUser(fresh)],
       ["Account", fresh.account ? toAccount(fresh) : null],
       ["Owner", fresh.owner],
@@ -66,7 +65,7 @@ function open(row, { now, closed }) {
       [row.account && links.account(null, row.account), `Account ${row.account}`, "domain"],
       [row.user && links.live("connections", { user: row.user }), "Its connections", "cable"],
       [row.address && links.live("failures", { address: row.address }), "All from there", "travel_explore"],
-    ]) ?? "",
+    ]),
     list,
     section("What happened", events),
   );

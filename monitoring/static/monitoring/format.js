@@ -1,6 +1,6 @@
 // Numbers, sizes and times in the words of people. The same rules as monitoring/units.py.
 
-const NONE = "–";
+export const NONE = "–";
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const known = (value) => value !== null && value !== undefined && Number.isFinite(Number(value));

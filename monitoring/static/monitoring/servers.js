@@ -1,13 +1,13 @@
 // The servers: whether they hold what the rows say, and how much they carry.
 
-import { bar, firstStep, NONE, stateChip, useColumn } from "./cells.js";
-import { chart } from "./chart.js";
-import { facts, factList, keepChart, MESSAGES, openDrawer, section, ways } from "./drawer.js";
-import { el } from "./dom.js";
-import { ago, bytes, bytesRate, count, duration, exact, percent, rate } from "./format.js";
+import { bar, firstStep, NONE, stateChip, useColumn, when } from "./cells.js";
+import { facts, factList, openDrawer, section, tellState, ways } from "./drawer.js";
+import { chip, el } from "./dom.js";
+import { bytes, bytesRate, count, duration, exact, percent, rate } from "./format.js";
 import * as links from "./links.js";
 import { page } from "./page.js";
 import { Table } from "./table.js";
+import { traffic } from "./traffic.js";
 
 const uptime = (row) => (row.started_at ? duration((page.now() - Date.parse(row.started_at)) / 1000) : NONE);
 const holds = (row) => (!row.revision ? NONE : row.revision === row.intended || !row.intended ? `r${row.revision}` : `r${row.revision} of r${row.intended}`);
@@ -50,17 +50,13 @@ const COLUMNS = {
 };
 
 function open(row, { now, closed }) {
-  const figures = factList();
-  figures.classList.add("nt-figures");
-  const limits = factList();
-  limits.classList.add("nt-limits");
+  const figures = factList("nt-figures");
+  const limits = factList("nt-limits");
   const list = factList();
   const state = el("div", { class: "nt-state" });
   const draw = () => {
     const fresh = now();
-    const told = `${fresh.state} ${fresh.detail}`;
-    if (state.told !== told) state.replaceChildren(stateChip(fresh.state), fresh.detail ? el("span", {}, fresh.detail) : "");
-    state.told = told;
+    tellState(state, chip(fresh.state), fresh.detail);
     facts(figures, [
       ["Connections", count(fresh.connections)],
       ["Messages in", rate(fresh.in_msgs_rate)],
@@ -79,8 +75,8 @@ function open(row, { now, closed }) {
       ["Holds", el("span", {}, holds(fresh))],
       ["Should hold", fresh.intended ? `r${fresh.intended}` : null],
       ["Version", fresh.version],
-      ["Up for", el("time", { datetime: fresh.started_at, title: exact(fresh.started_at) }, uptime(fresh))],
-      ["Seen", el("time", { datetime: fresh.seen_at, title: exact(fresh.seen_at) }, ago(fresh.seen_at, page.now()))],
+      ["Up for", when(fresh.started_at, uptime(fresh)) ?? NONE],
+      ["Seen", when(fresh.seen_at) ?? NONE],
       ["Host", fresh.host],
       ["Cluster", fresh.cluster],
       ["Cores", count(fresh.cores)],
@@ -99,14 +95,13 @@ function open(row, { now, closed }) {
       [links.live("connections", { server: row.server }), "Its connections", "cable"],
       [links.server(row.server), "Server in the admin", "dns"],
       [links.revision(row.revision), `Revision ${row.revision}`, "flag"],
-    ]) ?? "",
+    ]),
     picture,
     section("JetStream", limits),
     list,
   );
   draw();
-  const entity = `server:${row.server}`;
-  keepChart(drawer, chart(picture, { entity, title: "Messages", high: 140, metrics: MESSAGES }));
+  traffic(drawer, picture, `server:${row.server}`);
 }
 
 new Table(document.getElementById("nt-table"), {
