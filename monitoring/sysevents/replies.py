@@ -42,6 +42,8 @@ def stats(told: dict[str, Any], _offset: int = 0) -> Stats:
     server, stats = told["server"], told["statsz"]
     jetstream = stats.get("jetstream") or {}
     config, used = jetstream.get("config") or {}, jetstream.get("stats") or {}
+    received = stats.get("received_from_clients") or stats["received"]  # older servers count routes with them
+    sent = stats.get("sent_to_clients") or stats["sent"]
     return Stats(
         server=speaker(server),
         at=at(server["time"]),
@@ -52,10 +54,10 @@ def stats(told: dict[str, Any], _offset: int = 0) -> Stats:
         connections=int(stats["connections"]),
         total_connections=int(stats["total_connections"]),
         subscriptions=int(stats.get("subscriptions") or 0),
-        in_msgs=int(stats["received"]["msgs"]),
-        in_bytes=int(stats["received"]["bytes"]),
-        out_msgs=int(stats["sent"]["msgs"]),
-        out_bytes=int(stats["sent"]["bytes"]),
+        in_msgs=int(received["msgs"]),
+        in_bytes=int(received["bytes"]),
+        out_msgs=int(sent["msgs"]),
+        out_bytes=int(sent["bytes"]),
         slow_consumers=int(stats.get("slow_consumers") or 0),
         js_storage=limit(used.get("storage")),
         js_max_storage=limit(config.get("max_storage")),
@@ -85,15 +87,21 @@ def _accounts(told: dict[str, Any], _offset: int) -> AccountsSeen:
                 connections=int(one["conns"]),
                 leafnodes=int(one.get("leafnodes") or 0),
                 subscriptions=int(one.get("num_subscriptions") or 0),
-                in_msgs=int(one["received"]["msgs"]),
-                in_bytes=int(one["received"]["bytes"]),
-                out_msgs=int(one["sent"]["msgs"]),
-                out_bytes=int(one["sent"]["bytes"]),
+                in_msgs=_outside(one["received"], "msgs"),
+                in_bytes=_outside(one["received"], "bytes"),
+                out_msgs=_outside(one["sent"], "msgs"),
+                out_bytes=_outside(one["sent"], "bytes"),
                 slow_consumers=int(one.get("slow_consumers") or 0),
             )
             for one in told["data"].get("account_statz") or ()
         ),
     )
+
+
+def _outside(told: dict[str, Any], what: str) -> int:
+    """Without what servers pass on to each other, which the sum over all of them would count again."""
+    between = sum(int((told.get(way) or {}).get(what) or 0) for way in ("routes", "gateways"))
+    return max(0, int(told[what]) - between)
 
 
 def _connections(told: dict[str, Any], _offset: int) -> ConnectionsSeen:

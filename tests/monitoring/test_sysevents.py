@@ -126,6 +126,18 @@ def test_a_page_of_connections_says_whether_another_follows():
     assert not read_reply("CONNZ", said.page(said.connection(6), offset=2, total=3)).more
 
 
+def test_what_servers_pass_on_to_each_other_is_not_counted():
+    """As n2 of a cluster of three said it, where one client publishes and one on each server listens."""
+    received = {"msgs": 1370, "bytes": 7232, "routes": {"msgs": 0, "bytes": 0}}
+    sent = {"msgs": 2736, "bytes": 15188, "routes": {"msgs": 1367, "bytes": 6835}, "gateways": {"msgs": 0, "bytes": 0}}
+    account = {"acc": "A", "conns": 2, "received": received, "sent": sent}
+    told = said.packed({"server": said.SERVER, "data": {"account_statz": [account]}})
+    (found,) = read_reply("STATZ", told).accounts
+    assert (found.in_msgs, found.out_msgs, found.out_bytes) == (1370, 1369, 8353)
+    both = {"received": {"msgs": 9, "bytes": 9}, "received_from_clients": {"msgs": 4, "bytes": 3}}
+    assert read_reply("STATSZ", said.stats(**both)).in_msgs == 4
+
+
 def test_unlimited_is_none():
     limits = {"config": {"max_storage": -1, "max_memory": 2**63 - 1}, "stats": {"storage": 5, "memory": 0}}
     found = read_reply("STATSZ", said.stats(jetstream=limits))
