@@ -102,7 +102,8 @@ def _own_origin(origin: str | None) -> bool:
 async def _ask(ask: Any, *args: Any) -> Any:
     """Ask the database, in a thread. Raises TimeoutError when it takes too long."""
     loop = asyncio.get_running_loop()
-    return await asyncio.wait_for(loop.run_in_executor(_admitting, callers.in_thread, ask, *args), ADMIT_S)
+    async with asyncio.timeout(ADMIT_S):
+        return await loop.run_in_executor(_admitting, callers.in_thread, ask, *args)
 
 
 async def _refuse(send: Any, code: int, detail: str) -> None:

@@ -40,8 +40,8 @@ async def sign_in(url: str, login: Login, *, closed: Closed | None = None, **opt
     """
     client = Client()
     client._public_nkey = login.nkey  # nats-py's own way in needs the sdist `nkeys`
-    await asyncio.wait_for(
-        client.connect(
+    async with asyncio.timeout(settings.NATS_CONNECT_TIMEOUT + 1):
+        await client.connect(
             [url],
             name=login.name,
             signature_cb=lambda nonce: base64.b64encode(credentials.sign(login.seed, nonce.encode())),
@@ -52,9 +52,7 @@ async def sign_in(url: str, login: Login, *, closed: Closed | None = None, **opt
             closed_cb=closed or _ignore,
             disconnected_cb=_ignore,
             **options,
-        ),
-        settings.NATS_CONNECT_TIMEOUT + 1,
-    )
+        )
     return client
 
 

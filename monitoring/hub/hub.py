@@ -50,9 +50,11 @@ class Hub:
 
     async def stop(self) -> None:
         """End all tasks; sockets are their owners' to close."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left = set(self._tasks)
+        while left:  # a cancellation may be lost in redis-py, by `wait_for` of Python 3.11
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=1.0)
         with contextlib.suppress(*FAILED):
             await self._line.client.aclose()
 
@@ -61,7 +63,8 @@ class Hub:
     async def add(self, socket: Socket, system: int, name: str) -> Room:
         """A socket that watches nothing yet. Returns its room, whose pulse was looked at if Redis lets us."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._line.tried.wait(), REDIS_S)
+            async with asyncio.timeout(REDIS_S):  # Python 3.11's `wait_for` may lose a cancellation
+                await self._line.tried.wait()
         room = self.rooms.get(system) or Room(system, name)
         if room.pulse is None:
             await self._pulses.read([room])

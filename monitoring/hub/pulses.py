@@ -34,7 +34,8 @@ class Pulses:
             async with line.client.pipeline(transaction=False) as pipe:
                 for room in rooms:
                     store.pulse_command(pipe, room.system)
-                found = await asyncio.wait_for(pipe.execute(), REDIS_S * 1.5)
+                async with asyncio.timeout(REDIS_S * 1.5):
+                    found = await pipe.execute()
             for room, body in zip(rooms, found, strict=True):
                 room.pulse = store.as_pulse(body)
             line.unread = False

@@ -40,7 +40,8 @@ async def run() -> None:
             while not stop.is_set():
                 await _follow(running, client, archive, threads)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await stop.wait()
         finally:
             for task in running.values():
                 task.cancel()

@@ -74,6 +74,7 @@ class Relay:
         await self._board.restore()
         await self._read_rows()
         await self._read_accounts()
+        _unless_cancelled()
         parts: list[tuple[float, str, Callable[[], Awaitable[None]]]] = [
             (0.1, "asking", self._ask),
             (0.5, "rows", self._read_rows),
@@ -179,7 +180,8 @@ class Relay:
         """Tell events as they come, together with those that come soon after."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._teller.news.wait(), BEAT_S)
+                async with asyncio.timeout(BEAT_S):  # Python 3.11's `wait_for` may lose a cancellation
+                    await self._teller.news.wait()
             self._teller.news.clear()
             await self._guarded("events", self._tell)
             await asyncio.sleep(TICK_S)
@@ -252,6 +254,7 @@ class Relay:
             self._said.add(what)
         else:
             self._said.discard(what)
+        _unless_cancelled()
 
     async def _in_thread(self, act: Callable[..., Any], *args: Any) -> Any:
         """What the rows say; None while they can't be read."""
@@ -264,3 +267,10 @@ class Relay:
             return None
         self._said.discard("database")
         return found
+
+
+def _unless_cancelled() -> None:
+    """redis-py awaits by `wait_for`, which in Python 3.11 may lose a cancellation: the task would never end."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
