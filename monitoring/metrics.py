@@ -193,7 +193,8 @@ def _live(systems: dict[int, str]) -> Iterator[Metric]:
     for name, told in TOLD.items():
         kept = {}
         for pk, system in systems.items():
-            if (pulses[pk].age_s or _SILENT_S) < _SILENT_S:
+            age_s = pulses[pk].age_s
+            if age_s is not None and age_s < _SILENT_S:
                 table = store.read_table(pk, name)
                 kept[system] = _heaviest(table, told)
                 left_out.add_metric([system, name], len(table.rows) - len(kept[system]))
