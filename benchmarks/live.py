@@ -19,7 +19,8 @@ from typing import Any
 from benchmarks.figures import cpu, machine, table
 from benchmarks.live_browsers import BIN_S
 from benchmarks.running import scratch
-from tests.whole.product import ROOT, free_ports
+from tests.ports import free_ports
+from tests.whole.product import ROOT
 
 EVENTS, BROWSERS, STOPPED, PEOPLE = 10_000, 1000, 8, 50
 TOPIC, CHANNEL = "events", "nunect:live:frames"

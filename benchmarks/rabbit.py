@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.calls import Answer, Caller
-from tests.whole.product import free_ports
+from tests.ports import free_ports
 
 PROGRAMS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/sbin/rabbitmq-server")
 

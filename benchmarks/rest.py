@@ -23,7 +23,8 @@ from benchmarks.figures import cpu, machine, median, ms, percentile, table
 from benchmarks.rabbit import NoRabbit, Rabbit, definitions
 from benchmarks.running import Running, interleaved, scratch
 from benchmarks.wire import Wire
-from tests.whole.product import ROOT, free_ports
+from tests.ports import free_ports
+from tests.whole.product import ROOT
 
 FILLER = "benchmarks.filler"
 NO_LIMIT = {"NUNECT_API_RATE": "1000000000"}  # requests a minute: what is measured is not the throttle

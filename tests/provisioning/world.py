@@ -22,21 +22,16 @@ from provisioning import pipeline, steps, workshop
 from provisioning.binary import binary
 from provisioning.bootstrap import ensure_system, settle_files
 from provisioning.files import GENERATED, MAIN
+from tests.ports import free_ports
 
 PASSWORD = "correct-horse-battery"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class World:
     """One system, its folder and its server. `apply()` runs the pipeline in this process."""
 
     def __init__(self, folder, settings):
-        self.folder, self.port = folder, free_port()
+        self.folder, (self.port,) = folder, free_ports(1)
         self.pid_file = folder / "nats-server.pid"
         settings.NATS_PID_FILE = self.pid_file
         settings.NATS_CONNECT_TIMEOUT = 0.5
