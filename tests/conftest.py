@@ -6,9 +6,15 @@ import subprocess
 import sys
 import time
 
+import hypothesis
 import pytest
 import redis
 from django.conf import settings as configured
+
+from monitoring import store
+
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")  # no test is timed
 
 LIVE, WHOLE = {"world", "nats_server", "valkey"}, {"product"}
 
@@ -40,6 +46,7 @@ def product(tmp_path):
 @pytest.fixture(scope="session")
 def _valkey_url(tmp_path_factory):
     """A Valkey of this test process; where REDIS_URL says, if somebody has set it."""
+    store.TIMEOUT_S = 20.0  # a machine with much to do is no Redis that is gone
     if not configured.OWN_VALKEY:
         yield configured.REDIS_URL
         return
@@ -51,12 +58,23 @@ def _valkey_url(tmp_path_factory):
         [get_binary_path(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""],
         stdout=subprocess.DEVNULL,
     )
-    end = time.monotonic() + 10
-    while not socket.exists() and time.monotonic() < end:
-        time.sleep(0.02)
+    until_it_answers(f"unix://{socket}")
     yield f"unix://{socket}"
     process.kill()
     process.wait()
+
+
+def until_it_answers(url, seconds=30):
+    """Wait for a Valkey: its socket is there a moment before anybody listens."""
+    end = time.monotonic() + seconds
+    with redis.Redis.from_url(url) as client:
+        while True:
+            try:
+                client.ping()
+                return
+            except redis.ConnectionError:
+                assert time.monotonic() < end, "Valkey did not start"
+                time.sleep(0.01)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """One daphne for all tests of sockets, with the tests' own database and Valkey."""
 
+import asyncio
 import os
 import time
 
@@ -10,7 +11,7 @@ from django.test import Client as Browser
 from accounts_app import services
 from monitoring import frames, store
 from tests import factories
-from tests.monitoring.ws_client import Web
+from tests.monitoring.ws_client import WAIT_S, Web
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +32,7 @@ def web(_web, valkey, settings, transactional_db):
 
 @pytest.fixture
 def relay(web):
-    """Stands where the relay will: publishes what it would, through `store`."""
+    """Stands where the relay will: publishes what it would, through `store`. It lives as long as any test."""
     return Relay(factories.system())
 
 
@@ -43,7 +44,7 @@ class Relay:
 
     def pulse(self, **fields):
         now = time.time()
-        fields = {"at": now, "connected": True, "since": now - 60, **fields}
+        fields = {"at": now + 600, "connected": True, "since": now - 60, **fields}
         store.put_pulse(self._client, self.system.pk, store.Pulse(epoch=self.epoch, seq=self.seq, **fields))
 
     def put(self, topic="overview", **data):
@@ -52,6 +53,14 @@ class Relay:
         frame = frames.snapshot(topic, self.system.name, self.epoch, self.seq, time.time(), data)
         store.put_frame(self._client, self.system.pk, topic, frame)
         return frame
+
+
+async def until(true, seconds=WAIT_S):
+    """Let the loop run until something is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        await asyncio.sleep(0.005)
 
 
 def session_of(person):

@@ -11,9 +11,9 @@ from tests.provisioning.world import PASSWORD
 
 class Line:
     def __init__(self, port, user="svc", password=PASSWORD, name="app"):
-        self.socket = socket.create_connection(("127.0.0.1", port), 5)
+        self.socket = socket.create_connection(("127.0.0.1", port), 30)
         self.file = self.socket.makefile("rb")
-        self.file.readline()
+        self.cid = json.loads(self.file.readline().removeprefix(b"INFO "))["client_id"]
         told = {"user": user, "pass": password, "name": name, "lang": "test", "verbose": False, "protocol": 1}
         self.say(f"CONNECT {json.dumps(told)}", "PING")
 
@@ -25,6 +25,18 @@ class Line:
         while (line := self.file.readline()).startswith(b"INFO"):
             pass
         return line.decode().strip()
+
+    def is_out(self, seconds=30):
+        """Whether the server closes the connection within so many seconds."""
+        self.socket.settimeout(seconds)
+        try:
+            while self.socket.recv(4096):
+                pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        return True
 
     def close(self):
         """Go as a client that means to: what is still unread would make the kernel break the connection."""

@@ -32,6 +32,7 @@ class Picture:
         self.system = system
         self.chance = random.Random(seed)
         self.at = time.time()
+        self.lives_s = 600.0  # so long its relay is taken for one that lives
         self.seq = 1000
         self.epoch = EPOCH
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
@@ -113,7 +114,8 @@ class Picture:
         for topic, data in self.topics().items():
             frame = frames.snapshot(topic, self.system.name, self.epoch, self.seq, self.at, data)
             store.put_frame(pipe, self.system.pk, topic, frame)
-        pulse = store.Pulse(self.epoch, self.seq, self.at, self.connected, self.problem, self.since)
+        seen_at = self.at + self.lives_s
+        pulse = store.Pulse(self.epoch, self.seq, seen_at, self.connected, self.problem, self.since)
         store.put_pulse(pipe, self.system.pk, pulse)
         pipe.execute()
         return self
@@ -321,11 +323,11 @@ def trouble(system: System) -> Picture:
 def dead(picture: Picture, *, for_s: float = 40.0, problem: str = "") -> Picture:
     """The relay stopped `for_s` seconds ago, or says that it sees nothing."""
     stopped = picture.at - for_s
-    frames_at, picture.at = picture.at, stopped
+    frames_at, picture.at, picture.lives_s = picture.at, stopped, 0.0
     picture.connected, picture.problem, picture.since = not problem, problem, stopped
     picture.write()
     if problem:  # a relay that lives and sees nothing still says so
-        pulse = store.Pulse(picture.epoch, picture.seq, frames_at, False, problem, stopped)
+        pulse = store.Pulse(picture.epoch, picture.seq, frames_at + 600, False, problem, stopped)
         pipe = store.client().pipeline(transaction=False)
         store.put_pulse(pipe, picture.system.pk, pulse)
         pipe.execute()

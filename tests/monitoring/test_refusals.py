@@ -21,10 +21,18 @@ from accounts_app.models import Account, NatsUser
 from monitoring import refusals
 from monitoring.refusals import Login, explain, explain_many
 from tests import factories
-from tests.provisioning.world import PASSWORD, World, free_port
+from tests.ports import free_ports
+from tests.provisioning.world import PASSWORD, World
 
 FAILED = "Authentication Failure"
-WAIT_S = 10
+WAIT_S = 30
+
+
+async def quiet(*_):
+    pass
+
+
+QUIET = {"allow_reconnect": False, "connect_timeout": 20, "error_cb": quiet}
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +44,12 @@ def _no_strangers():
 def world(transactional_db, tmp_path, settings):
     """A server that also speaks websocket."""
     made = World(tmp_path, settings)
-    made.ws_port = free_port()
+    (made.ws_port,) = free_ports(1)
     made.write_main(f'websocket {{ listen: "127.0.0.1:{made.ws_port}", no_tls: true }}')
     try:
         yield made.start()
     finally:
         made.stop()
-
-
-async def quiet(*_):
-    pass
 
 
 class Door:
@@ -79,6 +83,7 @@ class Door:
             name=name,
             signature_cb=lambda nonce: base64.b64encode(credentials.sign(seed, nonce.encode())),
             allow_reconnect=False,
+            connect_timeout=20,
             error_cb=quiet,
         )
         return client
@@ -89,7 +94,7 @@ class Door:
             if "seed" in how:
                 await self.sign_in(how["nkey"], how["seed"], name)
             else:
-                await nats.connect(self.url, name=name, allow_reconnect=False, error_cb=quiet, **how)
+                await nats.connect(self.url, name=name, **QUIET, **how)
         return await self.heard(name)
 
     async def refused_by_websocket(self, name, user, password):
@@ -158,7 +163,7 @@ def test_what_a_real_server_refuses_is_explained(world):
                 "token": await door.refused("n", token="s3cr3t"),
                 "stranger": await door.refused("o", nkey=stranger[0], seed=stranger[1]),
             }
-            inside = await nats.connect(door.url, user="svc", password=PASSWORD)
+            inside = await nats.connect(door.url, user="svc", password=PASSWORD, connect_timeout=20)
             found["max_connections"] = await door.refused("p", user="svc", password=PASSWORD)
             await inside.close()
             return found

@@ -57,6 +57,7 @@ async def test_a_client_is_sent_what_it_watches_and_nothing_else(web, relay, ses
     relay.put("overview")
     await client.of("snapshot", topic="overview")
     client.watch("changes")
+    await client.understood()
     relay.put("changes", n=1)
     await client.of("snapshot", topic="changes")
     relay.put("overview")
@@ -158,7 +159,7 @@ async def test_a_person_with_few_rights_watches_what_these_allow(web, relay):
     for topic in ("events", "changes", "account:NONE", "overview", "account:ACME"):
         relay.put(topic)
     seen = [(await client.of("snapshot"))["topic"] for _ in range(2)]
-    assert seen == ["overview", "account:ACME"] and await client.silent(0.2) == []
+    assert seen == ["overview", "account:ACME"] and await client.rest() == []
 
 
 async def test_a_token_for_one_account_watches_this_one_alone(web, relay, ada):
@@ -173,7 +174,7 @@ async def test_a_token_for_one_account_watches_this_one_alone(web, relay, ada):
     for topic in ("account:OTHER", "overview", "account:NONE", "account:ACME"):
         relay.put(topic)
     assert (await client.of("snapshot"))["topic"] == "account:ACME"
-    assert await client.silent(0.2) == []
+    assert await client.rest() == []
 
 
 GARBAGE = [

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from monitoring import hub
 from tests import factories
 from tests.monitoring.conftest import Relay, session_of
 from tests.monitoring.ws_client import Valkey, Web
@@ -20,7 +21,7 @@ def alone(tmp_path, settings, transactional_db):
     valkey = Valkey(tmp_path / "v")
     valkey.start()
     settings.REDIS_URL, settings.LIVE_PREFIX = valkey.url, f"nunect:test:{os.getpid()}:alone"
-    web = Web(tmp_path / "w", valkey.url, settings.LIVE_PREFIX)
+    web = Web(tmp_path / "w", valkey.url, settings.LIVE_PREFIX, hub.REDIS_S)
     yield web, valkey
     web.stop()
     valkey.stop()
@@ -37,9 +38,8 @@ async def test_redis_may_go_and_come_and_the_server_says_good_bye(alone, transac
     client.ack(1)
 
     valkey.stop()
-    gone = time.monotonic()
     state = await client.of("state", live=False)
-    assert time.monotonic() - gone < 2.0 and "Redis" in state["detail"]
+    assert "Redis" in state["detail"]
     other = await web.open(await asyncio.to_thread(_session))  # whoever comes now is let in, and told
     assert (await other.of("state"))["live"] is False
 
@@ -47,16 +47,17 @@ async def test_redis_may_go_and_come_and_the_server_says_good_bye(alone, transac
     relay = await asyncio.to_thread(_relay, valkey)
     relay.seq = 1
     relay.put(n=2)
-    seen, back = [], time.monotonic()
+    seen = []
     while not (any(frame.get("live") for frame in seen) and any(frame["type"] == "snapshot" for frame in seen)):
-        seen.append(await client.frame(6))
-    assert time.monotonic() - back < 5.0
+        seen.append(await client.frame())
+        if seen[-1]["type"] == "snapshot":
+            client.ack(seen[-1]["seq"])
     relay.put(n=3)
     assert (await client.of("snapshot"))["data"] == {"n": 3}
     assert [frame["data"]["n"] for frame in seen if frame["type"] == "snapshot"] == [2]
 
     web.process.terminate()
-    code, last = await client.until_closed(10)
+    code, last = await client.until_closed()
     assert code == 4012, (last, web.log())
     assert "Traceback" not in web.log()
 
@@ -83,20 +84,26 @@ async def test_who_reads_nothing_is_passed_over_and_then_gets_the_newest(web, re
     slow, fast = await web.open(session), await web.open(session)
     for client in (slow, fast):
         client.watch("overview")
-    await fast.of("state")
-    seen, sent, began = [], 0, time.monotonic()
-    while time.monotonic() - began < 3.5:
+        await client.understood()
+    sent = 0
+
+    async def send():
+        nonlocal sent
         sent += 1
         relay.put(n=sent)
         frame = await fast.of("snapshot")
+        assert frame["data"]["n"] == sent
         fast.ack(frame["seq"])
-        relay.pulse()
-        seen.append(frame["data"]["n"])
+
+    await send()
+    over = time.monotonic() + hub.ACK_S + 0.3
+    while time.monotonic() < over:
+        await send()
         await asyncio.sleep(0.1)
-    assert seen == list(range(1, sent + 1))
-    late = [frame["data"]["n"] for frame in await slow.silent(0.3) if frame["type"] == "snapshot"]
-    assert late == list(range(1, len(late) + 1)) and 0.5 * sent < len(late) < 0.9 * sent
-    slow.ack(relay.seq - sent + len(late))
+    await send()  # certainly too late for who has acknowledged nothing
+    late = [frame["data"]["n"] for frame in await slow.rest(1.0) if frame["type"] == "snapshot"]
+    assert late == list(range(1, len(late) + 1)) and 1 <= len(late) < sent
+    slow.ack(len(late))
     assert (await slow.of("snapshot"))["data"]["n"] == sent
 
 

@@ -42,6 +42,7 @@ class Watcher:
             signature_cb=lambda nonce: base64.b64encode(credentials.sign(seed, nonce.encode())),
             inbox_prefix=JETSTREAM_INBOX.encode(),
             allow_reconnect=False,
+            connect_timeout=20,
             error_cb=on_error,
         )
 
@@ -58,20 +59,20 @@ class Watcher:
     async def streams(self, account):
         """Names of the streams of an account; None when nobody answers for it."""
         with contextlib.suppress(nats.errors.NoRespondersError):
-            answer = await self.client.request(f"JSACC.{account}.STREAM.LIST", b"", timeout=5)
+            answer = await self.client.request(f"JSACC.{account}.STREAM.LIST", b"", timeout=20)
             return [stream["config"]["name"] for stream in json.loads(answer.data)["streams"] or ()]
 
     async def hears(self, subject):
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while subject not in self.heard:
             assert time.monotonic() < end, self.heard
             await asyncio.sleep(0.01)
 
 
 async def make_stream(world, name, user="svc"):
-    client = await nats.connect(f"nats://127.0.0.1:{world.port}", user=user, password=PASSWORD)
+    client = await nats.connect(f"nats://127.0.0.1:{world.port}", user=user, password=PASSWORD, connect_timeout=20)
     try:
-        await client.jetstream(timeout=5).add_stream(name=name, subjects=[f"{name}.>"])
+        await client.jetstream(timeout=20).add_stream(name=name, subjects=[f"{name}.>"])
     finally:
         await client.close()
 
@@ -114,7 +115,7 @@ def test_a_stream_is_announced_and_can_be_listed_and_managed(world):
             await watcher.hears("JSEV.B.ADVISORY.STREAM.CREATED.T")
             assert await watcher.streams("A") == ["S"]
             assert await watcher.streams("B") == ["T"]
-            await watcher.client.jetstream(prefix="JSACC.A", timeout=5).delete_stream("S")
+            await watcher.client.jetstream(prefix="JSACC.A", timeout=20).delete_stream("S")
             await watcher.hears("JSEV.A.ADVISORY.STREAM.DELETED.S")
             assert await watcher.streams("A") == []
 
@@ -139,7 +140,7 @@ def test_its_user_may_do_nothing_else(world):
             for subject in (">", "$SYS.>", "JSACC.>"):
                 await client.subscribe(subject)
             await client.flush()
-            end = time.monotonic() + 5
+            end = time.monotonic() + 30
             while len(watcher.errors) < 7:
                 assert time.monotonic() < end, watcher.errors
                 await asyncio.sleep(0.01)
@@ -234,9 +235,10 @@ def test_an_export_of_ones_own_and_an_import_of_a_part_go_on(world):
     assert "JSEV.A.>" in world.conf.read_text()
 
     async def names():
-        client = await nats.connect(f"nats://127.0.0.1:{world.port}", user="guest", password=PASSWORD)
+        address = f"nats://127.0.0.1:{world.port}"
+        client = await nats.connect(address, user="guest", password=PASSWORD, connect_timeout=20)
         try:
-            return json.loads((await client.request("$JS.API.STREAM.NAMES", b"", timeout=5)).data)["total"]
+            return json.loads((await client.request("$JS.API.STREAM.NAMES", b"", timeout=20)).data)["total"]
         finally:
             await client.close()
 

@@ -1,10 +1,7 @@
 """A person closes a connection: a real one, and only one that they may see."""
 
-import asyncio
-import threading
 import time
 
-import nats
 import pytest
 
 from accounts_app.models import AuditEntry
@@ -13,53 +10,30 @@ from monitoring.tables import TABLES, Table
 from provisioning.server import Fleet
 from tests import factories
 from tests.api.conftest import Api, errors, token_of
-from tests.provisioning.world import PASSWORD
+from tests.monitoring.line import Line
 
 pytestmark = pytest.mark.usefixtures("valkey")
 
 
-class Guest(threading.Thread):
-    """A client that stays until somebody ends it."""
+class Guest(Line):
+    """A client that subscribes to a.b and stays until somebody ends it."""
 
     def __init__(self, port, user):
-        super().__init__(daemon=True)
-        self.port, self.user, self.cid = port, user, 0
-        self.inside, self.closed, self.leave = threading.Event(), threading.Event(), threading.Event()
-
-    def run(self):
-        asyncio.run(self._stay())
-
-    async def _stay(self):
-        async def ignore(error):
-            pass
-
-        client = await nats.connect(
-            f"nats://127.0.0.1:{self.port}", user=self.user, password=PASSWORD, name=f"{self.user}-app",
-            allow_reconnect=False, error_cb=ignore,
-        )  # fmt: skip
-        await client.subscribe("a.b")
-        await client.flush(5)
-        self.cid = client.client_id
-        self.inside.set()
-        while not self.leave.is_set() and not client.is_closed:
-            await asyncio.sleep(0.01)
-        if client.is_closed:
-            self.closed.set()
-        await client.close()
+        super().__init__(port, user, name=f"{user}-app")
+        self.say("SUB a.b 1", "PING")
+        assert (self.read(), self.read()) == ("PONG", "PONG")
 
     def __enter__(self):
-        self.start()
-        assert self.inside.wait(10)
         return self
 
     def __exit__(self, *_):
-        self.leave.set()
-        self.join(5)
+        self.close()
 
 
 @pytest.fixture
-def place(world):
+def place(world, settings):
     """The world with a user of ACME and one of SHOP, and the id of its server."""
+    settings.NATS_CONNECT_TIMEOUT = settings.NATS_REQUEST_TIMEOUT = settings.NATS_RELOAD_TIMEOUT = 20.0
     world.user(world.account("ACME"), "svc", "subscribe a.>")
     world.user(world.account("SHOP"), "clerk", "subscribe a.>")
     world.apply()
@@ -78,7 +52,7 @@ def api(ada):
     return Api(token_of(ada))
 
 
-def reason_of(world, cid, deadline_s=5):
+def reason_of(world, cid, deadline_s=30):
     """Why the server closed a connection, in its own words."""
     end = time.monotonic() + deadline_s
     with Fleet(world.system) as fleet:
@@ -120,10 +94,10 @@ def test_who_is_kicked_is_out_and_it_is_written_down(place, api):
         tried = api.post("live/connections/kick/?dry_run=true", body)
         assert tried.status_code == 200 and tried.data["closed"] is False
         assert tried.data["connection"]["app"] == "svc-app"
-        assert not guest.closed.is_set() and not AuditEntry.objects.filter(act="connection kicked").exists()
+        assert not guest.is_out(0.01) and not AuditEntry.objects.filter(act="connection kicked").exists()
         done = api.post("live/connections/kick/", body)
         assert done.status_code == 200 and done.data["closed"] is True, done.data
-        assert guest.closed.wait(5)
+        assert guest.is_out()
         assert reason_of(place, guest.cid) == "Kicked"
         entry = AuditEntry.objects.get(act="connection kicked")
         assert entry.person_name == "ada" and entry.object_type == "natsuser" and entry.object_name == "svc"
@@ -148,9 +122,9 @@ def test_nobody_kicks_without_the_right_or_beyond_their_accounts(place, ada):
         assert not AuditEntry.objects.filter(act="connection kicked").exists()
         acme = Api(token_of(ada, "write", accounts=["ACME"]))
         assert acme.get(f"live/connections/{place.server_id}/{guest.cid}/").status_code == 200
-        assert not guest.closed.is_set()
+        assert not guest.is_out(0.01)
         assert acme.post("live/connections/kick/", body).status_code == 200
-        assert guest.closed.wait(5)
+        assert guest.is_out()
 
 
 def test_nunect_does_not_kick_itself(place, api):
@@ -162,8 +136,9 @@ def test_nunect_does_not_kick_itself(place, api):
         assert own.see(1)
 
 
-def test_a_server_that_is_silent_is_told_in_a_sentence(place, api):
+def test_a_server_that_is_silent_is_told_in_a_sentence(place, api, settings):
     place.stop()
+    settings.NATS_CONNECT_TIMEOUT = 0.2
     for answer in (
         api.post("live/connections/kick/", {"server_id": place.server_id, "cid": 5}),
         api.get(f"live/connections/{place.server_id}/5/"),
