@@ -47,7 +47,8 @@ class Wire:
             socket.close(code=1011)
             return
         self.sockets.append(socket)
-        socket.on_message(lambda text: self.said.append(json.loads(text)))
+        said = self.said = []  # what an earlier page still says is not heard
+        socket.on_message(lambda text: said.append(json.loads(text)))
         hello = json.loads((EXAMPLES / "hello.json").read_text())
         self.send({**hello, "epoch": self.epoch, "at": _now()})
         self.state(True)
@@ -96,7 +97,7 @@ class Site:
         return page
 
     def go(self, page, path):
-        self.wire.said.clear()
+        self.wire.said = []
         answer = page.goto(self.address + path)
         assert answer.status == 200, (path, answer.status)
         page.wait_for_load_state("load")

@@ -85,7 +85,7 @@ def test_a_header_sorts_for_mouse_keyboard_and_address(live, busy):
     assert page.locator("[aria-sort=descending]").inner_text().split() == ["Subs", "arrow_downward"]
     page.locator("[data-sort=subscriptions]").press("Enter")
     page.wait_for_function(f"document.querySelector('{ROW} [data-column=subscriptions]').textContent === '1'")
-    assert page.url.endswith("?ordering=subscriptions")
+    assert page.evaluate("location.search") == "?ordering=subscriptions"
     live.go(page, "connections/?ordering=app")
     shown = cells(page, "app")
     assert shown == sorted(row["app"] for row in busy.rows["connections"])[: len(shown)]
@@ -102,7 +102,7 @@ def test_the_address_filters_and_a_chip_takes_it_back(live, busy):
     page.wait_for_selector("text=No connection is like that.")
     page.click("text=Show all 500")
     count_is(page, "500 connections")
-    assert not page.locator(".nt-chip").count() and page.url.endswith("/connections/")
+    assert not page.locator(".nt-chip").count() and page.evaluate("location.search") == ""
 
 
 def test_ten_thousand_rows_scroll_with_few_in_the_document(live, busy):
@@ -114,7 +114,7 @@ def test_ten_thousand_rows_scroll_with_few_in_the_document(live, busy):
     began = time.perf_counter()
     live.go(page, "connections/")
     print(f"\nfirst rows of 10,000 after {time.perf_counter() - began:.2f} s")  # noqa: T201
-    asked = []
+    asked, since = [], time.monotonic()
     page.on("request", lambda request: "/live/connections/?" in request.url and asked.append(request.url))
     most = 0
     for step in (0.2, 0.5, 0.8, 1):
@@ -133,7 +133,8 @@ def test_ten_thousand_rows_scroll_with_few_in_the_document(live, busy):
         most = max(most, page.locator(ROW).count())
     assert most <= 60
     assert cells(page, "app")[-1] == "the-last"
-    assert all("limit=100&" in url or "limit=200&" in url for url in asked) and len(asked) <= 8
+    assert all("limit=100&" in url or "limit=200&" in url for url in asked)
+    assert len(asked) <= 8 + (time.monotonic() - since) / 2  # each two seconds what is in sight is read again
     page.locator(ROW).first.focus()
     page.keyboard.press("Home")
     page.wait_for_function("document.activeElement.ariaRowIndex === '2'")
@@ -154,10 +155,10 @@ def test_rows_keep_their_place_under_the_pointer_and_move_when_it_leaves(live, b
     live.tell()
     page.wait_for_function(f"document.querySelector('{ROW} [data-column=in_msgs_rate]').textContent === '8,000/s'")
     assert cells(page, "app") == names and cells(page, "in_msgs_rate")[1] == "9,000/s"
-    assert page.locator(".nt-waits").is_visible()
+    page.locator(".nt-waits").wait_for()
     page.mouse.move(10, 10)
     page.wait_for_function(f"document.querySelector('{ROW} [data-column=in_msgs_rate]').textContent === '9,000/s'")
-    assert not page.locator(".nt-waits").is_visible()
+    page.locator(".nt-waits").wait_for(state="hidden")
 
 
 def test_keys_lead_through_the_rows_and_back(live, busy):
@@ -177,8 +178,8 @@ def test_keys_lead_through_the_rows_and_back(live, busy):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
     page.keyboard.press("Escape")
-    assert not drawer.count()
-    assert page.evaluate("document.activeElement.ariaRowIndex") == "3"
+    drawer.wait_for(state="detached")
+    page.wait_for_function("document.activeElement.ariaRowIndex === '3'")
 
 
 def test_chosen_columns_are_kept(live, busy):
@@ -213,12 +214,13 @@ def test_without_redis_the_rows_stay_with_a_sentence_and_it_heals(live, busy, se
     page = live.open("accounts/")
     busy.seq += 1
     busy.write()
-    live.tell()
+    told = store.read_frame(live.system.pk, "tables")
     known, settings.REDIS_URL = settings.REDIS_URL, "unix:///nowhere/of/this/machine"
-    page.wait_for_selector(".nt-notice:has-text('Redis')", timeout=8000)
+    live.site.wire.send(told)  # there is something to be read, and nobody who has it
+    page.wait_for_selector(".nt-notice:has-text('Redis')")
     assert page.locator(ROW).count() > 10
     settings.REDIS_URL = known
-    page.wait_for_selector(".nt-notice", state="hidden", timeout=15000)
+    page.wait_for_selector(".nt-notice", state="hidden", timeout=90_000)
     assert all("503" in said for said in live.site.complaints)
     live.site.complaints.clear()
 
@@ -289,8 +291,10 @@ def world(transactional_db, tmp_path, settings):
 
 
 @pytest.fixture
-def place(world, valkey):
+def place(world, valkey, settings):
     """A real server with a user of ACME, whose connection the relay has seen."""
+
+    settings.NATS_CONNECT_TIMEOUT = settings.NATS_REQUEST_TIMEOUT = settings.NATS_RELOAD_TIMEOUT = 20.0
 
     def begin():
         world.user(world.account("ACME"), "svc", "subscribe a.>")
@@ -310,15 +314,9 @@ def seen(place, guest, **more):
     return picture.write()
 
 
-def out(guest):
-    """Whether the server has closed a guest's connection: it ends by itself then, and only then."""
-    guest.join(5)
-    return not guest.is_alive()
-
-
 def answer_of(page):
     """What the drawer says of the act."""
-    page.wait_for_selector(".nt-said p", timeout=12000)
+    page.wait_for_selector(".nt-said p", timeout=90_000)
     return page.locator(".nt-said p span:last-child").inner_text()
 
 
@@ -334,15 +332,22 @@ def test_who_is_kicked_is_out_and_the_drawer_says_so(site, place, width):
         assert "a client that reconnects by itself is back at once" in page.locator(".nt-ask").inner_text()
         page.click("text=Kick it")
         assert answer_of(page) == "Kicked: n1 has closed the connection of svc-app."
-        assert out(guest)
+        assert guest.is_out()
         assert page.locator("[data-act=kick]").is_disabled()
+
+
+def waits_longer(route):
+    """The page waits five seconds for the servers, which a machine with much to do may need."""
+    asked = route.request.headers
+    assert asked["prefer"] == "wait=5"
+    route.continue_(headers={**asked, "prefer": "wait=60"})
 
 
 def test_a_disabled_credential_is_out_and_the_drawer_says_that_it_is_enforced(site, place):
     live = Live(site, place.system)
 
     def follow():  # as the worker does, who isn't here
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while NatsUser.objects.get(name="svc").enabled and time.monotonic() < end:
             time.sleep(0.02)
         place.apply()
@@ -353,13 +358,14 @@ def test_a_disabled_credential_is_out_and_the_drawer_says_that_it_is_enforced(si
         page = live.open("connections/")
         page.click(ROW)
         page.click("[data-act=disable]")
+        page.route("**/api/v1/users/*/", waits_longer)
         said = page.locator(".nt-ask").inner_text()
         assert "Every connection of svc is closed and it can't sign in again" in said
         followed = pool.submit(follow)
         page.click("text=Disable svc")
         assert re.fullmatch(r"svc is disabled, and the servers enforce it \(r\d+\)\.", answer_of(page))
-        followed.result(10)
-        assert out(guest)
+        followed.result(60)
+        assert guest.is_out()
 
 
 def test_who_has_no_right_to_change_users_gets_no_buttons(site, place):
