@@ -47,10 +47,11 @@ class Slow(Sink):
 
 @pytest.fixture
 async def hub(valkey, monkeypatch):
-    monkeypatch.setattr(slot, "REDIS_S", 20.0)  # a machine with much to do is no Redis that is gone
+    for part in ("hub", "line", "pulses", "subscription"):
+        monkeypatch.setattr(f"monitoring.hub.{part}.REDIS_S", 20.0)  # a busy machine is no Redis that is gone
     made = Hub()
     made.start()
-    await until(lambda: made._subscribed)
+    await until(lambda: made._line.subscribed)
     yield made
     await made.stop()
 
