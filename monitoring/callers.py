@@ -19,11 +19,11 @@ from django.utils.crypto import constant_time_compare
 
 from accounts_app.access import narrow
 from accounts_app.models import Account, System, Token
-from monitoring.seeing import NEEDS, topics_of, watchable
+from monitoring.seeing import NEEDS, OF_ACCOUNT, topics_of, watchable
 
 AT_ONCE = 5000  # values in one IN list
 USED_EVERY = timedelta(minutes=1)
-_MODELS: set[type[models.Model]] = {*NEEDS.values(), Account}
+_MODELS: set[type[models.Model]] = {*NEEDS.values(), *OF_ACCOUNT}
 _CODENAMES = {f"view_{model._meta.model_name}" for model in _MODELS}
 
 

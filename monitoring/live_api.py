@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from datetime import datetime
 from typing import Any
 
 from django.http import Http404
@@ -20,10 +22,11 @@ from accounts_app.models import Account, Server, System
 from monitoring import frames, live_reach, live_series, store
 from monitoring.live_schema import SYSTEM, LiveSchema
 from monitoring.live_tables_api import age_of, whole
-from monitoring.seeing import NEEDS
+from monitoring.seeing import NEEDS, OF_ACCOUNT
 from monitoring.tables import METRICS
 
 _POINTS, _MOST_POINTS = 1440, 10_000
+FIRST_FRAME_S = 1.5  # for the relay to make the topic of an account that nobody watched before
 _ENTITY = re.compile(r"system|server:.{1,200}|account:.{1,64}")
 
 
@@ -38,7 +41,7 @@ class Topic(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     data = serializers.DictField()  # type: ignore[assignment]
     live = serializers.BooleanField(help_text="Whether the relay sees the servers now.")
-    age_s = serializers.FloatField(allow_null=True, help_text="Seconds since the relay last said something.")
+    age_s = serializers.FloatField(allow_null=True, help_text="Seconds since this was seen.")
 
 
 class OneTopic(APIView):
@@ -59,7 +62,8 @@ class OneTopic(APIView):
         elif not topic.startswith(frames.ACCOUNT):
             raise NotFound(f"The topics are {', '.join(frames.TOPICS)} and {frames.ACCOUNT}NAME.")
         else:
-            require(request.user, "view", Account)
+            for model in OF_ACCOUNT:
+                require(request.user, "view", model)
         only_known(request, ("system",))
         system = live_reach.asked_system(request)
         account = topic.removeprefix(frames.ACCOUNT) if topic.startswith(frames.ACCOUNT) else ""
@@ -68,10 +72,20 @@ class OneTopic(APIView):
         with live_reach.redis_answers():
             if account:
                 store.watch(system.pk, [account])  # the relay makes it for those who ask
-            frame, pulse = store.read_frame(system.pk, topic), store.read_pulse(system.pk)
+            pulse = store.read_pulse(system.pk)
+            frame = _frame(system.pk, topic, wait=bool(account) and pulse.live)
         if frame is None:
             raise NotFound("Nothing was seen of this yet.")
-        return Response({**json.loads(frame), "live": pulse.live, "age_s": age_of(pulse.at)})
+        told = json.loads(frame)
+        return Response({**told, "live": pulse.live, "age_s": age_of(datetime.fromisoformat(told["at"]).timestamp())})
+
+
+def _frame(system: int, topic: str, *, wait: bool) -> bytes | None:
+    """A topic's last frame. wait: the relay begins to make it now; it takes a moment."""
+    end = time.monotonic() + FIRST_FRAME_S
+    while (frame := store.read_frame(system, topic)) is None and wait and time.monotonic() < end:
+        time.sleep(0.05)
+    return frame
 
 
 class SeriesSerializer(serializers.Serializer[Any]):

@@ -18,6 +18,7 @@ NEEDS: dict[str, type[models.Model]] = {  # topics of a whole system: what one m
     "tables": Server,
     "changes": Revision,
 }
+OF_ACCOUNT: tuple[type[models.Model], ...] = (Account, NatsUser)  # its row, and what happened to its users
 ACCOUNTS = f"{ACCOUNT}*"  # of the accounts that they see
 
 
@@ -25,7 +26,7 @@ def topics_of(person: Any) -> tuple[str, ...]:
     """What they may watch, as `hello` says it."""
     whole = reaches_all(person)
     found = tuple(topic for topic, model in NEEDS.items() if whole and may(person, "view", model))
-    return (*found, ACCOUNTS) if may(person, "view", Account) else found
+    return (*found, ACCOUNTS) if all(may(person, "view", model) for model in OF_ACCOUNT) else found
 
 
 def watchable(person: Any, system_id: int, topics: Iterable[str]) -> frozenset[str]:

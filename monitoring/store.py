@@ -80,7 +80,8 @@ def _key(system_id: int, *rest: object) -> str:
 
 def put_frame(pipe: Any, system_id: int, topic: str, frame: bytes) -> None:
     """Keep a topic's frame for who comes later, and publish it to those who are here."""
-    pipe.set(_key(system_id, "topic", topic), frame, ex=KEPT_S)
+    lives = WATCH_S if topic.startswith("account:") else KEPT_S  # nobody keeps up what nobody watches
+    pipe.set(_key(system_id, "topic", topic), frame, ex=int(lives))
     pipe.publish(channel(), f"{system_id} {topic}\n".encode() + frame)
 
 

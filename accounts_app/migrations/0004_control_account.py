@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             name="jetstream_control",
             field=models.BooleanField(
                 default=True,
-                help_text="nunect sees this account's streams through its control account, and can manage them; off: it only sees their totals.",
+                help_text="nunect hears what happens to this account's streams through its control account, and can manage them; off: it only sees what the servers report of them.",
                 verbose_name="JetStream shown to nunect",
             ),
         ),
@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
             name="jetstream_control",
             field=models.BooleanField(
                 default=True,
-                help_text="nunect sees this account's streams through its control account, and can manage them; off: it only sees their totals.",
+                help_text="nunect hears what happens to this account's streams through its control account, and can manage them; off: it only sees what the servers report of them.",
                 verbose_name="JetStream shown to nunect",
             ),
         ),

@@ -78,8 +78,8 @@ class Account(ConfigModel):
         _("JetStream shown to nunect"),
         default=True,
         help_text=_(
-            "nunect sees this account's streams through its control account, and can manage them; "
-            "off: it only sees their totals."
+            "nunect hears what happens to this account's streams through its control account, and can manage them; "
+            "off: it only sees what the servers report of them."
         ),
     )
     jetstream_max_mem = _limit(_("Bytes in memory; -1 or empty: no limit."))

@@ -34,16 +34,19 @@ class Board:
         self.watched: list[str] = []
         self._failed = False
 
-    async def restore(self) -> None:
-        """Take up the sparklines where the relay before has left them."""
-        try:
-            key = store.series_key(self._system, 10, "system")
-            found: list[bytes] = await self._client.lrange(key, -SPARKS, -1)  # type: ignore[misc, assignment]
-        except (RedisError, OSError) as error:
-            self._bad(error)
-            return
-        for at, *values in map(store.read_point, found):
-            self.tens.append((at, tuple(values)))
+    async def restore(self) -> list[tuple[float, Point]]:
+        """Take up the sparklines where the relay before has left them; the points of its last seconds."""
+        pipe = self._client.pipeline(transaction=False)
+        pipe.lrange(store.series_key(self._system, 10, "system"), -SPARKS, -1)
+        pipe.lrange(store.series_key(self._system, 1, "system"), 0, -1)
+        tens: list[tuple[float, Point]]
+        seconds: list[tuple[float, Point]]
+        tens, seconds = [
+            [(at, tuple(values)) for at, *values in map(store.read_point, found)]
+            for found in await self._execute(pipe) or [[], []]
+        ]
+        self.tens.extend(tens)
+        return seconds
 
     async def frame(self, topic: str, data: dict[str, Any]) -> None:
         """Publish a topic's state, when it is another than before or has not been said for a second."""

@@ -20,11 +20,16 @@ _NOBODY, _NO_ACCOUNT = Who(), AccountRow(0)
 
 @dataclass(slots=True)
 class Link:
-    """One connection. since: when we learnt of it; told: when CONNZ told of it last, both by our clock."""
+    """One connection. since: when we learnt of it; told: when CONNZ told of it last, both by our clock.
+
+    announced: its login was told; stranger: CONNZ has shown it before it had signed in.
+    """
 
     server: str
     peer: Peer
     since: float
+    announced: bool = False
+    stranger: bool = False
     told: float = 0.0
     conn: Conn | None = None
     rates: Rates | None = None
@@ -37,23 +42,29 @@ class Connections:
     links: dict[Key, Link] = field(default_factory=dict)
 
     def connected(self, event: Connected, now: float) -> bool:
-        """Whether this is news: a reload tells of every open client again."""
+        """Whether this is news: a reload tells of every open client again.
+
+        A page of CONNZ may have been faster than the login that it shows: then this is news all the same.
+        """
         key = (event.server.id, event.peer.cid)
         link = self.links.get(key)
-        if link is not None:
+        if link is None:
+            link = self.links[key] = Link(event.server.name, event.peer, now)
+        elif link.announced:
             link.peer = event.peer  # a reload may have moved it to another account
             return False
-        self.links[key] = Link(event.server.name, event.peer, now)
-        return event.at - _start(event.peer, event.at) < REPEAT_S
+        link.peer, link.announced = event.peer, True
+        return link.stranger or event.at - _start(event.peer, event.at) < REPEAT_S
 
     def disconnected(self, event: Disconnected) -> bool:
-        """Whether this is news: a login that was refused is told as one already."""
-        self.links.pop((event.server.id, event.peer.cid), None)
-        return event.reason != FAILED
+        """Whether this is news: not of who was refused, which is told as such, nor of who never said a name."""
+        link = self.links.pop((event.server.id, event.peer.cid), None)
+        return event.reason != FAILED and bool(event.peer.login or (link is not None and link.announced))
 
     def knows(self, event: Disconnected) -> bool:
         """Whether this client had signed in."""
-        return (event.server.id, event.peer.cid) in self.links
+        link = self.links.get((event.server.id, event.peer.cid))
+        return link is not None and (link.announced or bool(link.conn and link.conn.peer.login))
 
     def take(self, page: ConnectionsSeen, asked: float, now: float) -> None:
         """One page of CONNZ. asked: when it was asked for, by our clock; what came later is not missed in it."""
@@ -73,7 +84,7 @@ class Connections:
     def _update(self, key: Key, page: ConnectionsSeen, conn: Conn, now: float) -> None:
         link = self.links.get(key)
         if link is None:
-            link = self.links[key] = Link(page.server.name, conn.peer, now)
+            link = self.links[key] = Link(page.server.name, conn.peer, now, stranger=not conn.peer.login)
         counters = (conn.in_msgs, conn.out_msgs, conn.in_bytes, conn.out_bytes)
         if link.rates is None:
             link.rates = Rates(page.at, counters)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitoring.events import Refusal, moment
+from monitoring.events import Event, Refusal, moment
 from monitoring.sysevents import Refused
 
 MOST = 1000  # groups that are kept, the newest
@@ -50,6 +50,29 @@ class Failures:
             self.groups.move_to_end(key)
         group.last, group.app, group.server = event.at, peer.app or group.app, event.server.name
         group.count += 1
+
+    def restore(self, event: Event) -> None:
+        """Know again a refusal that the relay before has told, oldest first."""
+        key = (str(event.detail.get("login", event.user)), event.address, event.reason)
+        refusal = Refusal(
+            str(event.detail.get("code", "")),
+            str(event.detail.get("why", "")),
+            str(event.detail.get("remedy", "")),
+            event.user_pk,
+            event.user,
+            event.account,
+            event.account_pk,
+            event.owner,
+        )
+        kind = str(event.detail.get("kind", ""))
+        group = self.groups.setdefault(
+            key, Group(event.at, event.at, 0, event.app, event.server, kind, refusal, event.at)
+        )
+        self.groups.move_to_end(key)
+        group.last, group.app, group.server, group.refusal = event.at, event.app or group.app, event.server, refusal
+        group.count += 1
+        if len(self.groups) > MOST:
+            self.groups.popitem(last=False)
 
     def forget(self, now: float) -> None:
         """Drop what is older than a day."""

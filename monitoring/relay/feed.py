@@ -50,7 +50,8 @@ def refused(event: Refused, refusal: Refusal | None) -> Event:
     said = f"`{name}`" if name else "somebody without a credential"
     text = f"{event.server.name} refused {said}: {_inner(known.why)}"
     made = _of(event, who, "auth_error", f"{event.server.id}:{event.peer.cid}:e", text, "error")
-    made.detail.update({"code": known.code, "remedy": known.remedy} if refusal else {})
+    made.detail["login"] = event.peer.login
+    made.detail.update({"code": known.code, "why": known.why, "remedy": known.remedy} if refusal else {})
     return made
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ TOP = 8  # accounts in the overview
 SPARK = ("connections", "in_msgs_rate", "out_msgs_rate", "in_bytes_rate", "out_bytes_rate")
 SPARKS = (*SPARK, "js_storage", "auth_failures", "slow_consumers")
 RECENT_S = 600  # refusals and slow consumers are told of so many seconds
+REMEMBERED = 2000  # accounts whose last events are known, those of the last ones
 SAMPLED = 64  # accounts that have a series of their own, the busiest
 Point = tuple[float, ...]
 
@@ -53,11 +54,20 @@ class Picture:
     intended: Intended = field(default_factory=Intended)
     own: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
-    events: deque[Event] = field(default_factory=lambda: deque(maxlen=FEED * 20))
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=FEED * 2))
+    of_accounts: OrderedDict[str, deque[Event]] = field(default_factory=OrderedDict)
     refused: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=RECENT_S))
     slow: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=RECENT_S))
+    second: dict[str, float] = field(default_factory=dict)  # the system's last point
     _last: dict[str, int] = field(default_factory=lambda: {"auth_error": 0, "slow": 0})
     _slow_total: int = 0
+
+    def restore(self, seconds: Iterable[tuple[float, Point]]) -> None:
+        """Know again what the relay before has seen in the last ten minutes."""
+        refused, slow = METRICS.index("auth_failures"), METRICS.index("slow_consumers")
+        for at, values in seconds:
+            self.refused.append((int(at), int(values[refused])))
+            self.slow.append((int(at), int(values[slow])))
 
     # --- what comes in --------------------------------------------------------------
 
@@ -93,8 +103,8 @@ class Picture:
         elif isinstance(reply, Var):
             yield from self.servers.take_var(reply, now)
         elif isinstance(reply, AccountsSeen):
-            server = self.servers.by_name.get(reply.server.name)
-            self.accounts.take(reply, server.stats.start if server else "")
+            if server := self.servers.by_name.get(reply.server.name):  # else its next answer is the first
+                self.accounts.take(reply, server.stats.start)
         elif isinstance(reply, ConnectionsSeen):
             self.connections.take(reply, asked, now)
         elif isinstance(reply, StreamsSeen):
@@ -128,6 +138,11 @@ class Picture:
         """Put told events into the feed, the newest last."""
         self.events.extend(events)
         for event in events:
+            if event.account:
+                self.of_accounts.setdefault(event.account, deque(maxlen=FEED)).append(event)
+                self.of_accounts.move_to_end(event.account)
+                if len(self.of_accounts) > REMEMBERED:
+                    self.of_accounts.popitem(last=False)
             if event.kind not in ("connect", "disconnect", "auth_error"):
                 self.counts[event.kind] += 1
 
@@ -140,6 +155,7 @@ class Picture:
         self.slow.append((int(now), slow))
         living, sums, used = self.servers.living(now), self.accounts.sums(), self.streams.used()
         points = {"system": self._whole(living, sums, refused, slow)}
+        self.second = dict(zip(METRICS, points["system"], strict=True))
         points.update({f"server:{seen.speaker.name}": _server_point(seen) for seen in living})
         for name in busiest(sums, SAMPLED):
             points[f"account:{name}"] = _account_point(sums[name], used.get(name, Used()))
@@ -183,6 +199,7 @@ class Picture:
             spark[name] = [round(point[index], 1) for _, point in tens]
         return {
             "figures": figures,
+            "second": self.second,
             "spark": spark,
             "servers": [_told("servers", row, _SERVER_SHOWN) for row in self.servers.rows(self.intended, now)[:50]],
             "accounts": [_told("accounts", row_of(name, sums, self.known, used)) for name in busiest(sums, TOP, own)],
@@ -190,7 +207,7 @@ class Picture:
 
     def feed(self, malformed: int, unarchived: int) -> dict[str, Any]:
         """Data of the topic `events`, the newest first."""
-        last = sorted(list(self.events)[-2 * FEED :], key=lambda event: event.at)[-FEED:]
+        last = sorted(self.events, key=lambda event: event.at)[-FEED:]
         return {
             "events": [event.as_dict() for event in reversed(last)],
             "counts": {kind: self.counts[kind] for kind in KINDS},
@@ -201,8 +218,8 @@ class Picture:
     def account(self, name: str) -> dict[str, Any]:
         """Data of the topic `account:NAME`."""
         row = row_of(name, self.accounts.sums(), self.known, self.streams.used())
-        events = [event.as_dict() for event in reversed(self.events) if event.account == name]
-        return {"row": _told("accounts", row), "events": events[:FEED]}
+        events = sorted(self.of_accounts.get(name, ()), key=lambda event: event.at, reverse=True)
+        return {"row": _told("accounts", row), "events": [event.as_dict() for event in events]}
 
     def table(self, name: str, who: Callable[[str], Who | None], now: float) -> dict[str, list[list[Any]]]:
         """{table: rows} of what is made together with `name`. who: whose a login is, None when not known."""

@@ -39,7 +39,6 @@ EVENTS = (
     "$SYS.ACCOUNT.*.CONNECT",
     "$SYS.ACCOUNT.*.DISCONNECT",
     "$SYS.SERVER.*.CLIENT.AUTH.ERR",
-    "$SYS.SERVER.*.STATSZ",
     "$SYS.SERVER.*.LAMEDUCK",
     "$SYS.SERVER.*.SHUTDOWN",
 )
@@ -71,9 +70,11 @@ class Relay:
 
     async def run(self) -> None:
         """All parts at once; what fails is said once, and tried again."""
-        await self._board.restore()
+        self.picture.restore(await self._board.restore())
         await self._read_rows()
         await self._read_accounts()
+        for event in await self._in_thread(rows.read_refused, self.system.pk) or ():
+            self.picture.failures.restore(event)
         _unless_cancelled()
         parts: list[tuple[float, str, Callable[[], Awaitable[None]]]] = [
             (0.1, "asking", self._ask),

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db import close_old_connections
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts_app.conf_text import NKEY
 from accounts_app.models import Account, NatsUser, System
 from monitoring import archive
 from monitoring.events import Event, Refusal, moment
+from monitoring.models import ArchivedEvent
 from monitoring.refusals import Login, explain_many
 from monitoring.relay.accounts import AccountRow
+from monitoring.relay.failures import SHOWN_S
 from monitoring.relay.servers import Intended
 from monitoring.relay.who import Who
 from provisioning.binary import OLDEST, parse_version
 from provisioning.models import Drift, Hold, Revision, RevisionBlock
 from provisioning.telling import authors_of, in_words
 
+RESTORED = 5000  # refusals that a relay which begins anew knows again
 MARKS = 20  # revisions in the topic `changes`
 
 
@@ -160,6 +165,14 @@ def read_events(system_id: int, pk: int | None) -> tuple[list[Event], int]:
         return [], archive.newest(system_id)
     found = archive.rows_since(system_id, pk)
     return [event for _, event in found], found[-1][0] if found else pk
+
+
+def read_refused(system_id: int) -> list[Event]:
+    """Refusals of the last day that the archive has, oldest first, and no more than can be shown."""
+    close_old_connections()
+    since = timezone.now() - timedelta(seconds=SHOWN_S)
+    rows = ArchivedEvent.objects.filter(system=system_id, kind=ArchivedEvent.Kind.AUTH_ERROR, at__gte=since)
+    return [row.event for row in reversed(rows.order_by("-at", "-pk")[:RESTORED])]
 
 
 def read_refusals(system_id: int, asked: Sequence[tuple[str, str, str]]) -> list[Refusal]:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitoring.events import Event, Refusal
+from monitoring.relay import feed
 from monitoring.relay.accounts import AccountRow
 from monitoring.relay.picture import Picture
 from monitoring.relay.rates import Rates
@@ -46,6 +48,22 @@ def test_a_repeat_of_a_login_before_our_time_is_none_either():
     picture = Picture()
     assert seen(picture, said.connect(9, at="2026-11-24T19:00:30Z")) == []
     assert len(rows(picture, "connections")) == 1
+
+
+def test_a_login_that_a_page_has_shown_before_is_news_all_the_same():
+    """The server's answer may overtake its event, and show a client that has not signed in yet."""
+    picture = Picture()
+    early, late = said.connection(9), said.connection(10, authorized_user=None)
+    answered(picture, "CONNZ", said.page(early, late))
+    assert len(seen(picture, said.connect(9), said.connect(10, at="2026-11-24T19:00:09Z"))) == 2
+    assert seen(picture, said.connect(9), said.connect(10, at="2026-11-24T19:00:09Z")) == []
+    assert picture.counts["connect"] == 2
+
+
+def test_who_never_said_a_name_has_not_left_either():
+    picture = Picture()
+    answered(picture, "CONNZ", said.page(said.connection(9, authorized_user=None)))
+    assert seen(picture, said.disconnect(9, "$G", user="")) == []
 
 
 def test_the_same_number_at_a_server_that_was_started_anew_is_another_client():
@@ -168,6 +186,42 @@ def test_a_configuration_that_was_read_anew_is_an_event():
     (news,) = varz("2026-11-24T19:00:09Z")
     assert (news.kind, news.revision) == ("reload", 7)
     assert varz("2026-11-24T19:00:09Z") == []
+
+
+def test_a_relay_that_begins_anew_makes_no_leap_of_what_was_counted_before():
+    picture, sums = Picture(), {"msgs": 1_000_000, "bytes": 1_000_000}
+
+    def statz(more, at):
+        grown = {"msgs": sums["msgs"] + more, "bytes": sums["bytes"]}
+        server = {**said.SERVER, "time": f"2026-11-24T19:00:0{at}Z"}
+        accounts = [{"acc": "A", "conns": 1, "received": grown, "sent": sums}]
+        answered(picture, "STATZ", said.packed({"server": server, "data": {"account_statz": accounts}}))
+
+    statz(0, 1)  # before the server has said when it was started
+    statsz(picture)
+    for more, at in ((10, 2), (20, 3)):
+        statz(more, at)
+        assert rows(picture, "accounts")[0]["in_msgs_rate"] <= 10.0
+
+
+def test_what_was_refused_is_known_again_by_the_next_relay():
+    first, second = Picture(), Picture()
+    (news,) = seen(first, said.refusal(11))
+    told = feed.refused(news, Refusal("password", "The password is wrong.", "Rotate it.", 12, "svc", "A", 3, "ada"))
+    second.failures.restore(told)
+    second.restore([(NOW - 30, tuple(3.0 if name == "auth_failures" else 0.0 for name in METRICS))])
+    seen(second, said.refusal(12))
+    (row,) = rows(second, "failures")
+    assert (row["count"], row["user_pk"], row["why"], row["owner"]) == (2, 12, "The password is wrong.", "ada")
+    second.point(NOW)
+    assert second.overview(NOW, [])["figures"]["auth_failures"] == 4
+
+
+def test_a_noisy_account_leaves_the_last_events_of_the_others():
+    picture = Picture()
+    picture.tell([Event(NOW, "q", "connect", "quiet", account="QUIET")])
+    picture.tell([Event(NOW + n, str(n), "connect", "noise", account="NOISY") for n in range(500)])
+    assert [event["text"] for event in picture.account("QUIET")["events"]] == ["quiet"]
 
 
 def test_the_system_is_counted_without_nunects_own():

@@ -23,7 +23,7 @@ if (page.watch.has("overview")) {
     if (place) charts.push(chart(place, { entity: "system", high: 180, spans: [], listed: false, ...options }));
   }
   find("spans").append(switcher("Time shown in the charts", (key) => charts.forEach((one) => one.span(key))));
-  live.on("overview", (data, frame) => charts.forEach((one) => one.append(Date.parse(frame.at) / 1000, data.figures)));
+  live.on("overview", (data, frame) => charts.forEach((one) => one.append(Date.parse(frame.at) / 1000, data.second ?? {})));
 }
 
 const list = find("revisions");
