@@ -49,6 +49,7 @@ class Slow(Sink):
 async def hub(valkey, monkeypatch):
     for part in ("hub", "line", "pulses", "subscription"):
         monkeypatch.setattr(f"monitoring.hub.{part}.REDIS_S", 20.0)  # a busy machine is no Redis that is gone
+    monkeypatch.setattr("monitoring.hub.pulses.PULSE_S", 0.1)
     made = Hub()
     made.start()
     await until(lambda: made._line.subscribed)

@@ -73,7 +73,7 @@ export class Reading {
 
   /** Set the time of the next reading; never later than it is set. soon: there is a reason. */
   plan(soon = false) {
-    if (this.signal.aborted || document.hidden) return;
+    if (this.signal.aborted || document.hidden || this.problem?.status === 400) return; // asked again, it is wrong again
     const rest = this.problem ? this.delay : soon || this.behind ? EVERY : Date.now() - this.heard < POLL ? SLOWEST : POLL;
     const wait = Math.max(0, (this.lastRead ?? 0) + rest - Date.now());
     if (this.timer && this.due <= Date.now() + wait) return;
