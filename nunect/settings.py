@@ -327,11 +327,13 @@ LOGGING = {
             "foreign_pre_chain": _shared_processors,
         }
     },
+    "filters": {"expected": {"()": "nunect.quiet.Expected"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        "django": {"level": "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL, "handlers": []}
-    }  # its DEBUG tells secrets
+        "django": {"level": "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL, "handlers": []},  # its DEBUG tells secrets
+        "django.request": {"filters": ["expected"]},
+    }
     | {
         name: {"level": "WARNING"}  # a line for each request and each task would bury what happened
         for name in ("axes", "celery.app.trace", "celery.beat", "celery.worker.strategy", "daphne.http_protocol")

@@ -353,3 +353,12 @@ def test_a_changed_rule_is_every_page_s(page, world, monkeypatch):
     shown = page.get("/admin/").context["systems"][0]["users"]["all"]
     assert shown == QuerySet(NatsUser).count() - 1
     assert page.get(listing(NatsUser), {"q": hidden.name}).context["cl"].result_count == 0
+
+
+def test_who_is_told_no_leaves_a_line_in_the_log_and_no_traceback(client, db, caplog):
+    factories.system()
+    client.force_login(factories.staff("few", "accounts_app.view_account"))
+    with caplog.at_level("WARNING", logger="django.request"):
+        assert client.get("/admin/live/connections/").status_code == 403
+    (said,) = [record for record in caplog.records if record.name == "django.request"]
+    assert said.exc_info is None and "Forbidden" in said.getMessage()
