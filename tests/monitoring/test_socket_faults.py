@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from monitoring import hub
+from monitoring.hub.line import REDIS_S
+from monitoring.hub.socket import ACK_S
 from tests import factories
 from tests.monitoring.conftest import Relay, session_of
 from tests.monitoring.ws_client import Valkey, Web
@@ -21,7 +22,7 @@ def alone(tmp_path, settings, transactional_db):
     valkey = Valkey(tmp_path / "v")
     valkey.start()
     settings.REDIS_URL, settings.LIVE_PREFIX = valkey.url, f"nunect:test:{os.getpid()}:alone"
-    web = Web(tmp_path / "w", valkey.url, settings.LIVE_PREFIX, hub.REDIS_S)
+    web = Web(tmp_path / "w", valkey.url, settings.LIVE_PREFIX, REDIS_S)
     yield web, valkey
     web.stop()
     valkey.stop()
@@ -96,7 +97,7 @@ async def test_who_reads_nothing_is_passed_over_and_then_gets_the_newest(web, re
         fast.ack(frame["seq"])
 
     await send()
-    over = time.monotonic() + hub.ACK_S + 0.3
+    over = time.monotonic() + ACK_S + 0.3
     while time.monotonic() < over:
         await send()
         await asyncio.sleep(0.1)

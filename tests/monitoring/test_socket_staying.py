@@ -107,8 +107,8 @@ async def test_rights_that_change_are_told_and_hold_at_once(web, relay):
     client.watch("overview", "changes")
     relay.put("overview")
     await client.of("snapshot")
-    await database_sync_to_async(_group)("view_revision", "view_account")
-    assert (await client.of("hello"))["topics"] == ["changes", "account:*"]
+    await database_sync_to_async(_group)("view_revision", "view_account", "view_natsuser")
+    assert (await client.of("hello"))["topics"] == ["events", "changes", "account:*"]
     relay.put("overview")
     relay.put("changes")
     assert (await client.of("snapshot"))["topic"] == "changes"

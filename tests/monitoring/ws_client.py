@@ -22,7 +22,9 @@ from tests.whole.product import ROOT
 
 _RUN = (
     "import os, sys; from django.conf import settings; settings.LIVE_PREFIX = os.environ['TEST_LIVE_PREFIX'];"
-    "from monitoring import hub; hub.REDIS_S = float(os.environ['TEST_REDIS_S']);"
+    "from importlib import import_module; patience = float(os.environ['TEST_REDIS_S']);"
+    "[setattr(import_module(f'monitoring.hub.{part}'), 'REDIS_S', patience) for part in"
+    " ('hub', 'line', 'pulses', 'subscription')];"
     "from daphne.cli import CommandLineInterface; CommandLineInterface().run(sys.argv[1:])"
 )
 WAIT_S = 30  # for what comes in a moment, on a machine with much to do
