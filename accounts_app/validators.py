@@ -89,6 +89,10 @@ def servers_url(value: str) -> None:
             wrong = True
         if wrong:
             raise ValidationError("Give a URL such as nats://host:4222 (nats, tls, ws or wss).")
+        if parts.username is not None or parts.password is not None:
+            raise ValidationError(
+                "Give no credential in the URL: it is shown and logged, and nunect has keys of its own."
+            )
 
 
 def folder(value: str) -> None:

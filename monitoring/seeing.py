@@ -38,8 +38,3 @@ def watchable(person: Any, system_id: int, topics: Iterable[str]) -> frozenset[s
         rows = visible(Account.objects.filter(system=system_id, name__in=names), person)
         found |= {f"{ACCOUNT}{name}" for name in rows.values_list("name", flat=True)}
     return found
-
-
-def may_watch(person: Any, system_id: int, topic: str) -> bool:
-    """Whether they may watch one topic."""
-    return topic in watchable(person, system_id, [topic])

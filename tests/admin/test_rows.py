@@ -324,6 +324,7 @@ def test_a_mapping_to_nowhere_is_refused(page, of):
         ({"conf_dir": "relative"}, "conf_dir"),
         ({"nats_url": "garbage"}, "nats_url"),
         ({"nats_url": "nats://host:99999"}, "nats_url"),
+        ({"nats_url": "nats://host:4222,nats://me:secret@host:4222"}, "nats_url"),
         ({"public_url": "http://host"}, "public_url"),
     ],
 )
