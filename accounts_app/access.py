@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 
 from accounts_app.models import Account, Export, Import, Mapping, NatsUser, Role, SubjectPermission, System, Token
-from accounts_app.wanted import counted, shared_counted
+from accounts_app.wanted import asset_accounts, counted, shared_counted
 
 Act = Literal["view", "add", "change", "delete"]
 ACTS: tuple[Act, ...] = ("view", "add", "change", "delete")
@@ -96,7 +96,7 @@ def require_reach(person: Any, system: System) -> None:
     token: Narrowed | None = getattr(person, "nunect_token", None)
     if token is None or token.accounts is None:
         return
-    if not counted(system.pk) <= token.accounts:
+    if not counted(system.pk) | asset_accounts(system.pk) <= token.accounts:
         raise PermissionDenied("This token may not change other accounts, and this would.")
     if shared_counted(system.pk):
         raise PermissionDenied("This token may not change what all accounts share, and this would.")

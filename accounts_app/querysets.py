@@ -21,6 +21,15 @@ OWNERS = frozenset({"account", "export", "mapping", "role", "user"})
 
 
 def want_for(rows: Iterable[Any]) -> None:
+    """Count a change of each row, as its model counts."""
+    by_model: dict[Any, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_model[type(row)].append(row)
+    for model, those in by_model.items():
+        model.count(those)
+
+
+def want_accounts(rows: Iterable[Any]) -> None:
     """Count a change of each row's accounts."""
     by_system: dict[int, set[int]] = defaultdict(set)
     shared: set[int] = set()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
+from accounts_app.jetstream.names import check_asset_name
 from accounts_app.natsconf import names, nkeys, subjects
 from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 
@@ -48,6 +49,11 @@ def mapping_source(value: str) -> None:
 def subject_template(value: str) -> None:
     """A subject that may hold `{{name()}}` and `{{account-name()}}`."""
     _say(subjects.check_template, value)
+
+
+def asset_name(value: str) -> None:
+    """The name of a stream or consumer."""
+    _say(check_asset_name, value)
 
 
 def queue(value: str) -> None:

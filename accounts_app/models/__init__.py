@@ -2,6 +2,7 @@
 
 from accounts_app.models.account import Account, Role, SubjectPermission
 from accounts_app.models.audit import AuditEntry, AuditError, record
+from accounts_app.models.jetstream import ASSET_MODELS, Asset, Consumer, Stream
 from accounts_app.models.sharing import Export, ExportAccess, Import, Kind, Mapping, MappingDestination
 from accounts_app.models.system import Server, System
 from accounts_app.models.token import Answer, Token
@@ -21,11 +22,14 @@ CONFIG_MODELS = (
 )
 
 __all__ = [
+    "ASSET_MODELS",
     "CONFIG_MODELS",
     "Account",
     "Answer",
+    "Asset",
     "AuditEntry",
     "AuditError",
+    "Consumer",
     "Export",
     "ExportAccess",
     "Import",
@@ -35,6 +39,7 @@ __all__ = [
     "NatsUser",
     "Role",
     "Server",
+    "Stream",
     "SubjectPermission",
     "System",
     "Token",

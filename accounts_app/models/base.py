@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import reduce
 from operator import or_
@@ -14,7 +14,7 @@ from simple_history.models import HistoricalRecords
 
 from accounts_app.natsconf.control import RESERVED
 from accounts_app.natsconf.specs import CONTROL_ACCOUNT
-from accounts_app.querysets import ConfigQuerySet
+from accounts_app.querysets import ConfigQuerySet, want_accounts
 
 NOT_YOURS = RESERVED.replace("`", "")
 
@@ -92,6 +92,11 @@ class ConfigModel(models.Model):
     def of_accounts(cls, accounts: Collection[int]) -> models.Q:
         """What the rows of these accounts (primary keys) have in common."""
         return reduce(or_, (models.Q(**{f"{way}__in": accounts}) for way in cls.ACCOUNT))
+
+    @classmethod
+    def count(cls, rows: Iterable[Any]) -> None:
+        """Count a change of rows of this model, in the transaction under way."""
+        want_accounts(rows)
 
     @property
     def is_shared(self) -> bool:

@@ -1,0 +1,177 @@
+"""Jobs: work of several steps that goes on until it is done or taken back, whoever dies meanwhile."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts_app.fields import EncryptedTextField
+from accounts_app.models import System
+
+
+class Job(models.Model):
+    """One piece of provisioning: its inputs, how far it is, and who works on it.
+
+    parameters: as they were given, secrets masked; inputs: what its steps need, as JSON, sealed. accounts: the
+    names that it may touch; it runs only while it holds a Claim on each. asked: what a person wants of it next.
+    lease, lease_until: the worker that has it now; a lease that has run out is anybody's. next_at: when it is
+    worth looking at again. problem: why it failed, in one sentence; waits_for: what it waits for, in words.
+    """
+
+    class Kind(models.TextChoices):
+        PROVISION = "provision", _("provision")
+        RETIRE = "retire", _("retire")
+        HAND_OVER = "hand_over", _("hand over again")
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        WAITING = "waiting", _("waiting")
+        FAILED = "failed", _("failed")
+        DONE = "done", _("done")
+        UNDOING = "undoing", _("taking back")
+        CANCELLED = "cancelled", _("cancelled")
+        ROLLED_BACK = "rolled_back", _("rolled back")
+
+    class Ask(models.TextChoices):
+        NOTHING = "", _("nothing")
+        CANCEL = "cancel", _("cancel")
+        ROLL_BACK = "roll_back", _("roll back")
+
+    ACTIVE = (State.QUEUED, State.RUNNING, State.WAITING, State.UNDOING)
+    ENDED = (State.DONE, State.CANCELLED, State.ROLLED_BACK)
+
+    system = models.ForeignKey(System, models.CASCADE, related_name="jobs")
+    kind = models.CharField(max_length=10, choices=Kind)
+    title = models.CharField(max_length=300)
+    blueprint = models.CharField(max_length=64, blank=True)
+    blueprint_version = models.PositiveIntegerField(null=True)
+    parameters = models.JSONField(default=dict)
+    inputs = EncryptedTextField(default="{}")
+    accounts = models.JSONField(default=list)
+    results = models.JSONField(default=dict)
+
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    author_name = models.CharField(max_length=200, blank=True)
+    door = models.CharField(max_length=16)
+    token = models.CharField(max_length=150, blank=True)
+    request_id = models.CharField(max_length=32, blank=True)
+
+    state = models.CharField(max_length=11, choices=State, default=State.QUEUED)
+    asked = models.CharField(max_length=9, choices=Ask, blank=True, default="")
+    problem = models.TextField(blank=True, default="")
+    problem_step = models.CharField(max_length=32, blank=True, default="")
+    waits_for = models.TextField(blank=True, default="")
+
+    lease = models.CharField(max_length=32, blank=True, default="")
+    lease_until = models.DateTimeField(null=True)
+    next_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(
+                fields=["next_at"],
+                condition=Q(state__in=["queued", "running", "waiting", "undoing"]),
+                name="job_due",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"job {self.pk}"
+
+
+class JobStep(models.Model):
+    """One step of a job. result: JSON without secrets; undo: what it takes to take it back, as JSON, sealed."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", _("pending")
+        RUNNING = "running", _("running")
+        WAITING = "waiting", _("waiting")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+        UNDOING = "undoing", _("taking back")
+        UNDONE = "undone", _("taken back")
+        SKIPPED = "skipped", _("not needed")
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="steps")
+    number = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=32)
+    title = models.CharField(max_length=200)
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
+    attempts = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    waits_for = models.TextField(blank=True, default="")
+    detail = models.TextField(blank=True, default="")
+    result = models.JSONField(default=dict)
+    undo = EncryptedTextField(default="{}")
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="step_number_once_per_job")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class JobLine(models.Model):
+    """One line of a job's log."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="lines")
+    at = models.DateTimeField(auto_now_add=True)
+    step = models.CharField(max_length=32, blank=True)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Claim(models.Model):
+    """A job's hold on an account by name, also on one that isn't there yet: two jobs on one account queue up."""
+
+    system = models.ForeignKey(System, models.CASCADE, related_name="+")
+    account = models.CharField(max_length=64)
+    job = models.ForeignKey(Job, models.CASCADE, related_name="claims")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["system", "account"], name="one_job_at_a_time_per_account")]
+
+    def __str__(self) -> str:
+        return f"{self.account} by {self.job}"
+
+
+class HandOver(models.Model):
+    """Credentials that wait for their owner, sealed to a key that only the one-time link holds.
+
+    public_key: X25519, of the link; sealed: base64 of what only its holder can open, "" once it was opened or is
+    over. token_sha256: finds it. users: names, never a secret. ready_at: from then on it may be opened.
+    """
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="hand_overs")
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    public_key = models.CharField(max_length=64)
+    sealed = models.TextField(blank=True, default="")
+    users = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ready_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    opened_at = models.DateTimeField(null=True)
+    opened_by = models.CharField(max_length=200, blank=True, default="")
+    opened_from = models.CharField(max_length=64, blank=True, default="")
+    opened_with = models.CharField(max_length=300, blank=True, default="")
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"hand-over of {self.job}"
