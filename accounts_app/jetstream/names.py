@@ -5,6 +5,7 @@ from __future__ import annotations
 LONGEST = 255  # `server/jetstream.go` JSMaxNameLen
 _NEVER = {".": "a dot", "*": "a star", ">": "“>”", "/": "a slash", "\\": "a backslash", " ": "a blank"}
 KV_PREFIX, OBJECT_PREFIX = "KV_", "OBJ_"
+_PREFIXES = {"kv": KV_PREFIX, "object": OBJECT_PREFIX}
 
 
 def check_asset_name(name: str) -> str:
@@ -25,4 +26,25 @@ def check_bucket_name(name: str) -> str:
     """Return the name of a bucket: letters, digits, - and _ (ADR-8 and ADR-20 of NATS). Raises ValueError."""
     if not name or not all(character.isascii() and (character.isalnum() or character in "-_") for character in name):
         raise ValueError("A bucket's name holds letters, digits, - and _ only.")
+    return check_asset_name(name)
+
+
+def stream_of(kind: str, bucket: str) -> str:
+    """The server's name of the stream under a bucket; of a stream, its own name. kind: as in settings."""
+    return f"{_PREFIXES.get(kind, '')}{bucket}"
+
+
+def bucket_of(kind: str, name: str) -> str:
+    """The name by which people know a stream or a bucket, of the server's name."""
+    return name.removeprefix(_PREFIXES.get(kind, ""))
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return the server's name of a stream, bucket or consumer, or raise ValueError with the reason against it."""
+    prefix = _PREFIXES.get(kind, "")
+    if not prefix:
+        return check_asset_name(name)
+    if not name.startswith(prefix):
+        raise ValueError(f"The stream under this bucket is called {prefix}….")
+    check_bucket_name(name.removeprefix(prefix))
     return check_asset_name(name)

@@ -17,6 +17,7 @@ Type = Literal[
 ]
 SECOND_NS = 1_000_000_000
 UNLIMITED = -1
+MAX_INT64, MAX_INT32 = 2**63 - 1, 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Setting:
     """One setting. default: what the server takes when nothing is said, so that it needn't be written.
 
     wire: its name in the server's config, where that is another one. fixed: it can't change once the object is
-    there. least: of a number. fields: of type object (a map of these) and objects (a list of such maps).
+    there. least, most: of a number. fields: of type object (a map of these) and objects (a list of such maps).
     section: under which heading a form shows it. needed: must be said (of a field of an object).
     """
 
@@ -36,6 +37,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     fixed: bool = False
     least: int = UNLIMITED
+    most: int = MAX_INT64
     fields: tuple[Setting, ...] = ()
     section: str = "More"
     wire: str = ""
@@ -85,7 +87,15 @@ _REPUBLISH = Setting(
 _DESCRIPTION = Setting("description", "text", "Description", "", "", section="")
 _STORAGE = Setting("storage", "choice", "Storage", "", "file", ("file", "memory"), fixed=True, section="")
 _REPLICAS = Setting(
-    "replicas", "whole", "Replicas", "Servers that keep a copy: 1, 3 or 5.", 1, least=1, section="", wire="num_replicas"
+    "replicas",
+    "whole",
+    "Replicas",
+    "Servers that keep a copy: 1, 3 or 5.",
+    1,
+    least=1,
+    most=5,
+    section="",
+    wire="num_replicas",
 )
 _METADATA = Setting("metadata", "map", "Metadata", "Any texts; names that begin with _nats are the server's own.", {})
 
@@ -124,7 +134,7 @@ STREAM: tuple[Setting, ...] = (
         False,
         section="Limits",
     ),
-    Setting("max_msg_size", "bytes", "Size of a message", "", UNLIMITED, section="Limits"),
+    Setting("max_msg_size", "bytes", "Size of a message", "", UNLIMITED, most=MAX_INT32, section="Limits"),
     Setting("max_consumers", "whole", "Consumers", "", UNLIMITED, fixed=True, section="Limits"),
     Setting(
         "duplicate_window",
@@ -176,6 +186,7 @@ KV: tuple[Setting, ...] = (
         "Values of a key that are kept: 1 to 64.",
         1,
         least=1,
+        most=64,
         section="",
         wire="max_msgs_per_subject",
     ),
@@ -183,7 +194,16 @@ KV: tuple[Setting, ...] = (
     _STORAGE,
     _REPLICAS,
     Setting("max_bytes", "bytes", "Size", "The whole bucket.", UNLIMITED, section="Limits"),
-    Setting("max_value_size", "bytes", "Size of a value", "", UNLIMITED, section="Limits", wire="max_msg_size"),
+    Setting(
+        "max_value_size",
+        "bytes",
+        "Size of a value",
+        "",
+        UNLIMITED,
+        most=MAX_INT32,
+        section="Limits",
+        wire="max_msg_size",
+    ),
     Setting("compression", "choice", "Compression", "", "none", ("none", "s2")),
     _REPUBLISH,
     Setting(
@@ -243,19 +263,17 @@ CONSUMER: tuple[Setting, ...] = (
         section="Delivery",
     ),
     Setting("deliver_group", "text", "Queue group", "", "", section="Delivery"),
-    Setting("flow_control", "flag", "Flow control", "", False, section="Delivery"),
-    Setting("idle_heartbeat", "duration", "Heartbeat", "", 0, least=0, section="Delivery"),
+    Setting("flow_control", "flag", "Flow control", "", False, fixed=True, section="Delivery"),
+    Setting("idle_heartbeat", "duration", "Heartbeat", "", 0, least=0, fixed=True, section="Delivery"),
     Setting("rate_limit_bps", "whole", "Bits a second", "0: no limit.", 0, least=0, section="Delivery"),
     Setting("headers_only", "flag", "Headers only", "", False, section="Delivery"),
     Setting("replay_policy", "choice", "Pace", "", "instant", ("instant", "original"), fixed=True, section="Delivery"),
-    Setting("max_waiting", "whole", "Pulls at once", "", 512, fixed=True, section="Pulling"),
-    Setting(
-        "max_batch", "whole", "Messages of a pull", "0: no limit.", 0, least=0, section="Pulling", wire="max_batch"
-    ),
+    Setting("max_waiting", "whole", "Pulls at once", "", 512, least=1, fixed=True, section="Pulling"),
+    Setting("max_batch", "whole", "Messages of a pull", "0: no limit.", 0, least=0, section="Pulling"),
     Setting("max_expires", "duration", "Longest pull", "0: no limit.", 0, least=0, section="Pulling"),
     Setting("max_bytes", "bytes", "Size of a pull", "0: no limit.", 0, least=0, section="Pulling"),
     Setting("inactive_threshold", "duration", "Goes when unused for", "0: it stays.", 0, least=0),
-    Setting("replicas", "whole", "Replicas", "0: as many as the stream's.", 0, least=0, wire="num_replicas"),
+    Setting("replicas", "whole", "Replicas", "0: as many as the stream's.", 0, least=0, most=5, wire="num_replicas"),
     Setting("mem_storage", "flag", "State in memory", "", False, fixed=True),
     Setting("sample_freq", "text", "Sampling", "Per cent of acknowledgements that are told, such as 50%.", ""),
     Setting("pause_until", "time", "Paused until", "Delivers nothing until then.", section=""),
@@ -263,3 +281,11 @@ CONSUMER: tuple[Setting, ...] = (
 )
 
 SETTINGS: dict[Kind, tuple[Setting, ...]] = {"stream": STREAM, "kv": KV, "object": OBJECT, "consumer": CONSUMER}
+_BY_NAME: dict[str, dict[str, Setting]] = {
+    kind: {setting.name: setting for setting in settings} for kind, settings in SETTINGS.items()
+}
+
+
+def settings_of(kind: str) -> dict[str, Setting]:
+    """{name: setting} of a kind, in the order of forms."""
+    return _BY_NAME[kind]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app import validators
+from accounts_app.jetstream.checks import check
+from accounts_app.jetstream.differences import drift_digest
+from accounts_app.jetstream.names import bucket_of
 from accounts_app.models.account import Account
 from accounts_app.models.base import ConfigModel, history
 from accounts_app.wanted import want_assets
@@ -91,10 +96,27 @@ class Asset(ConfigModel):
         """The system and account that it belongs to. A change of it moves no conf."""
         return self.home.system_id, [self.home.pk]
 
+    def clean(self) -> None:
+        """Raise ValidationError with the settings that are wrong, each by its own name."""
+        if wrong := check(self.settings_kind, self.name, self.config if isinstance(self.config, dict) else {}):
+            raise ValidationError({field: [sentence] for field, sentence in wrong.items()})
+
     @property
     def home(self) -> Account:
         """The account that keeps it."""
         raise NotImplementedError
+
+    @property
+    def settings_kind(self) -> str:
+        """Which settings it has: a key of `accounts_app.jetstream.settings.SETTINGS`."""
+        raise NotImplementedError
+
+    @property
+    def ignored(self) -> bool:
+        """Whether somebody has said to leave just this drift alone, and until now."""
+        if not self.drift or self.drift_ignored != drift_digest(self.drift):
+            return False
+        return self.ignored_until is None or self.ignored_until > timezone.now()
 
     @property
     def state(self) -> str:
@@ -107,7 +129,7 @@ class Asset(ConfigModel):
             return "leaving"
         if self.wanted != self.done:
             return "pending"
-        return "drifted" if self.drift else "applied"
+        return "drifted" if self.drift and not self.ignored else "applied"
 
 
 class Stream(Asset):
@@ -140,9 +162,13 @@ class Stream(Asset):
         return self.account
 
     @property
+    def settings_kind(self) -> str:
+        return self.kind
+
+    @property
     def bucket(self) -> str:
         """The name by which people know it."""
-        return self.name.split("_", 1)[1] if self.kind != self.Kind.STREAM and "_" in self.name else self.name
+        return bucket_of(self.kind, self.name)
 
 
 class Consumer(Asset):
@@ -168,6 +194,10 @@ class Consumer(Asset):
     @property
     def home(self) -> Account:
         return self.stream.account
+
+    @property
+    def settings_kind(self) -> str:
+        return "consumer"
 
 
 ASSET_MODELS: tuple[type[Asset], ...] = (Stream, Consumer)
