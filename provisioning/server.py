@@ -23,7 +23,7 @@ from nats.aio.client import Client
 from accounts_app.models import System
 from accounts_app.natsconf.account import CONTROL_INBOX
 from provisioning.errors import Refused, Unreachable
-from provisioning.signin import Login, refusal_words, sign_in, urls_of
+from provisioning.signin import Login, refusal_words, sign_in_somewhere, urls_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +99,11 @@ class Fleet:
         self._client, self.problem, self.unauthorized = None, "", False
         system = self._system
         login = Login(urls_of(system.url), system.control_nkey, system.control_seed, "nunect control", CONTROL_INBOX)
-        for url in login.urls:
-            try:
-                self._client = self._runner.run(sign_in(url, login))
-            except (nats.errors.Error, OSError, TimeoutError) as error:
-                why, self.unauthorized = refusal_words(error)
-                self.problem = f"No server answers at {system.url}: {why}."
-            else:
-                self.problem, self.unauthorized = "", False
-                return
+        try:
+            self._client = self._runner.run(sign_in_somewhere(login))
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            why, self.unauthorized = refusal_words(error)
+            self.problem = f"No server answers at {system.url}: {why}."
 
     def see(self, expected: int = 0) -> list[Seen]:
         """Every server that answers, by name. expected: stop waiting once so many have answered."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import nats.errors
 from django.conf import settings
 from nats.aio.client import Client
 
@@ -54,6 +56,14 @@ async def sign_in(url: str, login: Login, *, closed: Closed | None = None, **opt
             **options,
         )
     return client
+
+
+async def sign_in_somewhere(login: Login, *, closed: Closed | None = None, **options: Any) -> Client:
+    """A connection to the first of the servers that answers. Raises the last one's error when none does."""
+    for url in login.urls[:-1]:
+        with suppress(nats.errors.Error, OSError, TimeoutError):
+            return await sign_in(url, login, closed=closed, **options)
+    return await sign_in(login.urls[-1], login, closed=closed, **options)
 
 
 def refusal_words(error: Exception) -> tuple[str, bool]:
