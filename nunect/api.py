@@ -23,7 +23,7 @@ from monitoring import events_api
 from monitoring import live_acts_api as live_acts
 from monitoring import live_api as live
 from monitoring import live_tables_api as live_tables
-from provisioning import api as provisioning
+from provisioning.api import decisions
 
 
 class SchemaView(SpectacularAPIView):
@@ -71,9 +71,9 @@ for name, view in (
     ("exports", sharing.Exports),
     ("imports", sharing.Imports),
     ("mappings", sharing.Mappings),
-    ("revisions", provisioning.Revisions),
-    ("holds", provisioning.Holds),
-    ("drifts", provisioning.Drifts),
+    ("revisions", decisions.Revisions),
+    ("holds", decisions.Holds),
+    ("drifts", decisions.Drifts),
     ("tokens", tokens.Tokens),
     ("audit", trail.Audit),
 ):
@@ -98,8 +98,8 @@ urlpatterns = [
     path("live/events/", events_api.Events.as_view({"get": "list"}), name="live-events"),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("systems/<int:pk>/retry/", provisioning.RetrySystem.as_view(), name="system-retry"),
-    path("accounts/<int:pk>/retry/", provisioning.RetryAccount.as_view(), name="account-retry"),
+    path("systems/<int:pk>/retry/", decisions.RetrySystem.as_view(), name="system-retry"),
+    path("accounts/<int:pk>/retry/", decisions.RetryAccount.as_view(), name="account-retry"),
     *router.urls,
     re_path("", Nowhere.as_view()),
 ]

@@ -513,13 +513,13 @@ def problem(code: int) -> dict[str, Any]:
 
 def answer_of(operation: str) -> Any:
     """What an operation answers when it is done."""
-    resource, _, act = operation.partition("_")
+    resource, _, act = operation.rpartition("_")
     if operation in ANSWERS:
         return ANSWERS[operation]
     if act == "history":
         return _HISTORY
     if act == "list":
-        address = f"https://nunect.example.org/api/v1/{resource}/?limit=1&cursor=WyJpZCIsIDdd"
+        address = f"https://nunect.example.org/api/v1/{resource.replace('_', '-')}/?limit=1&cursor=WyJpZCIsIDdd"
         return {"results": [ROWS[resource]], "next": address}
     return _GONE if act == "delete" else ROWS[resource]
 

@@ -44,7 +44,7 @@ SUMMARIES = {
     "destroy": "Delete one {one}",
 }
 METHODS = {"retrieve": "get", "partial_update": "patch", "destroy": "delete"}
-LINKED = (*METHODS, "history", "rotate", "enable", "disable", "connect", "conf", "diff")
+LINKED = (*METHODS, "history", "rotate", "enable", "disable", "connect", "conf", "diff", "adopt", "accept", "revert")
 
 
 class Schema(AutoSchema):
@@ -61,7 +61,7 @@ class Schema(AutoSchema):
     def get_operation_id(self) -> str:
         """ "users_list", "users_rotate", "apply": stable names for generated clients."""
         named = getattr(self.view, "OPERATIONS", {}).get(self.method)
-        resource = self.path.removeprefix("/api/v1/").split("/")[0]
+        resource = self.path.removeprefix("/api/v1/").split("/")[0].replace("-", "_")
         return named or (f"{resource}_{ACTS.get(self._action, self._action)}" if self._action else resource)
 
     def get_summary(self) -> str:
@@ -114,7 +114,7 @@ class Schema(AutoSchema):
 
     def _say_links(self, operation: str, answers: dict[str, Any]) -> None:
         """Where a row that was just answered can be asked for again."""
-        resource, _, act = operation.partition("_")
+        resource, _, act = operation.rpartition("_")
         place = {"create": "$response.body#/id", "list": "$response.body#/results/0/id"}.get(act)
         if place is None:
             return

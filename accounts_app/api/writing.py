@@ -14,16 +14,15 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from accounts_app.access import may, reaches_all, require_reach
+from accounts_app.access import may, require_reach
 from accounts_app.api.once import Seal
 from accounts_app.api.query import flag
+from accounts_app.api.standing import Target, home_of, sync_of, targets_of
 from accounts_app.conf_text import masked
 from accounts_app.credentials import NewSecret
-from accounts_app.models import Account, NatsUser, System, Token
-from accounts_app.models.base import ConfigModel
+from accounts_app.models import NatsUser, System, Token
 from accounts_app.preview import preview
 from accounts_app.row_writer import Changes
-from accounts_app.wanted import counted
 
 T = TypeVar("T")
 MOST_WAIT_S = 60.0
@@ -38,11 +37,11 @@ def write(
     tell: Callable[[T], dict[str, Any]],
     status: int = 200,
     *,
-    about: Callable[[T], Iterable[int]] | None = None,
+    about: Callable[[T], Iterable[Target]] | None = None,
 ) -> Response:
     """Do `act` and answer what `tell` makes of its result, with the state of the servers as `sync`.
 
-    status: of an act that is done. about: accounts (primary keys) whose state is told even when nothing of them
+    status: of an act that is done. about: accounts and assets whose state is told even when nothing of them
     has changed; without it those of the row that `act` answers. `?dry_run=true` does nothing and answers the
     preview; `Prefer: wait=N` answers when the servers are there, or 202 after N seconds.
     """
@@ -61,7 +60,7 @@ def write(
         if kept is None:
             result = reached()
             body = tell(result)
-            after = _targets(system, (about or _accounts_of)(result))
+            after = targets_of(system, (about or home_of)(result))
             body["sync"] = sync_of(system, after, person)
             seal.keep(status, body, after)
     if kept is not None:
@@ -98,58 +97,6 @@ def _secrets_of(result: Any) -> Mapping[str, NewSecret]:
             return {user.name: secret}
         case _:
             return getattr(result, "secrets", {})
-
-
-# --- what the servers say ------------------------------------------------------
-
-
-def _targets(system: System, also: Iterable[int] = ()) -> dict[str, int]:
-    """{"account id": counter} of what this transaction changed, and "" for the system itself; also: accounts."""
-    changed = counted(system.pk)
-    asked = sorted(changed.union(also))
-    targets: dict[str, int] = {}
-    for start in range(0, len(asked), 500):
-        rows = Account.objects.filter(pk__in=asked[start : start + 500])
-        targets |= {str(pk): wanted for pk, wanted in rows.values_list("pk", "wanted")}
-    if changed:
-        targets[""] = System.objects.values_list("wanted", flat=True).get(pk=system.pk)
-    return targets
-
-
-def _accounts_of(result: Any) -> Iterable[int]:
-    row = result[0] if isinstance(result, tuple) else result
-    return row.affects()[1] if isinstance(row, ConfigModel) and row.pk else ()
-
-
-def sync_of(system: System, targets: dict[str, int], person: Any) -> dict[str, Any]:
-    """{state, revision, problem}: whether the servers enforce what was asked for.
-
-    The system's own problem may name any account: who is kept to single ones isn't told.
-    """
-    now = System.objects.values("wanted", "done", "problem", "revision").get(pk=system.pk)
-    if not reaches_all(person):
-        now["problem"] = ""
-    fields = ("pk", "wanted", "done", "problem_kind", "problem", "problem_wanted")
-    rows = {str(row["pk"]): row for row in Account.objects.filter(pk__in=[pk for pk in targets if pk]).values(*fields)}
-    state, problem = "applied", ""
-    for pk, wanted in targets.items():
-        row = rows.get(pk)
-        if row is None:  # the system, or an account that is gone
-            behind = now["done"] < (wanted if not pk else targets[""])
-            one, why = ("pending" if behind and not (rows and not pk) else "applied"), now["problem"] if behind else ""
-        elif row["done"] >= wanted:
-            one, why = "applied", ""
-        elif row["problem_kind"] and row["problem_wanted"] >= wanted:
-            one, why = row["problem_kind"], row["problem"]
-        else:
-            one, why = "pending", now["problem"]
-        if _WEIGHT[one] > _WEIGHT[state]:
-            state = one
-        problem = problem or why
-    return {"state": state, "revision": now["revision"], "problem": problem}
-
-
-_WEIGHT = {"applied": 0, "held": 1, "failed": 2, "pending": 3}
 
 
 def _until_enforced(request: Any, system: System, targets: dict[str, int], deadline: float) -> None:
