@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from monitoring import units
+from accounts_app import units
 
 NEAR = 90.0  # percent of a limit: from here on it is said
 

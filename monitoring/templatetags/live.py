@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from monitoring import units
+from accounts_app import units
 
 register = template.Library()
 register.filter("count", units.count)

@@ -7,9 +7,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
-from accounts_app import access
+from accounts_app import access, units
 from accounts_app.models import Account, Server, System
-from monitoring import store, units
+from monitoring import store
 from monitoring.live_views import PAGES
 from provisioning.models import Revision
 from tests import factories

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
+from accounts_app import units
 from accounts_app.models import Account, NatsUser, Server
-from monitoring import frames, store, units
+from monitoring import frames, store
 from provisioning.models import Revision
 from tests import factories
 from tests.monitoring import pictures

@@ -1,4 +1,4 @@
-// Numbers, sizes and times in the words of people. The same rules as monitoring/units.py.
+// Numbers, sizes and times in the words of people. The same rules as accounts_app/units.py.
 
 export const NONE = "–";
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

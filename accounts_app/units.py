@@ -1,4 +1,4 @@
-"""Numbers and sizes in the words of people, by the same rules as static/monitoring/format.js. Pure."""
+"""Numbers and sizes in the words of people, by the same rules as monitoring/static/monitoring/format.js. Pure."""
 
 from __future__ import annotations
 
