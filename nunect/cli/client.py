@@ -88,8 +88,10 @@ class Client:
         accept: str = "application/json",
         fine: Sequence[int] = (),
         timeout_s: float = 0,
+        unless: str = "",
     ) -> Answer:
-        """The answer of one request below /api/v1/. fine: statuses that are answers although they look like errors.
+        """The answer of one request below /api/v1/. fine: statuses that are answers although they look like errors;
+        unless: the ETag of what is known already (then 304 is fine).
 
         Raises Refused, Lost or Failure.
         """
@@ -102,6 +104,8 @@ class Client:
             headers["Prefer"] = f"wait={wait_s}"
         if key:
             headers["Idempotency-Key"] = key
+        if unless:
+            headers["If-None-Match"], fine = unless, (*fine, 304)
         address = BASE + path + (f"?{urlencode(query)}" if query else "")
         limit = timeout_s or (READ_S if method == "GET" else WRITE_S) + wait_s
         reply = self.transport.send(method, address, headers, content, limit)

@@ -114,5 +114,10 @@ class Steps:
 
     def _tell(self, mark: str, colour: str, name: str, said: str, began: float) -> None:
         if not self.silent:
-            seconds = click.style(f"{time.monotonic() - began:6.1f} s", dim=True)
-            output.say(f"{click.style(mark, fg=colour)} {name:9} {seconds}  {said}".rstrip(), err=True)
+            tell_step(mark, colour, name, time.monotonic() - began, said)
+
+
+def tell_step(mark: str, colour: str, name: str, seconds: float, said: str) -> None:
+    """A line on stderr for a step that is over."""
+    took = click.style(f"{seconds:6.1f} s", dim=True)
+    output.say(f"{click.style(mark, fg=colour)} {name:11} {took}  {said}".rstrip(), err=True)
