@@ -9,6 +9,7 @@ class MonitoringConfig(AppConfig):
     verbose_name = _("What happened")
 
     def ready(self) -> None:
-        from monitoring import receivers
+        from monitoring import jobs_live, receivers
 
         receivers.connect()
+        jobs_live.connect()

@@ -18,11 +18,11 @@ from django.http import parse_cookie
 
 from monitoring import callers, frames
 from monitoring.callers import Admitted, Refused
-from monitoring.frames import ACCOUNT, Ack, Wrong
+from monitoring.frames import Ack, Wrong, of_one
 from monitoring.hub import Frame, Hub, Socket
 from monitoring.patrol import UNSURE, Patrol, hello
 
-ADMIT_S = 5.0  # how long the database may take for who comes in, or watches an account
+ADMIT_S = 5.0  # how long the database may take for who comes in, or watches an account or a job
 MOST_WRONG = 10  # frames within a minute
 MOST_FRAMES = 3000  # of any kind, within a minute
 MINUTE = 60.0
@@ -187,16 +187,16 @@ class _Conversation:
             socket.tell(frames.error(time.time(), f"watch: you may not watch {others}."))
 
     async def _allowed(self, topics: tuple[str, ...]) -> frozenset[str]:
-        """Topics of a system are known since the hello; of accounts only the database can tell."""
+        """Topics of a system are known since the hello; of one account or job only the database can tell."""
         socket = self._socket
-        accounts = frozenset(topic for topic in topics if topic.startswith(ACCOUNT))
-        while accounts - socket.watched:
+        single = frozenset(topic for topic in topics if of_one(topic))
+        while single - socket.watched:
             standing = socket.standing
-            rights = await _ask(callers.rights_of, socket.caller, self._admitted.system, accounts)
+            rights = await _ask(callers.rights_of, socket.caller, self._admitted.system, single)
             if standing is socket.standing:  # else the patrol has given it other rights meanwhile
-                accounts = accounts & rights[1] if rights else frozenset()
+                single = single & rights[1] if rights else frozenset()
                 break
-        return accounts | (frozenset(topics) & frozenset(socket.topics))
+        return single | (frozenset(topics) & frozenset(socket.topics))
 
 
 class Daphne:

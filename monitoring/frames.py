@@ -10,11 +10,28 @@ from typing import Any
 
 from monitoring.events import moment
 
-TOPICS = ("overview", "events", "tables", "changes")  # of a whole system; and account:NAME of one account
-ACCOUNT = "account:"
+TOPICS = ("overview", "events", "tables", "changes", "jobs")  # of a whole system
+ACCOUNT = "account:"  # and account:NAME of one account
+JOB = "job:"  # and job:ID of one job
 MOST_TOPICS = 50
 MOST_BYTES = 8192  # of one frame from a client
 _ACCOUNT = re.compile(r"account:[$A-Za-z0-9_-]{1,64}")
+_JOB = re.compile(r"job:[1-9][0-9]{0,17}")
+
+
+def of_one(topic: str) -> bool:
+    """Whether it is about one account or one job, so that only the database can tell who may watch it."""
+    return topic.startswith((ACCOUNT, JOB))
+
+
+def is_job(topic: str) -> bool:
+    """Whether it is about one job."""
+    return bool(_JOB.fullmatch(topic))
+
+
+def of_jobs(topic: str) -> bool:
+    """Whether it is made of the rows of jobs, by each web process for itself; the others are the relay's."""
+    return topic == "jobs" or topic.startswith(JOB)
 
 
 class Wrong(Exception):
@@ -90,6 +107,6 @@ def _topics(value: Any) -> tuple[str, ...]:
     if not isinstance(topics, list) or len(topics) > MOST_TOPICS:
         raise Wrong(f'watch: this must be {{"topics": […]}} with at most {MOST_TOPICS} topics.')
     for topic in topics:
-        if not isinstance(topic, str) or not (topic in TOPICS or _ACCOUNT.fullmatch(topic)):
-            raise Wrong(f"watch: the topics are {', '.join(TOPICS)} and account:NAME.")
+        if not isinstance(topic, str) or not (topic in TOPICS or _ACCOUNT.fullmatch(topic) or is_job(topic)):
+            raise Wrong(f"watch: the topics are {', '.join(TOPICS)}, account:NAME and job:ID.")
     return tuple(dict.fromkeys(topics))

@@ -1,6 +1,6 @@
 """What the relay sees, in Redis: the one place that knows its keys. Written by the relay, read by every web process.
 
-<prefix>:frames                          pub/sub: "<system> <topic>\\n" and a frame's bytes
+<prefix>:frames                          pub/sub: "<system> <topic>\\n" and a frame's bytes; none: made of rows
 <prefix>:<system>:topic:<topic>          the topic's last frame
 <prefix>:<system>:pulse                  epoch, seq, time and state of the relay
 <prefix>:<system>:table:<name>           a table, as one JSON text
@@ -103,6 +103,14 @@ def put_point(pipe: Any, system_id: int, step: int, entity: str, at: float, valu
     pipe.rpush(key, _POINT.pack(int(at), *values))
     pipe.ltrim(key, -STEPS[step], -1)
     pipe.expire(key, KEPT_S)
+
+
+# --- written by whoever changes a job -------------------------------------------------------------------------
+
+
+def nudge(system_id: int, topic: str) -> None:
+    """Say that a topic which is made of rows has changed. Raises RedisError or OSError."""
+    client().publish(channel(), f"{system_id} {topic}\n")
 
 
 # --- read by web processes; RedisError and OSError are the caller's to answer ---------------------------------

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from monitoring import store
-from monitoring.frames import ACCOUNT
+from monitoring.frames import ACCOUNT, of_jobs
 from monitoring.hub.background import for_ever, soon
 from monitoring.hub.frame import Frame
+from monitoring.hub.jobs import JobTopics
 from monitoring.hub.line import FAILED, REDIS_S, Line
 from monitoring.hub.pulses import Pulses
 from monitoring.hub.room import Room
@@ -21,6 +23,14 @@ WATCH_EVERY_S = 5.0
 SWEEP_S = 0.5
 
 
+def _told(system: int, topics: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The topics of jobs from the rows; asked for in a thread."""
+    from monitoring import callers, jobs_live  # models: a hub can be had without any
+
+    found: dict[str, dict[str, Any]] = callers.in_thread(jobs_live.told, system, topics)
+    return found
+
+
 class Hub:
     """All sockets of one process and loop. `start` it once; `add` sockets, let them `watch`, `remove` them."""
 
@@ -29,6 +39,7 @@ class Hub:
         self._malformed = 0
         self._line = Line()
         self._pulses = Pulses(self._line, self.rooms)
+        self._jobs = JobTopics(self.rooms, _told)
         self._subscription = Subscription(
             self._line, take=self.take, begun=self._catch_up, lost=lambda: self._pulses.tell(self.rooms.values())
         )
@@ -45,7 +56,7 @@ class Hub:
 
     def start(self) -> None:
         """Begin to listen, in the running loop."""
-        for work in (self._subscription.run, self._pulses.run, self._ask_for_accounts, self._sweep):
+        for work in (self._subscription.run, self._pulses.run, self._jobs.run, self._ask_for_accounts, self._sweep):
             self._tasks.append(asyncio.get_running_loop().create_task(for_ever(work), name=work.__qualname__))
 
     async def stop(self) -> None:
@@ -87,8 +98,13 @@ class Hub:
     def watch(self, socket: Socket, topics: Collection[str]) -> None:
         """These topics and no others: what is new to it gets the last frame at once."""
         room = socket.room
-        if room is not None and (missing := room.watch(socket, topics)):
-            soon(self._load(room, missing))
+        if room is None:
+            return
+        new = set(topics) - socket.watched
+        missing = room.watch(socket, topics)
+        self._jobs.ask(room, new)
+        if stored := [topic for topic in missing if not of_jobs(topic)]:
+            soon(self._load(room, stored))
 
     def state_text(self, room: Room) -> str:
         """Whether what is shown is what is there, as a frame."""
@@ -110,6 +126,9 @@ class Hub:
         try:
             system, _, topic = head.decode().partition(" ")
             room = self.rooms.get(int(system))
+            if room is not None and of_jobs(topic):
+                self._jobs.ask(room, (topic, "jobs"))
+                return
             if room is None or topic not in room.watchers:
                 return
             frame = Frame(topic, body)
@@ -123,8 +142,9 @@ class Hub:
         rooms = list(self.rooms.values())
         await self._pulses.read(rooms)
         for room in rooms:
-            if room.watchers:
-                await self._load(room, list(room.watchers))
+            self._jobs.ask(room, room.watchers)
+            if stored := [topic for topic in room.watchers if not of_jobs(topic)]:
+                await self._load(room, stored)
 
     async def _load(self, room: Room, topics: list[str]) -> None:
         """Give those who watch `topics` the stored frames, unless a newer one has come."""

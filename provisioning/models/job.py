@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.fields import EncryptedTextField
-from accounts_app.models import System
+from accounts_app.models import Account, System
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Jobs, as far as somebody may see them."""
+
+    def visible_to(self, person: Any) -> JobQuerySet:
+        """Who is kept to single accounts sees the jobs that touch no other account."""
+        if not (getattr(person, "is_active", False) and person.is_staff):
+            return self.none()
+        token = getattr(person, "nunect_token", None)
+        if token is None or token.accounts is None:
+            return self
+        reached = set(Account._base_manager.filter(pk__in=token.accounts).values_list("system", "name"))
+        if not reached:
+            return self.none()
+        named = reduce(or_, (Q(system=system, accounts__icontains=f'"{name}"') for system, name in sorted(reached)))
+        rows = self.filter(named).order_by().values_list("pk", "system", "accounts")
+        return self.filter(pk__in=[pk for pk, system, names in rows if {(system, name) for name in names} <= reached])
 
 
 class Job(models.Model):
@@ -71,6 +93,8 @@ class Job(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]

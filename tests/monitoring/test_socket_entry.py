@@ -18,7 +18,7 @@ from tests.monitoring.ws_client import HandshakeRefused
 from tests.whole.product import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples" / "live"
-ALL = ["overview", "events", "tables", "changes", "account:*"]
+ALL = ["overview", "events", "tables", "changes", "jobs", "account:*", "job:*"]
 
 
 def example(name):
@@ -78,7 +78,7 @@ def test_every_example_of_ours_is_what_our_code_writes():
     assert shape(json.loads(made)) == shape(told)
     assert shape(json.loads(frames.state("default", 0, False, 0, "no"))) == shape(example("state"))
     assert shape(json.loads(frames.error(0, "no"))) == shape(example("error"))
-    for name in ("overview", "events", "tables", "changes", "account"):
+    for name in ("overview", "events", "tables", "changes", "account", "jobs", "job"):
         told = example(name)
         made = frames.snapshot(told["topic"], told["system"], told["epoch"], told["seq"], 0, told["data"])
         assert shape(json.loads(made)) == shape(told)
@@ -168,7 +168,7 @@ async def test_a_token_for_one_account_watches_this_one_alone(web, relay, ada):
     await database_sync_to_async(factories.account)("OTHER")
     _, bare = await database_sync_to_async(token_of)(ada, accounts=["ACME"])
     client = await web.open(token=bare)
-    assert (await client.frame())["topics"] == ["account:*"]
+    assert (await client.frame())["topics"] == ["account:*", "job:*"]
     client.watch("account:OTHER", "overview", "account:ACME", "account:NONE")
     told = (await client.of("error"))["detail"]
     assert told == "watch: you may not watch account:OTHER, overview, account:NONE."

@@ -116,7 +116,7 @@ async def test_rights_that_change_are_told_and_hold_at_once(web, relay):
     assert (await client.of("hello"))["topics"] == []
     sam.is_superuser = True
     await database_sync_to_async(sam.save)()
-    assert len((await client.of("hello"))["topics"]) == 5
+    assert len((await client.of("hello"))["topics"]) == 7
 
 
 async def test_an_account_that_goes_is_watched_no_more(web, relay, ada):
