@@ -87,8 +87,8 @@ class Run:
                 return self._make_true()
 
     def _look(self) -> list[Seen]:
-        known = 0 if self.fresh else Server.objects.filter(system=self.system_id).exclude(state="unreachable").count()
-        seen = self.fleet.see(expected=known)
+        there = Server.objects.filter(system=self.system_id).exclude(state=Server.State.UNREACHABLE)
+        seen = self.fleet.see(() if self.fresh else list(there.values_list("name", flat=True)))
         for one in seen:
             if parse_version(one.version) < OLDEST:
                 recording.note_servers(self.system, seen, "")
@@ -147,6 +147,8 @@ class Run:
             return None
         recorded = {revision.config_digest, *(server["digest"] for server in revision.servers)}
         unfinished = self.writer.intent.sha256 if self.writer.intent.number > revision.number else ""
+        held_by = {server["name"] for server in revision.servers}
+        newcomers = {one.server_id for one in self.seen if one.sha256 == revision.sha256 and one.name not in held_by}
         suspects = [
             one
             for one in self.seen
@@ -155,9 +157,15 @@ class Run:
         ]
         if suspects:
             now = file_digest(self.main.tree, self.enforced.generated())
-            suspects = [one for one in suspects if one.config_digest != now]
+            suspects = [one for one in suspects if one.config_digest != now and not self._is_behind(one)]
         self.foreign = {one.server_id for one in suspects}
-        return drift.in_servers(suspects)
+        return drift.in_servers([one for one in suspects if one.server_id not in newcomers])
+
+    def _is_behind(self, one: Seen) -> bool:
+        """Whether it runs an earlier revision, as it did then: it was away, and did nothing of its own."""
+        earlier = Revision.objects.filter(system=self.system_id, number=one.revision or 0, sha256=one.sha256).first()
+        then = [] if earlier is None else [server["digest"] for server in earlier.servers if server["name"] == one.name]
+        return one.config_digest in then
 
     def _write(self, generated: Generated, *, judge: bool) -> bool:
         """Put the file in its place. Where nobody can be asked to reload, the whole is judged first:
@@ -195,7 +203,9 @@ class Run:
         return True
 
     def _verify(self, generated: Generated) -> None:
-        self.seen = self.fleet.see(expected=len(self.seen))
+        names = {one.name for one in self.seen}
+        answers = self.fleet.see(names)
+        self.seen = [one for one in answers if one.name in names]  # one that has just come is the next run's
         wrong = [one.name for one in self.seen if one.sha256 != generated.sha256]
         if wrong:
             raise NotVerified(f"{', '.join(wrong)} answered “reloaded” and runs another configuration.")
@@ -213,7 +223,8 @@ class Run:
             self.writer.put_back()
         if self.fleet.connected and self.enforced.revision:
             former = self.enforced.revision.sha256
-            other = [one.server_id for one in self.fleet.see(len(self.seen)) if one.sha256 != former]
+            names = {one.name for one in self.seen}
+            other = [one.server_id for one in self.fleet.see(names) if one.name in names and one.sha256 != former]
             if other:
                 self.fleet.reload(other)
 
@@ -247,6 +258,8 @@ class Run:
                 self.system, proof, self.step, self.goal, self.enforced, self.seen, self.clock.timings, self.reason
             )
             logger.info("servers hold a new revision", extra={"revision": revision.number, **self.clock.timings})
+        elif known and self.foreign:
+            recording.add_servers(self.enforced, [one for one in self.seen if one.server_id in self.foreign])
         recording.note_servers(self.system, self.seen, generated.sha256)
         reached = (known or bool(self.seen)) and self.step.keys() == self.plan.target.keys()
         if reached:

@@ -94,6 +94,24 @@ def _proof(one: Seen, proof: Proof) -> str:
     return "digest" if proof.config_digest and one.config_digest == proof.config_digest else "metadata"
 
 
+def add_servers(enforced: Enforced, seen: Iterable[Seen]) -> None:
+    """Write down what servers report that have re-read the last revision's file after it was recorded: those that
+    were away then, and those whose main file has changed since."""
+    revision = enforced.revision
+    if revision is None:
+        return
+    known = {server["name"]: server for server in revision.servers}
+    for one in seen:
+        known[one.name] = {
+            "name": one.name,
+            "digest": one.config_digest,
+            "proof": "digest" if one.config_digest == revision.config_digest else "metadata",
+            "revision": one.revision,
+        }
+    revision.servers = [known[name] for name in sorted(known)]
+    revision.save(update_fields=["servers"])
+
+
 def _block(revision: Revision, name: str, block: Block, spec: AccountSpec | None) -> RevisionBlock:
     return RevisionBlock(
         system=revision.system,

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,8 +105,8 @@ class Fleet:
             why, self.unauthorized = refusal_words(error)
             self.problem = f"No server answers at {system.url}: {why}."
 
-    def see(self, expected: int = 0) -> list[Seen]:
-        """Every server that answers, by name. expected: stop waiting once so many have answered."""
+    def see(self, expected: int | Collection[str] = 0) -> list[Seen]:
+        """Every server that answers, by name. expected: stop waiting once so many, or those, have answered."""
         if not self.connected:
             return []
         answers = self._runner.run(self._gather("$SYS.REQ.SERVER.PING.VARZ", b"", expected))
@@ -156,15 +156,21 @@ class Fleet:
             raise Unreachable(self.problem or "Not connected.")
         return self._client
 
-    async def _gather(self, subject: str, body: bytes, expected: int) -> list[dict[str, Any]]:
+    async def _gather(self, subject: str, body: bytes, expected: int | Collection[str]) -> list[dict[str, Any]]:
         client = self._connected()
         answers: list[dict[str, Any]] = []
+
+        def complete() -> bool:
+            if isinstance(expected, int):
+                return len(answers) >= expected
+            return {(answer.get("server") or {}).get("name") for answer in answers}.issuperset(expected)
+
         try:
             inbox = client.new_inbox()
             subscription = await client.subscribe(inbox)
             await client.publish(subject, body, reply=inbox)
             wait = settings.NATS_REQUEST_TIMEOUT
-            while not expected or len(answers) < expected:
+            while not expected or not complete():
                 message = await subscription.next_msg(timeout=wait)
                 answers.append(json.loads(message.data))
                 if not expected:

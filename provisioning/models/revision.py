@@ -18,7 +18,8 @@ class Revision(models.Model):
 
     sha256 is of the generated tree without nunect's own metadata, config_digest the server's hash of its
     whole file (empty where the main file is not nunect's to read), text_sha256 of the file's bytes.
-    changes: the difference to the revision before, in NATS's words. servers: result and seconds of each.
+    changes: the difference to the revision before, in NATS's words. servers: what each reported; one that was
+    away then is added when it is back.
     """
 
     system = models.ForeignKey(System, models.CASCADE, related_name="revisions")

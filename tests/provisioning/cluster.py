@@ -30,8 +30,10 @@ class Cluster(World):
         self.processes = {}
         super().__init__(folder, settings)
         self.port = self.ports["n1"]
-        self.system.nats_url = ",".join(f"nats://127.0.0.1:{port}" for port in self.ports.values())
-        self.system.save()
+
+    @property
+    def urls(self):
+        return ",".join(self.url_of(name) for name in self.names)
 
     def write_main(self, more=""):
         routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in self.routes.values())
@@ -101,6 +103,13 @@ include "{GENERATED}"
                     return
             time.sleep(0.05)
         raise AssertionError("the servers did not find a leader")
+
+    def followers(self):
+        """Names of running servers that don't lead JetStream: when one of them goes, nobody has to choose anew."""
+        with Fleet(self.system) as fleet:
+            (answer, *_) = fleet._runner.run(fleet._gather("$SYS.REQ.SERVER.PING.JSZ", b"{}", 1))
+        leader = answer["data"]["meta_cluster"]["leader"]
+        return sorted(set(self.processes) - {leader})
 
     def _settled(self, fleet, running):
         if not fleet.connected:

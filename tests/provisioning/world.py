@@ -39,11 +39,15 @@ class World:
         settings.NATS_RELOAD_TIMEOUT = 5.0
         self.process = None
         self.system = ensure_system()
-        self.system.conf_dir, self.system.nats_url = str(folder), f"nats://127.0.0.1:{self.port}"
+        self.system.conf_dir, self.system.nats_url = str(folder), self.urls
         self.system.save()
         workshop.forget(self.system.pk)
         self.write_main()
         settle_files(self.system)
+
+    @property
+    def urls(self):
+        return f"nats://127.0.0.1:{self.port}"
 
     def write_main(self, more=""):
         (self.folder / MAIN).write_text(
