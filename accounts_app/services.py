@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from accounts_app import credentials
 from accounts_app.credentials import NewSecret
+from accounts_app.inboxes import private_inbox
 from accounts_app.models import Account, Answer, NatsUser, System, Token, record
 from accounts_app.natsconf import names, nkeys
 from accounts_app.wanted import want
@@ -289,12 +290,16 @@ def forget_answers(now: datetime | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionHelp:
-    """How a client of one user connects. Holds the secret only when it was given, and never tells it in its repr."""
+    """How a client of one user connects. Holds the secret only when it was given, and never tells it in its repr.
+
+    files: (name, content) of what context and env speak of.
+    """
 
     url: str
     context_json: str = field(repr=False)
     snippet: str = field(repr=False)
     env: str = field(repr=False)
+    files: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def connection_help(user: NatsUser, secret: str = "") -> ConnectionHelp:
@@ -308,9 +313,11 @@ def connection_help(user: NatsUser, secret: str = "") -> ConnectionHelp:
     shown = secret or ("<seed>" if nkey else "<password>")
     context: dict[str, str] = {"description": f"{user.account.name}/{user.name}", "url": url}
     lines, ready, needs = {"NATS_URL": url}, "", "# pip install nats-py\n"
+    files: tuple[tuple[str, str], ...] = ()
     if nkey:
         context["nkey"] = f"~/.config/nats/{_file_name(user.name)}.nk"
         lines["NATS_NKEY"] = f"{_file_name(user.name)}.nk"
+        files = ((f"{_file_name(user.name)}.nk", f"{shown}\n"),) if secret else ()
         how, needs = f"nkeys_seed_str={_python(shown)}", "# pip install nats-py[nkeys]\n"
     elif password:
         context |= {"user": user.name, "password": shown}
@@ -322,6 +329,9 @@ def connection_help(user: NatsUser, secret: str = "") -> ConnectionHelp:
         how = "tls=context"
         ready = "context = ssl.create_default_context(cafile='ca.pem')\n"
         ready += "    context.load_cert_chain('client.pem', 'client-key.pem')\n    "
+    if inbox := private_inbox(user):
+        context["inbox_prefix"] = inbox
+        how += f", inbox_prefix={_python(inbox)}"
     modules = "import asyncio\nimport ssl\n" if ready else "import asyncio\n"
     snippet = (
         f"{needs}{modules}\nimport nats\n\n\nasync def main():\n    {ready}"
@@ -330,7 +340,7 @@ def connection_help(user: NatsUser, secret: str = "") -> ConnectionHelp:
         "    await client.drain()\n\n\nasyncio.run(main())\n"
     )
     env = "".join(f"{name}={shlex.quote(value)}\n" for name, value in lines.items())
-    return ConnectionHelp(url, json.dumps(context, indent=2, ensure_ascii=False) + "\n", snippet, env)
+    return ConnectionHelp(url, json.dumps(context, indent=2, ensure_ascii=False) + "\n", snippet, env, files)
 
 
 def _python(text: str) -> str:

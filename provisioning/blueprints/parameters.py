@@ -1,0 +1,348 @@
+"""What people give for a blueprint's parameters → values, each refusal one sentence that names the parameter."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from accounts_app.natsconf import names, nkeys, subjects
+
+from .measures import LARGEST, read_bytes, read_duration, write_duration
+from .specs import BlueprintSpec, ParameterSpec
+from .tables import Cells, read_csv
+
+MOST = {"text": 500, "token": 64, "account_name": 64, "user_name": 200, "subject": 500, "choice": 500, "nkey": 56}
+MOST_ENTRIES = {"list": 1_000, "table": 100_000}
+TOLD_ROWS = 100  # rows of a table that a job's history keeps
+_FAULTS = 50  # sentences about one parameter
+_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with what was given for a parameter."""
+
+    parameter: str
+    sentence: str
+
+
+class ParameterErrors(ValueError):
+    """What can't be taken, parameter by parameter."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{fault.parameter}: {fault.sentence}" for fault in self.faults))
+
+    def as_dict(self) -> dict[str, list[str]]:
+        """{parameter: sentences}"""
+        return by_parameter(self.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """values: {parameter: value}, every one of the blueprint's; places: {table: what to call each row}."""
+
+    values: Mapping[str, Any]
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def by_parameter(faults: Iterable[Fault]) -> dict[str, list[str]]:
+    """{parameter: sentences}"""
+    found: dict[str, list[str]] = {}
+    for fault in faults:
+        found.setdefault(fault.parameter, []).append(fault.sentence)
+    return found
+
+
+def read_parameters(spec: BlueprintSpec, given: Any) -> Given:
+    """The values of all parameters, defaults where nothing was given. Raises ParameterErrors.
+
+    given: JSON values, or text as a form and the command line have it; tables as CSV or as a list of maps.
+    """
+    if not isinstance(given, Mapping):
+        raise ParameterErrors([Fault("parameters", "This must be a map of parameters.")])
+    known = {each.name for each in spec.parameters}
+    faults = [Fault(str(name)[:60], "The blueprint has no such parameter.") for name in given if name not in known][:20]
+    values: dict[str, Any] = {}
+    places: dict[str, tuple[str, ...]] = {}
+    for each in spec.parameters:
+        reading = _Reading()
+        values[each.name] = reading.parameter(each, given.get(each.name))
+        faults += [Fault(each.name, sentence) for sentence in reading.faults]
+        if reading.places:
+            places[each.name] = reading.places
+    if faults:
+        raise ParameterErrors(faults)
+    return Given(values, places)
+
+
+def read_default(spec: ParameterSpec) -> tuple[str, ...]:
+    """What is wrong with a parameter's own default, in sentences."""
+    reading = _Reading()
+    if spec.default != "" or spec.type in ("list", "table"):
+        reading.given(spec, spec.default)
+    return tuple(reading.faults)
+
+
+def told(spec: BlueprintSpec, given: Given) -> dict[str, Any]:
+    """The values as a job's history keeps them: long tables by their size alone."""
+    return {
+        name: f"{len(value):,} rows" if isinstance(value, list) and len(value) > TOLD_ROWS else value
+        for name, value in given.values.items()
+    }
+
+
+def read_simple(spec: ParameterSpec, value: Any) -> Any:
+    """One value of a type that is neither list nor table. Raises ValueError with a sentence."""
+    return _READ[spec.type](spec, value)
+
+
+class _Reading:
+    """Of one parameter. faults: sentences."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.places: tuple[str, ...] = ()
+
+    def parameter(self, spec: ParameterSpec, value: Any) -> Any:
+        if value is None or (value == "" and spec.type != "list"):
+            if spec.default is not None:
+                return value if spec.default == value else self.given(spec, spec.default)
+            if spec.required:
+                self.faults.append("This is required.")
+            return [] if spec.type in ("list", "table") else None
+        return self.given(spec, value)
+
+    def given(self, spec: ParameterSpec, value: Any) -> Any:
+        if spec.type == "list":
+            return self.list(spec, value)
+        if spec.type == "table":
+            return self.table(spec, value)
+        try:
+            return read_simple(spec, value)
+        except ValueError as refused:
+            self.faults.append(str(refused))
+            return None
+
+    def list(self, spec: ParameterSpec, value: Any) -> list[Any]:
+        if isinstance(value, str):
+            value = [part for part in (each.strip() for each in re.split(r"[,\n]", value)) if part]
+        if not isinstance(value, (list, tuple)):
+            self.faults.append("This must be a list.")
+            return []
+        if not self.fits(spec, len(value), "entries"):
+            return []
+        found, seen = [], set()
+        for number, each in enumerate(value, 1):
+            try:
+                one = read_simple(spec.of or ParameterSpec("", "text"), each)
+            except ValueError as refused:
+                self.say(f"entry {number}: {refused}")
+                continue
+            if one in seen:
+                self.say(f"entry {number}: {_shown(one)} stands there twice.")
+            seen.add(one)
+            found.append(one)
+        return found
+
+    def table(self, spec: ParameterSpec, value: Any) -> list[dict[str, Any]]:
+        rows = self.rows(spec, value)
+        if self.faults or not self.fits(spec, len(rows), "rows"):
+            return []
+        found: list[dict[str, Any]] = []
+        seen: dict[str, dict[Any, str]] = {name: {} for name in spec.unique}
+        for place, cells in rows:
+            row: dict[str, Any] = {}
+            for column in spec.columns:
+                row[column.name] = self.cell(column, cells.get(column.name), place)
+            for name, where in seen.items():
+                if row[name] is not None and where.setdefault(row[name], place) != place:
+                    self.say(f"{place}, column “{name}”: {_shown(row[name])} stands in {where[row[name]]}, too.")
+            found.append(row)
+        self.places = tuple(place for place, _ in rows)
+        return found
+
+    def rows(self, spec: ParameterSpec, value: Any) -> list[tuple[str, Cells]]:
+        names = [column.name for column in spec.columns]
+        needed = [column.name for column in spec.columns if column.required and column.default is None]
+        if isinstance(value, str):
+            rows, faults = read_csv(value, names, needed)
+            for sentence in faults:
+                self.say(sentence)
+            return [(f"line {line}", cells) for line, cells in rows]
+        if not isinstance(value, (list, tuple)):
+            self.faults.append("This must be a table: CSV with a header, or a list of maps.")
+            return []
+        found: list[tuple[str, Cells]] = []
+        for number, row in enumerate(value, 1):
+            if not isinstance(row, Mapping):
+                self.say(f"row {number}: This must be a map.")
+                continue
+            for name in row:
+                if name not in names:
+                    self.say(f"row {number}: There is no column {_shown(name)}; there are {', '.join(names)}.")
+            found.append((f"row {number}", row))
+        return found
+
+    def cell(self, column: ParameterSpec, value: Any, place: str) -> Any:
+        if value is None or value == "":
+            if column.default is None:
+                if column.required:
+                    self.say(f"{place}, column “{column.name}”: This is required.")
+                return None
+            value = column.default
+        try:
+            return read_simple(column, value)
+        except ValueError as refused:
+            self.say(f"{place}, column “{column.name}”: {refused}")
+            return None
+
+    def fits(self, spec: ParameterSpec, count: int, what: str) -> bool:
+        least, most = spec.least or 0, MOST_ENTRIES[spec.type] if spec.most is None else spec.most
+        if count < max(least, 1 if spec.required else 0):
+            self.faults.append(f"At least {max(least, 1):,} {what} are needed.")
+        elif count > most:
+            self.faults.append(f"At most {most:,} {what} are possible, and there are {count:,}.")
+        return not self.faults
+
+    def say(self, sentence: str) -> None:
+        if len(self.faults) < _FAULTS:
+            self.faults.append(sentence)
+        elif len(self.faults) == _FAULTS:
+            self.faults.append("There is more that is wrong.")
+
+
+# --- one value of each type; all raise ValueError with a sentence ------------------------------------------
+
+
+def _text(spec: ParameterSpec, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("This must be text.")
+    least, most = spec.least or 0, MOST[spec.type] if spec.most is None else spec.most
+    if len(value) > most:
+        raise ValueError(f"This has {len(value):,} characters; at most {most:,} are possible.")
+    if len(value) < least:
+        raise ValueError(f"This has {len(value):,} characters; at least {least:,} are needed.")
+    if any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("This holds a character that can't be stored (NUL or half of a pair).")
+    nkeys.refuse_seed(value)
+    return value
+
+
+def _token(spec: ParameterSpec, value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        value = str(value)  # a YAML that was meant as a name
+    found = _text(spec, value)
+    if not _TOKEN.fullmatch(found):
+        raise ValueError(
+            "This must be one word of letters, digits, - and _, which begins with a letter or digit: it becomes a part "
+            f"of subjects and names, and {_shown(found)} can't."
+        )
+    return found
+
+
+def _account_name(spec: ParameterSpec, value: Any) -> str:
+    return names.check_account_name(_text(spec, value))
+
+
+def _user_name(spec: ParameterSpec, value: Any) -> str:
+    return names.check_user_name(_text(spec, value))
+
+
+def _subject(spec: ParameterSpec, value: Any) -> str:
+    found = subjects.check_subject(_text(spec, value), wildcards=spec.wildcards)
+    if found.startswith(("$", "_INBOX", ">", "*")):
+        raise ValueError(f"{_shown(found)} reaches into what NATS keeps for itself: begin with a word of your own.")
+    return found
+
+
+def _nkey(spec: ParameterSpec, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("This must be text.")
+    nkeys.decode_public(value, "U")
+    return value
+
+
+def _choice(spec: ParameterSpec, value: Any) -> str:
+    said = _scalar(value)
+    if said not in spec.choices:
+        raise ValueError(f"This must be one of {', '.join(spec.choices)}.")
+    return said
+
+
+def _whole(spec: ParameterSpec, value: Any) -> int:
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST:
+        raise ValueError("This must be a whole number.")
+    return _between(spec, value, "{:,}".format)
+
+
+def _bytes(spec: ParameterSpec, value: Any) -> int:
+    if isinstance(value, str):
+        value = read_bytes(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= LARGEST:
+        raise ValueError("This must be a size such as 500MB, 10GiB or a number of bytes.")
+    if value == -1 and spec.most is not None:
+        raise ValueError(f"This must be {size_words(spec.most)} at most.")
+    return value if value == -1 else _between(spec, value, size_words)
+
+
+def _duration(spec: ParameterSpec, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("This must be a length of time such as 7d, 1h30m or 500ms.")
+    return write_duration(_between(spec, read_duration(value), write_duration))
+
+
+def _flag(spec: ParameterSpec, value: Any) -> bool:
+    found = value if isinstance(value, bool) else _FLAGS.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("This must be true or false.")
+    return found
+
+
+_READ = {
+    "text": _text,
+    "token": _token,
+    "account_name": _account_name,
+    "user_name": _user_name,
+    "subject": _subject,
+    "nkey": _nkey,
+    "choice": _choice,
+    "whole": _whole,
+    "bytes": _bytes,
+    "duration": _duration,
+    "flag": _flag,
+}
+
+
+def _between(spec: ParameterSpec, value: int, words: Any) -> int:
+    if spec.least is not None and value < spec.least:
+        raise ValueError(f"This must be {words(spec.least)} at least.")
+    if spec.most is not None and value > spec.most:
+        raise ValueError(f"This must be {words(spec.most)} at most.")
+    return value
+
+
+def size_words(count: int) -> str:
+    """Bytes as people write them, whole numbers only."""
+    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size and count % size == 0:
+            return f"{count // size:,}{unit}"
+    return f"{count:,} bytes"
+
+
+def _scalar(value: Any) -> str:
+    """A value as the keys of a map write it."""
+    return value if isinstance(value, str) else json.dumps(value) if isinstance(value, (bool, int, float)) else ""
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    cut = text if len(text) <= 60 else text[:59] + "…"
+    return "“" + "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut) + "”"
