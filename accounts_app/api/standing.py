@@ -43,7 +43,7 @@ def targets_of(system: System, also: Iterable[Target] = ()) -> dict[str, int]:
 
 
 def _counters(model: Any, prefix: str, pks: Iterable[int]) -> dict[str, int]:
-    asked, found = sorted(pks), {}
+    asked, found = sorted(pks), dict[str, int]()
     for start in range(0, len(asked), 500):
         rows = model.objects.filter(pk__in=asked[start : start + 500]).order_by()
         found |= {f"{prefix}{pk}": wanted for pk, wanted in rows.values_list("pk", "wanted")}

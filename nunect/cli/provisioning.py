@@ -1,0 +1,239 @@
+"""From a blueprint to an account in use: what it would make, making it, and its credentials."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nunect.cli import documents, output
+from nunect.cli.client import Failure
+from nunect.cli.credentials import Folder, pick_up, show
+from nunect.cli.durations import Duration
+from nunect.cli.following import follow, verdict
+from nunect.cli.jobs import end_of
+from nunect.cli.objects import pairs
+from nunect.cli.progress import Waiting
+from nunect.cli.resources import RESOURCES, find
+from nunect.cli.session import Session, command_options
+from nunect.cli.words import meant
+from nunect.cli.writing import FAILED, How, preview, send, show_preview, sure
+
+
+@click.command(short_help="Make an account from a blueprint, and hand over its credentials.")
+@click.argument("blueprint", metavar="BLUEPRINT")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; lists as [a, b].")
+@click.option(
+    "--set-file",
+    "files",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A parameter from a file, such as a CSV; “-”: stdin.",
+)
+@click.option("--system", default="", help="The system, where there are several.")
+@click.option("--dry-run", is_flag=True, help="Say what it would make, and make nothing.")
+@click.option("--no-follow", is_flag=True, help="Don't wait for the job; prints its one-time link.")
+@click.option("--link", is_flag=True, help="Print the one-time link for the owner, rather than the credentials.")
+@click.option("--link-for", "lifetime", type=Duration(), metavar="3d", help="How long the link stays good.")
+@click.option("--creds-to", type=click.Path(file_okay=False), metavar="FOLDER", help="Write the credentials there.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask, also when it takes access away.")
+@click.option("--idempotency-key", "key", default="", metavar="KEY", help="The same key again: done once.")
+@command_options
+def provision(
+    session: Session,
+    blueprint: str,
+    given: tuple[str, ...],
+    files: tuple[str, ...],
+    system: str,
+    dry_run: bool,
+    no_follow: bool,
+    link: bool,
+    lifetime: timedelta | None,
+    creds_to: str | None,
+    yes: bool,
+    key: str,
+) -> int:
+    """Make what a BLUEPRINT describes, and follow the job until a client can connect.
+
+    Its credentials come once, at the end: on stdout, into --creds-to, or behind the --link. `nunect blueprints`
+    lists what there is, `nunect blueprints NAME` tells its parameters. Exit code 4 when the job failed.
+    """
+    body: dict[str, Any] = {"parameters": _parameters(given, files)}
+    body |= {"system": system} if system else {}
+    body |= {"lifetime_s": lifetime.total_seconds()} if lifetime is not None else {}
+    path = f"blueprints/{_found(session, blueprint)['name']}/provision/"
+    told = preview(session, "POST", path, body, what="Looking")
+    if dry_run:
+        if session.as_json:
+            output.print_json(told)
+        else:
+            show_preview(told)
+        return FAILED if told.get("faults") else 0
+    if any(each.get("removes_access") for each in told["changes"]):
+        show_preview(told, err=True)
+        sure("Go on?", yes)
+    folder = Folder(creds_to) if creds_to and not link and not no_follow else None
+    if folder is not None:
+        folder.check()
+    answer = send(session, "POST", path, body, how=How(key=key or str(uuid.uuid4())), what="Asking")
+    number, hand_over = int(answer.data["job"]["id"]), answer.data.get("hand_over")
+    if no_follow:
+        return _left(session, answer.data)
+    try:
+        row = follow(session, number)
+    except (KeyboardInterrupt, click.Abort, Failure):
+        output.say(f"Job {number} goes on without you: `nunect job follow {number}`.", err=True)
+        _say_link(hand_over)
+        raise
+    if row["state"] != "done" or hand_over is None or link:
+        if row["state"] == "done":
+            _say_link(hand_over, alone=not session.as_json)
+        return end_of(session, {**row, "hand_over": hand_over} if session.as_json and link else row)
+    users = pick_up(session.client, hand_over["token"])
+    kept = folder.keep(users) if folder is not None else ""
+    if session.as_json:
+        output.print_json({**row, "credentials": kept or users})
+        return 0
+    output.say(verdict(row), err=True)
+    if kept:
+        output.say(f"{output.count(len(users), 'credential')}: {kept}", err=True)
+    else:
+        show(users)
+    return 0
+
+
+@click.command(short_help="List blueprints, or tell the parameters of one.")
+@click.argument("name", required=False, metavar="[BLUEPRINT]")
+@command_options
+def blueprints(session: Session, name: str | None) -> None:
+    """List the blueprints that may be provisioned, or tell the parameters of one."""
+    if name is None:
+        with Waiting("Reading"):
+            rows = session.client.get("blueprints/", [("limit", "1000")]).data["results"]
+        if session.as_json:
+            output.print_json(rows)
+            return
+        output.table(rows, ("name", "version", "title", "source", "enabled"))
+        output.say("`nunect blueprints NAME` tells the parameters, `nunect provision NAME` makes it.", err=True)
+        return
+    row = _found(session, name)
+    if session.as_json:
+        output.print_json(row)
+        return
+    output.say(f"{click.style(row['title'], bold=True)} ({output.plain(row['name'])}, version {row['version']})")
+    if row.get("description"):
+        output.say(output.plain(row["description"]))
+    output.table([_parameter(each) for each in row["parameters"]], ("set", "type", "default", "what"))
+
+
+@click.command(short_help="Take an account off the servers: frozen now, gone after a while.")
+@click.argument("account", metavar="ACCOUNT")
+@click.option(
+    "--window",
+    type=Duration(),
+    default="24h",
+    show_default=True,
+    metavar="24h",
+    help="So long it is frozen and can be had back by `nunect job cancel`.",
+)
+@click.option(
+    "--data",
+    type=click.Choice(("keep", "delete")),
+    default="keep",
+    show_default=True,
+    help="What becomes of its streams and their messages.",
+)
+@click.option("--confirm", default="", metavar="NAME", help="The account's name once more, where nobody can be asked.")
+@click.option("--follow", "watch", is_flag=True, help="Watch until it is gone.")
+@command_options
+def retire(session: Session, account: str, window: timedelta, data: str, confirm: str, watch: bool) -> int:
+    """Retire an ACCOUNT: its users are shut out at once, and after --window it goes from the servers.
+
+    Until then `nunect job cancel ID` gives it back as it was.
+    """
+    row = find(session.client, RESOURCES["accounts"], account)
+    if not confirm:
+        output.say(f"Users of {output.plain(row['name'])} are shut out now. Its data: {data}.", err=True)
+        confirm = click.prompt("Type the name of the account to go on", err=True, default="", show_default=False)
+    body = {"confirm": confirm, "window_s": window.total_seconds(), "data": data}
+    answer = send(session, "POST", f"accounts/{row['id']}/retire/", body, how=How(), what="Asking")
+    told = answer.data["job"]
+    if watch:
+        return end_of(session, follow(session, int(told["id"])))
+    if session.as_json:
+        output.print_json(answer.data)
+        return 0
+    output.say(
+        f"Job {told['id']} freezes it now; `nunect job cancel {told['id']}` gives it back until it goes.", err=True
+    )
+    return 0
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _found(session: Session, name: str) -> dict[str, Any]:
+    """The blueprint of a name, or a Failure that says which was meant."""
+    answer = session.client.get(f"blueprints/{name}/", fine=(404,)) if name.replace("-", "").isalnum() else None
+    if answer is None or answer.status == 404:
+        rows = session.client.get("blueprints/", [("limit", "1000")]).data["results"]
+        raise Failure(meant(name, [row["name"] for row in rows], "blueprint"))
+    found: dict[str, Any] = answer.data
+    return found
+
+
+def _parameters(given: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in (*_values(given), *_contents(files)):
+        if name in found:
+            raise click.UsageError(f"“{name}” is given twice.", click.get_current_context())
+        found[name] = value
+    return found
+
+
+def _values(given: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    return ((name, documents.value(text)) for name, text in pairs(given))
+
+
+def _contents(files: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """A file as its text; of a YAML or JSON file what it says."""
+    for name, file in pairs(files):
+        text = documents.content(file)
+        if Path(file).suffix in (".yaml", ".yml", ".json"):
+            parts = list(documents.parts_of(file, text))
+            yield name, parts[0].data if len(parts) == 1 else [part.data for part in parts]
+        else:
+            yield name, text
+
+
+def _parameter(each: Mapping[str, Any]) -> dict[str, Any]:
+    needed = each.get("required") and each.get("default") is None
+    choices = each.get("choices") or []
+    kind = " | ".join(map(str, choices)) if choices else str(each["type"])
+    default = "needed" if needed else output.cell(each.get("default"))
+    words = " ".join(filter(None, (str(each.get("title") or ""), str(each.get("help") or ""))))
+    return {"set": each["name"], "type": kind, "default": default, "what": output.plain(words)}
+
+
+def _left(session: Session, data: Mapping[str, Any]) -> int:
+    """A job that nobody follows: its number, and the link that is told this once."""
+    if session.as_json:
+        output.print_json(data)
+        return 0
+    number = data["job"]["id"]
+    output.say(f"Job {number} has begun: `nunect job follow {number}`.", err=True)
+    _say_link(data.get("hand_over"), alone=True)
+    return 0
+
+
+def _say_link(hand_over: Mapping[str, Any] | None, *, alone: bool = False) -> None:
+    """The one-time link; alone: on stdout."""
+    if hand_over is None:
+        return
+    until = f"{hand_over['expires_at'][:16].replace('T', ' ')}"
+    output.say(f"Its credentials wait behind a link that works once, until {until}:", err=True)
+    output.say(hand_over["url"], err=not alone)
