@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from accounts_app.jetstream.settings import settings_of
@@ -28,13 +29,18 @@ class Difference:
 
 
 def differences(
-    kind: str, wanted: Config, seen: Config | None, *, max_ack_pending: int | None = None
+    kind: str,
+    wanted: Config,
+    seen: Config | None,
+    *,
+    max_ack_pending: int | None = None,
+    now: datetime | None = None,
 ) -> tuple[Difference, ...]:
     """What differs between a row's config and the server's; None: it isn't there. In the order of the settings.
 
     A row is the whole truth for the settings that nunect knows: what it doesn't say is the default. Left out is what
     the server decides by itself: direct reads, and its own metadata. max_ack_pending: the account's limit, which
-    lowers the default of its consumers.
+    lowers the default of its consumers. now: a pause that was over by then is none.
     """
     if seen is None:
         return (Difference("", None, None, "It is gone from the server."),)
@@ -46,12 +52,19 @@ def differences(
         mine, there = ours[name], theirs[name]
         if name == "max_ack_pending" and name not in wanted and (max_ack_pending or 0) > 0:
             mine = min(mine, max_ack_pending)
+        if name == "pause_until" and now is not None:
+            mine, there = (None if is_over(each, now) else each for each in (mine, there))
         if setting.type in _UNORDERED and sorted(map(_key, mine or ())) == sorted(map(_key, there or ())):
             continue
         if mine != there:
             says, has = in_words(kind, name, mine), in_words(kind, name, there)
             found.append(Difference(name, mine, there, f"{setting.title}: the row says {says}, the server has {has}."))
     return tuple(found)
+
+
+def is_over(moment: str | None, now: datetime) -> bool:
+    """Whether a canonical time lies behind; an unset one doesn't."""
+    return moment is not None and datetime.fromisoformat(moment) <= now
 
 
 def in_words(kind: str, name: str, canonical: Any) -> str:

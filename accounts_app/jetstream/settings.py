@@ -135,7 +135,7 @@ STREAM: tuple[Setting, ...] = (
         section="Limits",
     ),
     Setting("max_msg_size", "bytes", "Size of a message", "", UNLIMITED, most=MAX_INT32, section="Limits"),
-    Setting("max_consumers", "whole", "Consumers", "", UNLIMITED, fixed=True, section="Limits"),
+    Setting("max_consumers", "whole", "Consumers", "", UNLIMITED, section="Limits"),
     Setting(
         "duplicate_window",
         "duration",

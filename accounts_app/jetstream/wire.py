@@ -40,7 +40,7 @@ def to_server(kind: str, name: str, config: Config, seen: Config | None = None) 
         if found.get("deliver_subject"):
             found.pop("max_waiting", None)
         if config.get("backoff"):
-            found.pop("ack_wait", None)
+            found["ack_wait"] = config["backoff"][0]
     else:
         found["name"] = name
         if kind == "kv":
@@ -71,7 +71,7 @@ def complete(kind: str, seen: Config) -> dict[str, Any]:
         one = seen.get("filter_subject")
         found["filter_subjects"] = found["filter_subjects"] or ([one] if one else [])
     if kind == "stream":
-        found["duplicate_window"] = seen.get("duplicate_window") or 0
+        found["duplicate_window"] = seen.get("duplicate_window") or _window(found)
     if kind == "kv":
         found["sources"] = [_without_rename(str(seen.get("name", "")), source) for source in found["sources"]]
     return _from_all(found)

@@ -25,9 +25,10 @@ _NS = {
     "y": 31_536_000_000_000_000,
 }
 _WRITTEN = ("d", "h", "m", "s", "ms", "us", "ns")
-_BYTES = {unit: 1000**power for power, unit in enumerate(("", "k", "m", "g", "t", "p", "e"))}
-_BYTES |= {f"{unit}b": 1000**power for power, unit in enumerate(("", "k", "m", "g", "t", "p", "e"))}
-_BYTES |= {f"{unit}ib": 1024**power for power, unit in enumerate(("", "k", "m", "g", "t", "p", "e")) if unit}
+_POWERS = tuple(enumerate(("k", "m", "g", "t", "p", "e"), start=1))
+_BYTES = {"": 1, "b": 1}  # as a server reads its conf: 1K is 1000, 1KB and 1KiB are 1024 (`conf/lex.go`)
+_BYTES |= {unit: 1000**power for power, unit in _POWERS}
+_BYTES |= {unit + end: 1024**power for power, unit in _POWERS for end in ("b", "i", "ib")}
 _NUMBER = r"(?:[0-9]{1,25}(?:\.[0-9]{0,25})?|\.[0-9]{1,25})"
 _DURATION = re.compile(rf"({_NUMBER})\s*(ns|us|µs|μs|ms|s|m|h|d|w|y)\s*")
 _SIZE = re.compile(rf"({_NUMBER})\s*([a-z]{{0,3}})", re.IGNORECASE)
@@ -126,7 +127,7 @@ def _plain_whole(value: Any) -> int:
 def _bytes(setting: Setting, value: Any) -> int:
     if not isinstance(value, str):
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError("This must be a size: a number of bytes, or such as 512MiB or 10GB.")
+            raise ValueError("This must be a size: a number of bytes, or such as 512MiB or 10GiB.")
         return _in_bounds(setting, value, _size_text)
     text = value.strip()
     if text.lower() in _NO_LIMIT:
@@ -136,7 +137,7 @@ def _bytes(setting: Setting, value: Any) -> int:
     found = _SIZE.fullmatch(text)
     factor = _BYTES.get(found[2].lower()) if found else None
     if found is None or factor is None:
-        raise ValueError("This must be a size: a number of bytes, or such as 512MiB or 10GB.")
+        raise ValueError("This must be a size: a number of bytes, or such as 512MiB or 10GiB.")
     exact = Fraction(found[1]) * factor
     if exact.denominator != 1:
         raise ValueError("This is no whole number of bytes.")
