@@ -22,7 +22,7 @@ LIMITED = """
 
 
 class Server:
-    """One server. Account OPEN has no limits of JetStream, account LIMITED has each of them."""
+    """One server. Account OPEN has no limits of JetStream, LIMITED has each of them, NOBODY has no JetStream."""
 
     def __init__(self, folder):
         self.folder, (self.port,) = folder, free_ports(1)
@@ -32,6 +32,7 @@ class Server:
 jetstream {{ store_dir: "{folder}/js", max_mem: 64M, max_file: 256M }}
 accounts {{
   OPEN: {{ jetstream: true, users: [{{user: OPEN, password: pw}}] }}
+  NOBODY: {{ users: [{{user: NOBODY, password: pw}}] }}
   LIMITED: {{ jetstream: {{{LIMITED}}}, users: [{{user: LIMITED, password: pw}}] }}
 }}
 '''
