@@ -13,6 +13,7 @@ from django.conf import settings
 from kombu.connection import ConnectionPool
 
 logger = logging.getLogger(__name__)
+_JOBS = "nunect:hint:jobs"
 
 
 @cache
@@ -44,32 +45,38 @@ def send_hint(system_id: int) -> bool:
 
     Never raises, and blocks no longer than a few timeouts of HINT_TIMEOUT seconds.
     """
+    return _send_once(_key(system_id), "provisioning.apply", system_id)
+
+
+def send_jobs_hint() -> bool:
+    """The same for jobs: ask a worker to look at them."""
+    return _send_once(_JOBS, "provisioning.jobs")
+
+
+def _send_once(key: str, task: str, *args: int) -> bool:
     if settings.OWN_VALKEY and not Path(settings.VALKEY_SOCKET).exists():
         return False  # nothing runs yet; the worker looks at everything when it starts
     try:
-        if not _redis().set(_key(system_id), "1", nx=True, ex=settings.HINT_LIFE_SECONDS):
+        if not _redis().set(key, "1", nx=True, ex=settings.HINT_LIFE_SECONDS):
             return False
     except redis.RedisError as error:
-        logger.warning("no hint sent, the sweep will see to it", extra={"system": system_id, "error": str(error)})
+        logger.warning("no hint sent, the sweep will see to it", extra={"hint": key, "error": str(error)})
         return False
     for last in (False, True):  # a connection that was kept may have been lost meanwhile
         try:
-            _send(system_id)
+            _send(task, *args)
             return True
         except Exception as error:  # any transport's own error: the change is committed
             if last:
-                more = {"system": system_id, "error": str(error)}
-                logger.warning("no hint sent, the sweep will see to it", extra=more)
-    clear_hint(system_id)
+                logger.warning("no hint sent, the sweep will see to it", extra={"hint": key, "error": str(error)})
+    _clear(key)
     return False
 
 
-def _send(system_id: int) -> None:
+def _send(task: str, *args: int) -> None:
     with _brokers(os.getpid()).acquire(block=True, timeout=settings.HINT_TIMEOUT) as connection:
         try:
-            current_app.send_task(
-                "provisioning.apply", args=[system_id], connection=connection, retry=False, ignore_result=True
-            )
+            current_app.send_task(task, args=args, connection=connection, retry=False, ignore_result=True)
         except Exception:
             connection.collapse()
             raise
@@ -77,7 +84,16 @@ def _send(system_id: int) -> None:
 
 def clear_hint(system_id: int) -> None:
     """A run is about to read the rows: from now on a change needs a new hint."""
+    _clear(_key(system_id))
+
+
+def clear_jobs_hint() -> None:
+    """Somebody is about to look at the jobs: what moves from now on needs a new hint."""
+    _clear(_JOBS)
+
+
+def _clear(key: str) -> None:
     try:
-        _redis().delete(_key(system_id))
+        _redis().delete(key)
     except redis.RedisError as error:
         logger.warning("the hint could not be cleared; it expires by itself", extra={"error": str(error)})

@@ -19,6 +19,7 @@ from accounts_app.natsconf.tree import whole
 from provisioning.binary import OLDEST, parse_version, too_old
 from provisioning.drift import SHOWN, in_words
 from provisioning.enforced import SHARED_ROLES, Enforced, specs_of
+from provisioning.events import revision_recorded
 from provisioning.models import Revision, RevisionBlock
 from provisioning.plan import Plan
 from provisioning.server import Seen
@@ -203,6 +204,7 @@ def settle(system: System, goal: Goal, plan: Plan, *, reached: bool, revision: i
             problem_at=None,
             checked_at=timezone.now(),
         )
+    revision_recorded.send_robust(sender=System, system_id=system.pk)
 
 
 def _verdict(account: str, plan: Plan) -> tuple[str, str]:

@@ -14,6 +14,8 @@ from accounts_app.services import expire_due, forget_answers
 from provisioning import pipeline
 from provisioning.errors import ProvisioningError
 from provisioning.heartbeat import beat
+from provisioning.hints import clear_jobs_hint, send_jobs_hint
+from provisioning.jobs import engine, slot
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,16 @@ def sweep() -> None:
     """Look at every system with no trust in any cache: what a hint lost, and what others changed."""
     for system_id in System.objects.values_list("pk", flat=True):
         _apply(system_id, fresh=True)
+
+
+@shared_task(name="provisioning.jobs")
+def jobs() -> None:
+    """Advance the jobs that are due: one task of a machine at a time, so that another process is free to apply."""
+    clear_jobs_hint()
+    with slot.taken() as free:
+        left = free and engine.work()
+    if left:
+        send_jobs_hint()
 
 
 @shared_task(name="provisioning.expire")
@@ -50,6 +62,7 @@ def begin_at_once(**kwargs: Any) -> None:
     """A worker that has just started looks at everything, rather than at the next tick of beat."""
     heartbeat.apply_async(retry=False)
     sweep.apply_async(retry=False)
+    jobs.apply_async(retry=False)
 
 
 def _apply(system_id: int, *, fresh: bool) -> None:

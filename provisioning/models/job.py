@@ -37,9 +37,11 @@ class Job(models.Model):
     """One piece of provisioning: its inputs, how far it is, and who works on it.
 
     parameters: as they were given, secrets masked; inputs: what its steps need, as JSON, sealed. accounts: the
-    names that it may touch; it runs only while it holds a Claim on each. asked: what a person wants of it next.
+    names that it may touch; it runs only while its Claim on each is the first. asked: what a person wants of it
+    next, asked_by: who; what they confirmed by it may be answered yes in their name where answers_holds says so.
     lease, lease_until: the worker that has it now; a lease that has run out is anybody's. next_at: when it is
-    worth looking at again. problem: why it failed, in one sentence; waits_for: what it waits for, in words.
+    worth looking at again. Both times are the database's own clock. problem: why it failed, in one sentence;
+    waits_for: what it waits for, in words.
     """
 
     class Kind(models.TextChoices):
@@ -83,6 +85,8 @@ class Job(models.Model):
 
     state = models.CharField(max_length=11, choices=State, default=State.QUEUED)
     asked = models.CharField(max_length=9, choices=Ask, blank=True, default="")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    answers_holds = models.BooleanField(default=False)
     problem = models.TextField(blank=True, default="")
     problem_step = models.CharField(max_length=32, blank=True, default="")
     waits_for = models.TextField(blank=True, default="")
@@ -160,14 +164,20 @@ class JobLine(models.Model):
 
 
 class Claim(models.Model):
-    """A job's hold on an account by name, also on one that isn't there yet: two jobs on one account queue up."""
+    """A job's place in the queue for an account, by its name: also of one that isn't there yet.
+
+    It has the account when no job of a lower number has a claim on it; the claims of a job go when it ends. They
+    are made under the lock of their system, so that no lower number comes later.
+    """
 
     system = models.ForeignKey(System, models.CASCADE, related_name="+")
     account = models.CharField(max_length=64)
     job = models.ForeignKey(Job, models.CASCADE, related_name="claims")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["system", "account"], name="one_job_at_a_time_per_account")]
+        constraints = [
+            models.UniqueConstraint(fields=["system", "account", "job"], name="claim_once_per_account_and_job")
+        ]
 
     def __str__(self) -> str:
         return f"{self.account} by {self.job}"

@@ -1,0 +1,76 @@
+"""Whether every server runs what a job's rows say, and else for whom it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from accounts_app.access import may
+from accounts_app.door import through
+from accounts_app.models import Account, Server, System
+from provisioning import decisions
+from provisioning.hints import send_hint
+from provisioning.jobs.protocol import StepFailed, Wait
+from provisioning.models import Hold, Job, Revision, RevisionBlock
+
+Counters = Mapping[str, int]  # {account: what its `wanted` was when the job had changed it}
+
+
+def counters(system: System, names: Collection[str]) -> dict[str, int]:
+    """What is wanted of accounts, in the transaction that has changed them."""
+    return dict(Account.objects.filter(system=system, name__in=names).values_list("name", "wanted"))
+
+
+def waits_for_accounts(job: Job, wanted: Counters, *, answer: bool = False) -> Wait | None:
+    """None once every known server runs these accounts as the job wrote them.
+
+    answer: a hold of them is exactly what a person has confirmed. Raises StepFailed for one that the servers refuse.
+    """
+    rows = {row.name: row for row in Account.objects.filter(system=job.system_id, name__in=wanted.keys())}
+    if missing := sorted(wanted.keys() - rows.keys()):
+        raise StepFailed(f"Account “{missing[0]}” is gone: somebody has deleted it.")
+    behind = [rows[name] for name, counter in sorted(wanted.items()) if rows[name].done < counter]
+    for row in behind:
+        if row.problem_kind == Account.Problem.FAILED and row.problem_wanted == row.wanted:
+            raise StepFailed(f"The servers refuse account “{row.name}”: {row.problem}")
+    if held := _held(job, [row.name for row in behind], answer=answer):
+        return held
+    return _servers(job, bool(behind))
+
+
+def waits_for_removal(job: Job, names: Collection[str], system_wanted: int, *, answer: bool = False) -> Wait | None:
+    """None once no server knows these accounts any more. system_wanted: the system's counter when they went."""
+    if held := _held(job, names, answer=answer):
+        return held
+    done = System.objects.values_list("done", flat=True).get(pk=job.system_id)
+    known = RevisionBlock.objects.filter(system=job.system_id, current=True, account__in=names).exclude(sha256="")
+    return _servers(job, done < system_wanted or known.exists())
+
+
+def _servers(job: Job, behind: bool) -> Wait | None:
+    """For whom to wait. behind: no run has brought the change to any server yet."""
+    if behind:
+        send_hint(job.system_id)
+    latest = Revision.objects.filter(system=job.system_id).values_list("sha256", flat=True).first()
+    servers = Server.objects.filter(system=job.system_id).order_by("name")
+    late = [row.name for row in servers if row.state != Server.State.IN_SYNC or row.generated_sha256 != latest]
+    if behind and len(late) < len(servers):
+        late = []
+    if late:
+        return Wait(_names(late))
+    return Wait("the servers") if behind or not servers else None
+
+
+def _held(job: Job, names: Collection[str], *, answer: bool) -> Wait | None:
+    """What waits for a person, unless it is what the one who asked for the job has said yes to already."""
+    for hold in Hold.objects.filter(system=job.system_id, account__in=names, state=Hold.State.OPEN):
+        person = job.asked_by if job.asked_by_id else None
+        if answer and job.answers_holds and person is not None and may(person, "change", Hold):
+            with through("worker", person=person, reason=f"job {job.pk}"):
+                decisions.approve(hold)
+            continue
+        return Wait(f"a person's yes to the held change of {hold.account}: {hold.reason}", 5.0)
+    return None
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names) if len(names) < 4 else f"{', '.join(names[:3])} and {len(names) - 3} more servers"

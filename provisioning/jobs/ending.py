@@ -1,0 +1,35 @@
+"""How a job ends: its claims go, its links that nobody has used with what it took back, and who waits for it begins."""
+
+from __future__ import annotations
+
+from django.db.models.functions import Now
+
+from provisioning.jobs.lease import tell
+from provisioning.jobs.waking import wake_after_commit
+from provisioning.models import Claim, HandOver, Job, JobLine
+
+WORDS = {
+    Job.State.DONE: "Done.",
+    Job.State.CANCELLED: "Cancelled; all is as it was.",
+    Job.State.ROLLED_BACK: "Rolled back; all is as it was.",
+}
+
+
+def end(job: Job, state: Job.State) -> None:
+    """Write that the job is over, in the transaction under way."""
+    if state != Job.State.DONE:
+        withdraw(job)
+    empty = dict.fromkeys(("lease", "asked", "problem", "problem_step", "waits_for"), "")
+    Job.objects.filter(pk=job.pk).update(state=state, next_at=None, ended_at=Now(), **empty)
+    JobLine.objects.create(job=job, text=WORDS[state])
+    Claim.objects.filter(job=job).delete()
+    waiting = Claim.objects.filter(system=job.system_id, account__in=job.accounts).values("job")
+    if Job.objects.filter(pk__in=waiting, state=Job.State.QUEUED).update(next_at=Now()):
+        wake_after_commit()
+    tell(job)
+
+
+def withdraw(job: Job) -> None:
+    """Nobody picks up what is being taken back."""
+    left = HandOver.objects.filter(job=job, opened_at=None, withdrawn_at=None)
+    left.update(withdrawn_at=Now(), sealed="")

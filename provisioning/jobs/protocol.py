@@ -1,0 +1,55 @@
+"""What a step of a job is, and what it may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from provisioning.models import Job, JobStep
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step is done. detail: one sentence; result: JSON for the job's results, without secrets; needed: False
+    when there was nothing to do."""
+
+    detail: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict)
+    needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The step can't go on yet. for_whom: as people call it; again_in_s: when to look again at the soonest.
+
+    person: only somebody's answer helps.
+    """
+
+    for_whom: str
+    again_in_s: float = 2.0
+
+
+class StepFailed(Exception):
+    """It can't be done, and trying again as it is won't help; the sentence says why."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class Step(Protocol):
+    """One kind of step. `do` and `undo` look before they act, may be called again after a crash at any point, and
+    write in `lease.fence(job)` only. They may keep what they know in `step.result` and `step.undo` (sealed).
+
+    timeout_s: how long it may take and wait in all, of both ways. Raise StepFailed; anything else that is raised
+    is tried again, with a back-off, TRIES times.
+    """
+
+    name: str
+    title: str
+    timeout_s: float
+
+    def do(self, job: Job, step: JobStep) -> Done | Wait: ...
+
+    def undo(self, job: Job, step: JobStep) -> Done | Wait: ...

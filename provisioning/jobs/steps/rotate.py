@@ -1,0 +1,63 @@
+"""The step that gives users new credentials, so that they can be handed over once more."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from accounts_app import services
+from accounts_app.models import NatsUser
+from provisioning.jobs import kept
+from provisioning.jobs.confirm import counters, waits_for_accounts
+from provisioning.jobs.handing import keep_secrets
+from provisioning.jobs.lease import fence
+from provisioning.jobs.protocol import Done, StepFailed, Wait
+from provisioning.models import Job, JobStep
+
+
+class Rotate:
+    """The former credentials end with it; on the way back they work again."""
+
+    name, title, timeout_s = "rotate", "Make new credentials", 7 * 86400.0
+
+    def do(self, job: Job, step: JobStep) -> Done | Wait:
+        if "wanted" not in step.result:
+            names = sorted(json.loads(job.inputs)["users"])
+            with fence(job):
+                users = NatsUser.objects.select_for_update(of=("self",)).filter(system=job.system_id, name__in=names)
+                rows = list(users.filter(account__name__in=job.accounts).select_related("account", "system"))
+                if missing := sorted(set(names) - {row.name for row in rows}):
+                    raise StepFailed(f"User “{missing[0]}” is gone.")
+                before = [{"pk": row.pk, **{name: getattr(row, name) for name in services.CREDENTIAL}} for row in rows]
+                try:
+                    secrets = {row.name: services.rotate(row) for row in rows}
+                except ValidationError as error:
+                    raise StepFailed(" ".join(error.messages)) from error
+                keep_secrets(job, secrets)
+                step.result = {"wanted": counters(job.system, job.accounts)}
+                step.undo = kept.dumps({"before": before})
+                step.save(update_fields=["result", "undo"])
+        count = len(json.loads(step.undo)["before"])
+        return Done(f"{count} credential{'s' if count != 1 else ''} made.")
+
+    def undo(self, job: Job, step: JobStep) -> Done | Wait:
+        if "wanted" not in step.result:
+            return Done("No credential was made.")
+        if "back" not in step.result:
+            with fence(job):
+                for former in json.loads(step.undo)["before"]:
+                    row = NatsUser.objects.filter(pk=former.pop("pk")).first()
+                    for name, value in former.items() if row is not None else ():
+                        setattr(row, name, _column(name).to_python(value))
+                    if row is not None:
+                        row.save(update_fields=list(former))
+                step.result = {**step.result, "back": counters(job.system, job.accounts)}
+                step.undo = "{}"
+                step.save(update_fields=["result", "undo"])
+        return waits_for_accounts(job, step.result["back"]) or Done("The former credentials work again.")
+
+
+def _column(name: str) -> Any:
+    return NatsUser._meta.get_field(name)
