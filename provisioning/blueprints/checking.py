@@ -34,7 +34,7 @@ def check_body(spec: BlueprintSpec) -> list[Misfit]:
     scope: _Scope = {each.name: _Known(each, _free(each)) for each in spec.parameters}
     for each in spec.values:
         scope[each.name] = _Known(None, checking.named(each, scope))
-    checking.list(list(spec.accounts), scope, "accounts", strict=False)
+    checking.listed(list(spec.accounts), scope, "accounts", strict=False)
     return checking.places
 
 
@@ -101,7 +101,7 @@ class _Checking:
         if isinstance(node, str):
             return self.text(node, scope, at, strict=strict)
         if isinstance(node, list):
-            return self.list(node, scope, at, strict=strict)
+            return self.listed(node, scope, at, strict=strict)
         if isinstance(node, dict):
             free = [self.entry(key, value, scope, at, strict=strict) for key, value in node.items()]
             return any(free)
@@ -117,7 +117,7 @@ class _Checking:
             return False
         return self.value(value, scope, here, strict=strict or key in SUBJECTS)
 
-    def list(self, nodes: list[Any], scope: _Scope, at: str, *, strict: bool) -> bool:
+    def listed(self, nodes: list[Any], scope: _Scope, at: str, *, strict: bool) -> bool:
         free = False
         for number, node in enumerate(nodes):
             here, within = f"{at}[{number}]", scope
@@ -147,7 +147,7 @@ class _Checking:
     def entries(self, node: Any, scope: _Scope, at: str) -> _Known:
         """What is known of each entry of what `for_each` goes over."""
         if isinstance(node, list):
-            return _Known(None, self.list(node, scope, at, strict=False))
+            return _Known(None, self.listed(node, scope, at, strict=False))
         known = self.reference(node, scope, at)
         if known is None or known.spec is None:
             return _Known(None, known is not None and known.free)

@@ -54,7 +54,7 @@ def expand(spec: BlueprintSpec, given: Given) -> Expanded:
     making = _Expansion()
     for each in spec.values:
         scope[each.name] = making.named(each, scope)
-    accounts = making.list(list(spec.accounts), scope, "accounts")
+    accounts = making.entries(list(spec.accounts), scope, "accounts")
     return Expanded({"accounts": accounts}, making.origins)
 
 
@@ -90,12 +90,12 @@ class _Expansion:
         if isinstance(node, str):
             return self.text(node, scope, at) if "$" in node else node
         if isinstance(node, list):
-            return self.list(node, scope, at)
+            return self.entries(node, scope, at)
         if isinstance(node, dict):
             return {key: self.value(value, scope, f"{at}.{key}") for key, value in node.items()}
         return node
 
-    def list(self, nodes: list[Any], scope: _Scope, at: str) -> list[Any]:
+    def entries(self, nodes: list[Any], scope: _Scope, at: str) -> list[Any]:
         made: list[Any] = []
         for node in nodes:
             if not isinstance(node, dict) or not any(key in node for key in CONTROL):
@@ -129,7 +129,8 @@ class _Expansion:
             if bound.origins:
                 self.origins[at] = bound.origins
             return bound.value
-        said, origins = [], []
+        said: list[str] = []
+        origins: list[Origin] = []
         for piece in found:
             if isinstance(piece, Reference):
                 bound = _look(piece, scope, at)

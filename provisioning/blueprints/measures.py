@@ -1,55 +1,43 @@
-"""Sizes and lengths of time as people write them."""
+"""Sizes and lengths of time as people write them: read as settings of streams are, written as conf files take them."""
 
 from __future__ import annotations
 
-import re
+from typing import Any
 
-_SIZES = {
-    "": 1, "b": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3, "t": 1000**4,
-    "tb": 1000**4, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
-}  # fmt: skip
-_SIZE = re.compile(r"(\d{1,19})(?:\.(\d{1,6}))?\s*([a-z]{0,3})", re.ASCII)
-_PART = re.compile(r"(\d{1,12})(ns|us|µs|ms|s|m|h|d|w)", re.ASCII)
-_NANOSECONDS = {
-    "ns": 1, "us": 1000, "µs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
-    "d": 86_400 * 10**9, "w": 604_800 * 10**9,
-}  # fmt: skip
-LARGEST = 2**63 - 1
+from accounts_app.jetstream.settings import UNLIMITED, Setting
+from accounts_app.jetstream.words import read_value
+
+_SIZE = Setting("size", "bytes", "Size", default=0)
+_DURATION = Setting("duration", "duration", "Duration", default=0, least=0)
+_UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
-def read_bytes(text: str) -> int:
+def read_bytes(value: Any) -> int:
     """How many bytes "10GiB" or "250MB" are; "unlimited" is -1. Raises ValueError with a sentence."""
-    said = text.strip().lower()
-    if said in ("unlimited", "-1"):
-        return -1
-    match = _SIZE.fullmatch(said)
-    if match is None or match[3] not in _SIZES:
-        raise ValueError("This must be a size such as 500MB, 10GiB or a number of bytes.")
-    unit, fraction = _SIZES[match[3]], match[2] or ""
-    found = int(match[1]) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
-    if found > LARGEST:
-        raise ValueError("This is larger than any disk.")
+    found: int = read_value(_SIZE, value)
     return found
 
 
-def read_duration(text: str) -> int:
+def read_duration(value: Any) -> int:
     """How many nanoseconds "7d", "1h30m" or "500ms" are. Raises ValueError with a sentence."""
-    said = text.strip()
-    if said == "0":
-        return 0
-    parts = _PART.findall(said)
-    if not parts or "".join(number + unit for number, unit in parts) != said:
-        raise ValueError("This must be a length of time such as 7d, 1h30m or 500ms.")
-    found = sum(int(number) * _NANOSECONDS[unit] for number, unit in parts)
-    if found > LARGEST:
-        raise ValueError("This is longer than 292 years.")
+    found: int = read_value(_DURATION, value)
     return found
 
 
 def write_duration(nanoseconds: int) -> str:
     """A length of time in units that NATS knows everywhere, hours at most: "168h", "1h30m", "500ms"."""
     said, rest = "", nanoseconds
-    for unit in ("h", "m", "s", "ms", "us", "ns"):
-        count, rest = divmod(rest, _NANOSECONDS[unit])
+    for unit, size in _UNITS.items():
+        count, rest = divmod(rest, size)
         said += f"{count}{unit}" if count else ""
     return said or "0s"
+
+
+def size_words(count: int) -> str:
+    """Bytes as people write them, whole numbers only."""
+    if count == UNLIMITED:
+        return "unlimited"
+    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size and count % size == 0:
+            return f"{count // size:,}{unit}"
+    return f"{count:,} bytes"

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from accounts_app.jetstream.settings import UNLIMITED
 from accounts_app.natsconf import names, nkeys, subjects
 
-from .measures import LARGEST, read_bytes, read_duration, write_duration
+from .measures import read_bytes, read_duration, size_words, write_duration
 from .specs import BlueprintSpec, ParameterSpec
 from .tables import Cells, read_csv
 
 MOST = {"text": 500, "token": 64, "account_name": 64, "user_name": 200, "subject": 500, "choice": 500, "nkey": 56}
 MOST_ENTRIES = {"list": 1_000, "table": 100_000}
+LARGEST = 2**63 - 1
 TOLD_ROWS = 100  # rows of a table that a job's history keeps
 _FAULTS = 50  # sentences about one parameter
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
@@ -120,7 +122,7 @@ class _Reading:
 
     def given(self, spec: ParameterSpec, value: Any) -> Any:
         if spec.type == "list":
-            return self.list(spec, value)
+            return self.entries(spec, value)
         if spec.type == "table":
             return self.table(spec, value)
         try:
@@ -129,7 +131,7 @@ class _Reading:
             self.faults.append(str(refused))
             return None
 
-    def list(self, spec: ParameterSpec, value: Any) -> list[Any]:
+    def entries(self, spec: ParameterSpec, value: Any) -> list[Any]:
         if isinstance(value, str):
             value = [part for part in (each.strip() for each in re.split(r"[,\n]", value)) if part]
         if not isinstance(value, (list, tuple)):
@@ -284,18 +286,13 @@ def _whole(spec: ParameterSpec, value: Any) -> int:
 
 
 def _bytes(spec: ParameterSpec, value: Any) -> int:
-    if isinstance(value, str):
-        value = read_bytes(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= LARGEST:
-        raise ValueError("This must be a size such as 500MB, 10GiB or a number of bytes.")
-    if value == -1 and spec.most is not None:
-        raise ValueError(f"This must be {size_words(spec.most)} at most.")
-    return value if value == -1 else _between(spec, value, size_words)
+    found = read_bytes(value)
+    if found == UNLIMITED and spec.most is None:
+        return found
+    return _between(spec, LARGEST if found == UNLIMITED else found, size_words)
 
 
 def _duration(spec: ParameterSpec, value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("This must be a length of time such as 7d, 1h30m or 500ms.")
     return write_duration(_between(spec, read_duration(value), write_duration))
 
 
@@ -327,14 +324,6 @@ def _between(spec: ParameterSpec, value: int, words: Any) -> int:
     if spec.most is not None and value > spec.most:
         raise ValueError(f"This must be {words(spec.most)} at most.")
     return value
-
-
-def size_words(count: int) -> str:
-    """Bytes as people write them, whole numbers only."""
-    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= size and count % size == 0:
-            return f"{count // size:,}{unit}"
-    return f"{count:,} bytes"
 
 
 def _scalar(value: Any) -> str:

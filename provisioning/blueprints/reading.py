@@ -179,10 +179,8 @@ class _Reader:
         if value is None:
             return None
         try:
-            if kind == "bytes" and isinstance(value, str):
-                return read_bytes(value)
-            if kind == "duration":
-                return read_duration(value if isinstance(value, str) else "")
+            if kind in ("bytes", "duration"):
+                return read_bytes(value) if kind == "bytes" else read_duration(value)
         except ValueError as refused:
             self.wrong(here, str(refused))
             return None

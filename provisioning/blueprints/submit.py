@@ -185,10 +185,10 @@ def _looked(system: System, spec: BlueprintSpec, parameters: Any) -> tuple[Look,
         return Look(spec.title, faults=found.faults, problems=found.problems, notes=notes), None
     names = tuple(account.name for account in document.accounts)
     ready = _Ready(given, expanded, document, notes, names, f"{spec.title}: {', '.join(names)}"[:300])
-    found = _foreign(system, spec, ready) or _previewed(system, ready)
-    if isinstance(found, Look):
-        return found, ready
-    return Look(ready.title, faults=found.faults, problems=found.problems, notes=notes), ready
+    seen = _foreign(system, spec, ready) or _previewed(system, ready)
+    if isinstance(seen, Placed):
+        seen = Look(ready.title, faults=seen.faults, problems=seen.problems, notes=notes)
+    return seen, ready
 
 
 def _previewed(system: System, ready: _Ready) -> Look | Placed:
