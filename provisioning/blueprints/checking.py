@@ -112,7 +112,7 @@ class _Checking:
         if not isinstance(key, str) or "${" in key:
             self.wrong(here, "A key must be text, and holds no reference.")
             return False
-        if key in ("for_each", "when"):
+        if key in ("for_each", "when", "unless"):
             self.wrong(here, "This goes with a map in a list only.")
             return False
         return self.value(value, scope, here, strict=strict or key in SUBJECTS)
@@ -121,16 +121,16 @@ class _Checking:
         free = False
         for number, node in enumerate(nodes):
             here, within = f"{at}[{number}]", scope
-            if isinstance(node, dict) and any(key in node for key in ("for_each", "when", "value")):
+            if isinstance(node, dict) and any(key in node for key in CONTROL):
                 within = self.control(node, scope, here)
                 node = node["value"] if "value" in node else {k: v for k, v in node.items() if k not in CONTROL}
             free = self.value(node, within, here, strict=strict) or free
         return free
 
     def control(self, node: dict[str, Any], scope: _Scope, at: str) -> _Scope:
-        """Check `for_each`, `as` and `when` of a map in a list; what is known within it."""
+        """Check `for_each`, `as`, `when` and `unless` of a map in a list; what is known within it."""
         if "value" in node and (more := [key for key in node if key not in CONTROL]):
-            self.wrong(f"{at}.{more[0]}", "Beside “value” stand only “for_each”, “as” and “when”.")
+            self.wrong(f"{at}.{more[0]}", "Beside “value” stand only “for_each”, “as”, “when” and “unless”.")
         within = scope
         if "for_each" in node:
             name = node.get("as", "item")
@@ -140,8 +140,9 @@ class _Checking:
                 within = {**scope, name: self.entries(node["for_each"], scope, f"{at}.for_each")}
         elif "as" in node:
             self.wrong(f"{at}.as", "This goes with “for_each” only.")
-        if "when" in node and not isinstance(node["when"], bool):
-            self.reference(node["when"], within, f"{at}.when")
+        for key in ("when", "unless"):
+            if key in node and not isinstance(node[key], bool):
+                self.reference(node[key], within, f"{at}.{key}")
         return within
 
     def entries(self, node: Any, scope: _Scope, at: str) -> _Known:

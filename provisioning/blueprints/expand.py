@@ -13,7 +13,8 @@ from .references import Reference, pieces
 from .specs import BlueprintError, BlueprintSpec, ValueSpec
 
 MOST_VALUES = 2_000_000  # of a document
-CONTROL = ("for_each", "as", "when", "value")
+_NOTHING: tuple[Any, ...] = (None, False, "", [])
+CONTROL = ("for_each", "as", "when", "unless", "value")
 
 
 class Origin(NamedTuple):
@@ -114,8 +115,9 @@ class _Expansion:
 
     def one(self, node: dict[str, Any], scope: _Scope, at: str, made: list[Any], origins: tuple[Origin, ...]) -> None:
         self.count += 1
-        if "when" in node and self.bound(node["when"], scope, at).value in (None, False, "", []):
-            return
+        for key, wanted in (("when", True), ("unless", False)):
+            if key in node and (self.bound(node[key], scope, at).value not in _NOTHING) is not wanted:
+                return
         here = f"{at}[{len(made)}]"
         if origins:
             self.origins[here] = origins
