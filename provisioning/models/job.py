@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.fields import EncryptedTextField
@@ -28,9 +29,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         reached = set(Account._base_manager.filter(pk__in=token.accounts).values_list("system", "name"))
         if not reached:
             return self.none()
-        named = reduce(or_, (Q(system=system, accounts__icontains=f'"{name}"') for system, name in sorted(reached)))
-        rows = self.filter(named).order_by().values_list("pk", "system", "accounts")
-        return self.filter(pk__in=[pk for pk, system, names in rows if {(system, name) for name in names} <= reached])
+        named = reduce(or_, (Q(system=system, named__contains=f'"{name}"') for system, name in sorted(reached)))
+        rows = self.annotate(named=Cast("accounts", models.TextField())).filter(named).order_by()
+        told = rows.values_list("pk", "system", "accounts")
+        return self.filter(pk__in=[pk for pk, system, names in told if {(system, name) for name in names} <= reached])
 
 
 class Job(models.Model):

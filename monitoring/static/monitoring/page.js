@@ -17,6 +17,8 @@ export const page = {
   pages: told.pages,
   admin: told.admin,
   watch: words(told.watch),
+  /** What this page shows is said when it changes, and not each second */
+  still: told.still === "yes",
   state: told.state ? JSON.parse(told.state) : null,
   may: (kind) => links.has(kind),
   opens: (name) => opened.has(name),

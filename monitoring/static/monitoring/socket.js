@@ -21,6 +21,7 @@ const STALE_MS = 5000; // a relay that lives says something each second
 const SILENT_MS = 20_000; // from a living relay: then the way between is broken, whatever the socket says
 const QUIET_MS = 60_000; // from a dead one
 const GRACE_MS = 1500; // a socket that comes back at once is no news
+const LOOK_MS = [10_000, 2000]; // how often a still page asks by itself: while all is well, and while it isn't
 
 const listeners = new Map(); // topic: [{fn, every, frame, due, timer}]
 const frames = new Map(); // topic: its last frame
@@ -37,14 +38,15 @@ let polling = false;
 let ack = 0;
 let lastAck = 0;
 let heard = 0; // when a socket last said something
-let reached = 0; // the highest seq that arrived
-let epoch = null;
+let reached = 0; // the seq that arrived last
+const epochOf = new Map(); // family: its epoch
 let relay = page.state ?? { live: true, since: null, detail: "" };
 let problem = ""; // of the way to nunect, in a sentence
 let out = false; // signed out
 let asked = false; // a watch waits to be sent
 let begun = false;
 let goneAt = performance.now(); // since then there is no socket
+let lookedAt = performance.now(); // when a still page last asked by itself
 
 // --- what pages call ---------------------------------------------------------------------------
 
@@ -166,7 +168,7 @@ function take(text) {
   }
   if (frame.type === "hello") hello(frame);
   else if (frame.type === "snapshot") {
-    reached = Math.max(reached, frame.seq);
+    reached = frame.seq;
     acknowledge();
     keep(frame);
   } else if (frame.type === "state") {
@@ -184,7 +186,7 @@ function hello(frame) {
   forgive();
   stopPolling();
   reached = 0;
-  if (frame.epoch) beginEpoch(frame.epoch);
+  if (frame.epoch) beginEpoch(RELAY, frame.epoch);
   sendWatch();
 }
 
@@ -223,18 +225,21 @@ function sendWatch() {
 
 // --- frames ------------------------------------------------------------------------------------
 
-function beginEpoch(now) {
-  if (epoch === now) return;
-  const first = epoch === null;
-  epoch = now;
-  reached = 0;
-  if (first) return;
-  frames.clear();
-  for (const fn of epochs) fn(now);
+// Topics of jobs are not the relay's, and have epochs of their own
+const [RELAY, JOBS] = ["relay", "jobs"];
+const family = (topic) => (topic === "jobs" || topic.startsWith("job:") ? JOBS : RELAY);
+
+function beginEpoch(of, now) {
+  const before = epochOf.get(of);
+  if (before === now) return;
+  epochOf.set(of, now);
+  if (before === undefined) return;
+  for (const topic of [...frames.keys()]) if (family(topic) === of) frames.delete(topic);
+  if (of === RELAY) for (const fn of epochs) fn(now);
 }
 
 function keep(frame) {
-  if (frame.epoch !== epoch) beginEpoch(frame.epoch);
+  beginEpoch(family(frame.topic), frame.epoch);
   const known = frames.get(frame.topic);
   if (known && known.seq > frame.seq) return;
   frames.set(frame.topic, frame);
@@ -294,8 +299,9 @@ async function pollNow() {
 async function pollTopic(topic) {
   try {
     const frame = await get(`${page.topics}${encodeURIComponent(topic)}/`);
-    if (!polling || frame?.topic !== topic) return;
+    if (!(polling || page.still) || frame?.topic !== topic) return;
     keep(frame);
+    if (page.still) return;
     const age = page.now() - Date.parse(frame.at);
     if (age < STALE_MS) relay = { live: true, since: null, detail: "" };
     else if (relay.live) relay = { live: false, since: frame.at, detail: "The relay has said nothing since then." };
@@ -306,6 +312,18 @@ async function pollTopic(topic) {
 }
 
 // --- how it is ---------------------------------------------------------------------------------
+
+/** What is said once may be lost: a still page asks for it now and then */
+async function look() {
+  lookedAt = performance.now();
+  try {
+    await Promise.all([...listeners.keys()].map(pollTopic));
+  } catch (error) {
+    problem = error.message;
+    out = error.status === 401;
+    lost();
+  }
+}
 
 /** When what is shown was seen: the newest frame */
 function newest() {
@@ -322,6 +340,7 @@ function status() {
   const connected = greeted || soon || (polling && !problem);
   let kind = polling ? "polling" : "live";
   if (!connected) kind = out ? "out" : "reconnecting";
+  if (page.still) return { kind, since: 0, age_s: null, detail: connected ? "" : problem };
   else if (!at && !relay.live) kind = relay.detail ? "stale" : "waiting";
   else if (!relay.live || (age !== null && age > STALE_MS)) kind = "stale";
   const since = kind === "stale" ? Date.parse(relay.live ? new Date(at).toISOString() : (relay.since ?? "")) || at : at;
@@ -357,7 +376,10 @@ function tell() {
 }
 
 function tick() {
-  if (socket && quiet() > (!greeted ? OPEN_MS : relay.live ? SILENT_MS : QUIET_MS)) lost();
+  if (socket && !greeted && quiet() > OPEN_MS) lost();
+  else if (page.still) {
+    if (greeted && !document.hidden && performance.now() - lookedAt > LOOK_MS[relay.live ? 0 : 1]) look();
+  } else if (socket && quiet() > (relay.live ? SILENT_MS : QUIET_MS)) lost();
   tell();
 }
 
