@@ -37,8 +37,6 @@ def to_server(kind: str, name: str, config: Config, seen: Config | None = None) 
     if kind == "consumer":
         found |= {"name": name, "durable_name": name}
         _filters_out(found)
-        if found.get("deliver_subject"):
-            found.pop("max_waiting", None)
         if config.get("backoff"):
             found["ack_wait"] = config["backoff"][0]
     else:
