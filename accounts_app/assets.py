@@ -163,6 +163,7 @@ def revert(row: Asset) -> Asset:
     _check_drift(row)
     record("drift reverted", row, account=row.home.name, settings=_drifted(row))
     row.save()
+    _forget_drift(row)  # what stood in the way of the row is answered
     return row
 
 

@@ -40,6 +40,10 @@ def _key(system_id: int) -> str:
     return f"nunect:hint:{system_id}"
 
 
+def _assets_key(system_id: int) -> str:
+    return f"nunect:hint:assets:{system_id}"
+
+
 def send_hint(system_id: int) -> bool:
     """Ask a worker to apply the system, unless a hint is waiting already; True when one was sent.
 
@@ -51,6 +55,11 @@ def send_hint(system_id: int) -> bool:
 def send_jobs_hint() -> bool:
     """The same for jobs: ask a worker to look at them."""
     return _send_once(_JOBS, "provisioning.jobs")
+
+
+def send_assets_hint(system_id: int) -> bool:
+    """The same for streams and consumers: ask a worker to bring those of the system to the servers."""
+    return _send_once(_assets_key(system_id), "provisioning.assets", system_id)
 
 
 def _send_once(key: str, task: str, *args: int) -> bool:
@@ -85,6 +94,11 @@ def _send(task: str, *args: int) -> None:
 def clear_hint(system_id: int) -> None:
     """A run is about to read the rows: from now on a change needs a new hint."""
     _clear(_key(system_id))
+
+
+def clear_assets_hint(system_id: int) -> None:
+    """Somebody is about to read streams and consumers: from now on a change of them needs a new hint."""
+    _clear(_assets_key(system_id))
 
 
 def clear_jobs_hint() -> None:

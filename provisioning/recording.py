@@ -20,6 +20,7 @@ from provisioning.binary import OLDEST, parse_version, too_old
 from provisioning.drift import SHOWN, in_words
 from provisioning.enforced import SHARED_ROLES, Enforced, specs_of
 from provisioning.events import revision_recorded
+from provisioning.jetstream.wishes import forgive
 from provisioning.models import Revision, RevisionBlock
 from provisioning.plan import Plan
 from provisioning.server import Seen
@@ -87,6 +88,7 @@ def record_revision(
         )
     RevisionBlock.objects.bulk_create(rows, batch_size=200)
     _drop_old(system, revision)
+    forgive(system.pk, changed)
     transaction.on_commit(lambda: enforced.remember(revision, step, shared.sha256))
     return revision
 

@@ -135,6 +135,22 @@ class Fleet:
         ]
         return sum(len(detail.get("stream_detail") or ()) for detail in details)
 
+    def jetstream(self, ask: dict[str, Any], server_ids: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+        """{id: JSZ's words} of those servers, or of all that answer. {} when nobody can be asked."""
+        if not self.connected:
+            return {}
+        if server_ids:
+            answers = self._runner.run(self._ask_each("JSZ", ask, server_ids))
+        else:
+            answers = self._runner.run(self._gather("$SYS.REQ.SERVER.PING.JSZ", json.dumps(ask).encode(), 0))
+        return {answer["server"]["id"]: answer["data"] for answer in answers if answer.get("data")}
+
+    def purge_account(self, account: str) -> bool:
+        """Have the servers delete all that an account keeps in JetStream, whether they still know the account or not;
+        True when one has begun to. Nothing can bring it back. Raises Unreachable."""
+        answer = self._runner.run(self._ask(f"$JS.API.ACCOUNT.PURGE.{account}", {}))
+        return bool(answer.get("initiated"))
+
     def connection(self, server_id: str, cid: int) -> dict[str, Any] | None:
         """What a server says of one of its clients now: CONNZ's words, with `server` (its name) and `now` (its clock).
 
@@ -179,6 +195,14 @@ class Fleet:
         except (TimeoutError, nats.errors.Error, ValueError):
             pass  # whoever did not answer by now is not among the answers
         return answers
+
+    async def _ask_each(self, what: str, ask: dict[str, Any], server_ids: Collection[str]) -> list[dict[str, Any]]:
+        """The answers of those of these servers that answer."""
+        answers = await asyncio.gather(
+            *(self._ask(f"$SYS.REQ.SERVER.{server_id}.{what}", ask) for server_id in server_ids),
+            return_exceptions=True,
+        )
+        return [answer for answer in answers if isinstance(answer, dict)]
 
     async def _ask(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer of one server, {} when there is no such server. Raises Unreachable."""

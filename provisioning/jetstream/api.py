@@ -10,10 +10,9 @@ import nats.errors
 from nats.aio.client import Client
 
 from accounts_app.natsconf.control import API_PREFIX
-from provisioning.jetstream.errors import CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, JetStreamError, NoAnswer, NotShown
+from provisioning.jetstream.errors import UNKNOWN, JetStreamError, NoAnswer, NotShown
 
-TIMEOUT_S = 10.0  # a cluster that has just lost a server takes some seconds to choose who answers
-UNKNOWN = (STREAM_NOT_FOUND, CONSUMER_NOT_FOUND)
+TIMEOUT_S = 5.0  # seconds; what a slower cluster has done meanwhile, the next look tells
 
 
 class Api:

@@ -69,6 +69,10 @@ class JetStream:
     def consumer(self, account: str, stream: str, consumer: str) -> dict[str, Any] | None:
         return self.run(self.api.consumer(account, stream, consumer))
 
+    def found(self, account: str, stream: str, consumer: str = "") -> dict[str, Any] | None:
+        """A stream, or a consumer of it, as the server describes it; None when there is none."""
+        return self.consumer(account, stream, consumer) if consumer else self.stream(account, stream)
+
     def streams(self, account: str) -> list[dict[str, Any]]:
         return self.run(self.api.streams(account))
 

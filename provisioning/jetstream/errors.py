@@ -5,6 +5,7 @@ from __future__ import annotations
 from provisioning.errors import ProvisioningError, Unreachable
 
 STREAM_NOT_FOUND, CONSUMER_NOT_FOUND = 10059, 10014
+UNKNOWN = (STREAM_NOT_FOUND, CONSUMER_NOT_FOUND)
 STREAM_NAME_IN_USE, CONSUMER_NAME_IN_USE = 10058, (10013, 10148)
 
 

@@ -13,3 +13,12 @@ def world(transactional_db, tmp_path, settings):
         yield made.start()
     finally:
         made.stop()
+
+
+@pytest.fixture
+def account(world):
+    """Account A with JetStream, which a user may use, on the server."""
+    made = world.account("A", jetstream=True)
+    world.user(made, "svc", access="all")
+    world.apply()
+    return made
