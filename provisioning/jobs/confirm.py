@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from accounts_app.access import may
 from accounts_app.door import through
@@ -20,10 +21,11 @@ def counters(system: System, names: Collection[str]) -> dict[str, int]:
     return dict(Account.objects.filter(system=system, name__in=names).values_list("name", "wanted"))
 
 
-def waits_for_accounts(job: Job, wanted: Counters, *, answer: bool = False) -> Wait | None:
+def waits_for_accounts(job: Job, wanted: Counters, *, agreed_since: datetime | None = None) -> Wait | None:
     """None once every known server runs these accounts as the job wrote them.
 
-    answer: a hold of them is exactly what a person has confirmed. Raises StepFailed for one that the servers refuse.
+    agreed_since: holds of them since then are what a person has confirmed by asking for the job. Raises StepFailed
+    for an account that the servers refuse.
     """
     rows = {row.name: row for row in Account.objects.filter(system=job.system_id, name__in=wanted.keys())}
     if missing := sorted(wanted.keys() - rows.keys()):
@@ -32,14 +34,16 @@ def waits_for_accounts(job: Job, wanted: Counters, *, answer: bool = False) -> W
     for row in behind:
         if row.problem_kind == Account.Problem.FAILED and row.problem_wanted == row.wanted:
             raise StepFailed(f"The servers refuse account “{row.name}”: {row.problem}")
-    if held := _held(job, [row.name for row in behind], answer=answer):
+    if held := _held(job, [row.name for row in behind], agreed_since=agreed_since):
         return held
     return _servers(job, bool(behind))
 
 
-def waits_for_removal(job: Job, names: Collection[str], system_wanted: int, *, answer: bool = False) -> Wait | None:
+def waits_for_removal(
+    job: Job, names: Collection[str], system_wanted: int, *, agreed_since: datetime | None = None
+) -> Wait | None:
     """None once no server knows these accounts any more. system_wanted: the system's counter when they went."""
-    if held := _held(job, names, answer=answer):
+    if held := _held(job, names, agreed_since=agreed_since):
         return held
     done = System.objects.values_list("done", flat=True).get(pk=job.system_id)
     known = RevisionBlock.objects.filter(system=job.system_id, current=True, account__in=names).exclude(sha256="")
@@ -60,11 +64,11 @@ def _servers(job: Job, behind: bool) -> Wait | None:
     return Wait("the servers") if behind or not servers else None
 
 
-def _held(job: Job, names: Collection[str], *, answer: bool) -> Wait | None:
-    """What waits for a person, unless it is what the one who asked for the job has said yes to already."""
+def _held(job: Job, names: Collection[str], *, agreed_since: datetime | None) -> Wait | None:
+    """What waits for a person's answer, unless who asked for the job has said yes to it by that, and may."""
     for hold in Hold.objects.filter(system=job.system_id, account__in=names, state=Hold.State.OPEN):
-        person = job.asked_by if job.asked_by_id else None
-        if answer and job.answers_holds and person is not None and may(person, "change", Hold):
+        person, agreed = job.asked_by, agreed_since is not None and hold.created_at >= agreed_since
+        if agreed and person is not None and job.answers_holds and may(person, "change", Hold):
             with through("worker", person=person, reason=f"job {job.pk}"):
                 decisions.approve(hold)
             continue

@@ -14,6 +14,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from accounts_app.door import through
+from provisioning.errors import Unreachable
 from provisioning.jobs import lease
 from provisioning.jobs.ending import end, withdraw
 from provisioning.jobs.faults import told
@@ -152,6 +153,8 @@ class _Turn:
             raise
         except StepFailed as error:
             return self._fail(step, error.sentence)
+        except Unreachable as error:  # they will be back; how long that may take is the step's to say
+            return self._wait(step, Wait(f"an answer of the servers: {error.detail}"), kind.timeout_s)
         except Exception as error:  # whatever it is, the job says it and stays where it is
             return self._stumble(step, error)
         self._passed("acted", step)
@@ -187,7 +190,8 @@ class _Turn:
             step.save(update_fields=["state", "detail", "waits_for", "ended_at"])
             results = {**row.results, **answer.result}
             self._write_job(state=Job.State.UNDOING if back else Job.State.RUNNING, waits_for="", results=results)
-            self._log(step, f"Taken back. {answer.detail}" if back else answer.detail or "Done.")
+            if answer.detail:
+                self._log(step, answer.detail)
 
     def _wait(self, step: JobStep, answer: Wait, timeout_s: float) -> bool:
         """Let go of the job until it is worth another look; the longer it has waited the later."""

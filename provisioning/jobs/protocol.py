@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from provisioning.models import Job, JobStep
 
@@ -21,10 +21,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The step can't go on yet. for_whom: as people call it; again_in_s: when to look again at the soonest.
-
-    person: only somebody's answer helps.
-    """
+    """The step can't go on yet. for_whom: as people call it; again_in_s: when to look again at the soonest."""
 
     for_whom: str
     again_in_s: float = 2.0
@@ -38,18 +35,25 @@ class StepFailed(Exception):
         self.sentence = sentence
 
 
-class Step(Protocol):
+class Step:
     """One kind of step. `do` and `undo` look before they act, may be called again after a crash at any point, and
     write in `lease.fence(job)` only. They may keep what they know in `step.result` and `step.undo` (sealed).
 
-    timeout_s: how long it may take and wait in all, of both ways. Raise StepFailed; anything else that is raised
-    is tried again, with a back-off, TRIES times.
+    timeout_s: how long it may take and wait in all, of either way. Raise StepFailed; anything else that is raised
+    is tried again, with a back-off, `engine.TRIES` times.
     """
 
-    name: str
-    title: str
-    timeout_s: float
+    name = ""
+    title = ""
+    timeout_s = 3600.0
 
-    def do(self, job: Job, step: JobStep) -> Done | Wait: ...
+    def do(self, job: Job, step: JobStep) -> Done | Wait:
+        """Bring it about, or say for whom it waits."""
+        raise NotImplementedError
 
-    def undo(self, job: Job, step: JobStep) -> Done | Wait: ...
+    def undo(self, job: Job, step: JobStep) -> Done | Wait:
+        """Take back what `do` has done, or may have begun to do; nothing where it changes nothing."""
+        return Done()
+
+    def retried(self, job: Job) -> None:
+        """A person asks for another try of a step that failed: what was refused may be asked for again."""

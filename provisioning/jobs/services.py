@@ -18,7 +18,7 @@ from accounts_app.services import check_deletable
 from provisioning.jobs import changed_since
 from provisioning.jobs.ending import end
 from provisioning.jobs.lease import tell
-from provisioning.jobs.paths import PATHS
+from provisioning.jobs.paths import PATHS, STEPS
 from provisioning.jobs.steps.window import LONGEST_S
 from provisioning.jobs.waking import wake_after_commit
 from provisioning.models import Claim, HandOver, Hold, Job, JobStep
@@ -199,6 +199,7 @@ def _again(job: Job) -> None:
     """A step that failed begins anew, in the direction that the job was going."""
     undoing = bool(job.asked)
     for step in job.steps.filter(state=JobStep.State.FAILED):
+        STEPS[step.name].retried(job)
         step.state = JobStep.State.UNDOING if undoing else JobStep.State.PENDING
         step.attempts, step.started_at, step.waits_for = 0, None, ""
         step.save(update_fields=["state", "attempts", "started_at", "waits_for"])

@@ -10,11 +10,11 @@ from django.db.models import F, Q, QuerySet
 from accounts_app.models import Account, Asset, Consumer, Stream, record
 from provisioning.jobs import kept
 from provisioning.jobs.lease import fence
-from provisioning.jobs.protocol import Done, StepFailed, Wait
+from provisioning.jobs.protocol import Done, Step, StepFailed, Wait
 from provisioning.models import Job, JobStep
 
 
-class Assets:
+class Assets(Step):
     """JetStream's side of the document; on the way back what is new goes with its data, the rest is as it was."""
 
     name, title, timeout_s = "assets", "Make streams and buckets", 7 * 86400.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from accounts_app.models import Account
+from provisioning import decisions
 from provisioning.jobs.confirm import waits_for_accounts
-from provisioning.jobs.protocol import Done, Wait
+from provisioning.jobs.protocol import Done, Step, Wait
 from provisioning.models import Job, JobStep
 
 
-class Enforced:
+class Enforced(Step):
     """It asks nobody to reload: runs of the pipeline do, and all jobs share them. It looks, and hints."""
 
     name, title, timeout_s = "enforced", "Every server runs it", 7 * 86400.0
@@ -15,8 +17,10 @@ class Enforced:
     def do(self, job: Job, step: JobStep) -> Done | Wait:
         before = job.steps.filter(number__lt=step.number).order_by("-number")
         wanted = next(each.result["wanted"] for each in before if "wanted" in each.result)
-        freezing = job.kind == Job.Kind.RETIRE
-        return waits_for_accounts(job, wanted, answer=freezing) or Done("Confirmed by every server.")
+        agreed_since = job.started_at if job.kind == Job.Kind.RETIRE else None
+        return waits_for_accounts(job, wanted, agreed_since=agreed_since) or Done("Confirmed by every server.")
 
-    def undo(self, job: Job, step: JobStep) -> Done | Wait:
-        return Done()
+    def retried(self, job: Job) -> None:
+        refused = Account.objects.filter(system=job.system_id, name__in=job.accounts)
+        for account in refused.filter(problem_kind=Account.Problem.FAILED):
+            decisions.try_again(account)

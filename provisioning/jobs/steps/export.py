@@ -6,11 +6,11 @@ from accounts_app.applying import export_document
 from accounts_app.models import Account
 from provisioning.jobs import kept
 from provisioning.jobs.lease import fence
-from provisioning.jobs.protocol import Done, Wait
+from provisioning.jobs.protocol import Done, Step, Wait
 from provisioning.models import Job, JobStep
 
 
-class Export:
+class Export(Step):
     """Its document for everybody in the job's results, and one with password hashes and nkeys sealed in the step."""
 
     name, title, timeout_s = "export", "Keep what it was", 3600.0
@@ -22,6 +22,3 @@ class Export:
             step.undo = kept.dumps({"document": export_document(job.system, accounts, secrets=True)})
             step.save(update_fields=["undo"])
         return Done("Its document is kept.", {"document": document})
-
-    def undo(self, job: Job, step: JobStep) -> Done | Wait:
-        return Done()

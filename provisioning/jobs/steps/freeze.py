@@ -9,11 +9,11 @@ from accounts_app.services import disable_users
 from provisioning.jobs import kept
 from provisioning.jobs.confirm import counters, waits_for_accounts
 from provisioning.jobs.lease import fence
-from provisioning.jobs.protocol import Done, StepFailed, Wait
+from provisioning.jobs.protocol import Done, Step, StepFailed, Wait
 from provisioning.models import Job, JobStep
 
 
-class Freeze:
+class Freeze(Step):
     """Every enabled user of the account is disabled; those, and no others, are enabled again on the way back."""
 
     name, title, timeout_s = "freeze", "Freeze the account", 7 * 86400.0

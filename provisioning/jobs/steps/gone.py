@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from accounts_app.models import Account
-from provisioning.jobs.protocol import Done, Wait
+from provisioning.jobs.protocol import Done, Step, Wait
+from provisioning.jobs.purging import purge
 from provisioning.models import Job, JobStep
 
 
-class Gone:
+class Gone(Step):
     """Its folder in the store goes, if that was asked for."""
 
     name, title, timeout_s = "gone", "Delete what it left", 7 * 86400.0
@@ -17,12 +17,4 @@ class Gone:
     def do(self, job: Job, step: JobStep) -> Done | Wait:
         if json.loads(job.inputs)["data"] == "keep":
             return Done("Its data are kept in the store, for an account of the same name.", needed=False)
-        from provisioning.jetstream.purge import purge_account
-
-        for name in job.accounts:
-            if not Account.objects.filter(system=job.system_id, name=name).exists():
-                purge_account(job.system, name)
-        return Done("Nothing of it is left on the servers.")
-
-    def undo(self, job: Job, step: JobStep) -> Done | Wait:
-        return Done()
+        return purge(job, job.accounts) or Done("Nothing of it is left on the servers.")

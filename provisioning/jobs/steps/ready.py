@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from accounts_app.models import Account, Consumer, Stream
-from provisioning.jobs.protocol import Done, Wait
+from provisioning.jobs.protocol import Done, Step, Wait
 from provisioning.models import Job, JobStep
 
 
-class Ready:
+class Ready(Step):
     """What the job has made is told in its results."""
 
     name, title, timeout_s = "ready", "Ready", 3600.0
@@ -22,6 +22,3 @@ class Ready:
             "url": job.system.client_url,
         }
         return Done("Clients can connect.", result)
-
-    def undo(self, job: Job, step: JobStep) -> Done | Wait:
-        return Done()

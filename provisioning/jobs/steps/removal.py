@@ -11,12 +11,12 @@ from accounts_app.services import check_deletable
 from provisioning.jobs import kept
 from provisioning.jobs.confirm import waits_for_removal
 from provisioning.jobs.lease import fence
-from provisioning.jobs.protocol import Done, StepFailed, Wait
+from provisioning.jobs.protocol import Done, Step, StepFailed, Wait
 from provisioning.jobs.steps.assets import brought, leave
 from provisioning.models import Job, JobStep
 
 
-class Removal:
+class Removal(Step):
     """From its beginning on there is no way back: that is what the window was for."""
 
     name, title, timeout_s = "removal", "Remove it from the servers", 30 * 86400.0
@@ -26,7 +26,7 @@ class Removal:
             if json.loads(job.inputs)["data"] == "delete" and (waits := self._streams(job, step)):
                 return waits
             self._rows(job, step)
-        waits = waits_for_removal(job, job.accounts, step.result["system"], answer=True)
+        waits = waits_for_removal(job, job.accounts, step.result["system"], agreed_since=step.started_at)
         return waits or Done("No server knows it any more.")
 
     def undo(self, job: Job, step: JobStep) -> Done | Wait:

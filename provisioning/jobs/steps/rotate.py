@@ -13,11 +13,11 @@ from provisioning.jobs import kept
 from provisioning.jobs.confirm import counters, waits_for_accounts
 from provisioning.jobs.handing import keep_secrets
 from provisioning.jobs.lease import fence
-from provisioning.jobs.protocol import Done, StepFailed, Wait
+from provisioning.jobs.protocol import Done, Step, StepFailed, Wait
 from provisioning.models import Job, JobStep
 
 
-class Rotate:
+class Rotate(Step):
     """The former credentials end with it; on the way back they work again."""
 
     name, title, timeout_s = "rotate", "Make new credentials", 7 * 86400.0

@@ -15,13 +15,14 @@ from provisioning.jobs import changed_since, kept
 from provisioning.jobs.confirm import counters, waits_for_accounts, waits_for_removal
 from provisioning.jobs.handing import keep_secrets
 from provisioning.jobs.lease import fence
-from provisioning.jobs.protocol import Done, StepFailed, Wait
+from provisioning.jobs.protocol import Done, Step, StepFailed, Wait
+from provisioning.jobs.purging import purge
 from provisioning.models import Job, JobStep
 
 _CONFIG_LABELS = [model._meta.label for model in kept.CONFIG]
 
 
-class Rows:
+class Rows(Step):
     """What the document says becomes rows, in one transaction with the sealed credentials and the way back."""
 
     name, title, timeout_s = "rows", "Write the rows", 7 * 86400.0
@@ -41,15 +42,12 @@ class Rows:
         if "back" not in step.result:
             self._put_back(job, step)
         back, made = step.result["back"], step.result["made"]
-        waits = waits_for_accounts(job, back["wanted"], answer=True) if back["wanted"] else None
-        waits = waits or (waits_for_removal(job, made, back["system"], answer=True) if made else None)
+        since = step.started_at
+        waits = waits_for_accounts(job, back["wanted"], agreed_since=since) if back["wanted"] else None
+        waits = waits or (waits_for_removal(job, made, back["system"], agreed_since=since) if made else None)
         if waits:
             return waits
-        from provisioning.jetstream.purge import purge_account
-
-        for name in made:
-            purge_account(job.system, name)
-        return Done("The rows are as they were, and so are the servers.")
+        return purge(job, made) or Done("The rows are as they were, and so are the servers.")
 
     def _write(self, job: Job, step: JobStep) -> None:
         document = read_document(json.loads(job.inputs)["document"])

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from provisioning.jobs.lease import fence
-from provisioning.jobs.protocol import Done, Wait
+from provisioning.jobs.protocol import Done, Step, Wait
 from provisioning.models import Job, JobStep
 
 LONGEST_S = 90 * 86400.0
 
 
-class Window:
+class Window(Step):
     """It waits, and says until when."""
 
     name, title, timeout_s = "window", "Wait for a change of mind", LONGEST_S + 7 * 86400.0
@@ -30,6 +30,3 @@ class Window:
         if left <= 0:
             return Done("The time is over.")
         return Wait(f"the undo window, open until {until:%Y-%m-%d %H:%M:%S} UTC", left)
-
-    def undo(self, job: Job, step: JobStep) -> Done | Wait:
-        return Done()
