@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ from .references import Reference, pieces
 from .specs import BlueprintError, BlueprintSpec, ValueSpec
 
 MOST_VALUES = 2_000_000  # of a document
-_NOTHING: tuple[Any, ...] = (None, False, "", [])
 CONTROL = ("for_each", "as", "when", "unless", "value")
 
 
@@ -27,10 +27,14 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """document: what `read_document` reads; origins: {place such as "accounts[0].name": where it came from}."""
+    """document: what `read_document` reads; origins: {place such as "accounts[0].name": where it came from}.
+
+    numbers: {place of an entry of a list: its number in the blueprint}, where these may differ.
+    """
 
     document: dict[str, Any]
     origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict, repr=False)
+    numbers: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def origins_of(self, where: str) -> tuple[Origin, ...]:
         """Where that place, or the nearest around it, came from."""
@@ -39,6 +43,18 @@ class Expanded:
                 return found
             where = where[: max(where.rfind("."), where.rfind("["), 0)]
         return ()
+
+    def place_in_blueprint(self, where: str) -> str:
+        """A place of the document as the blueprint counts it."""
+        found, end = "", 0
+        for match in _ENTRY.finditer(where):
+            number = self.numbers.get(where[: match.end()])
+            found += where[end : match.start()] + (match[0] if number is None else f"[{number}]")
+            end = match.end()
+        return found + where[end:]
+
+
+_ENTRY = re.compile(r"\[\d+\]")
 
 
 class _Bound(NamedTuple):
@@ -56,12 +72,13 @@ def expand(spec: BlueprintSpec, given: Given) -> Expanded:
     for each in spec.values:
         scope[each.name] = making.named(each, scope)
     accounts = making.entries(list(spec.accounts), scope, "accounts")
-    return Expanded({"accounts": accounts}, making.origins)
+    return Expanded({"accounts": accounts}, making.origins, making.numbers)
 
 
 class _Expansion:
     def __init__(self) -> None:
         self.origins: dict[str, tuple[Origin, ...]] = {}
+        self.numbers: dict[str, int] = {}
         self.count = 0
 
     def named(self, each: ValueSpec, scope: _Scope) -> _Bound:
@@ -98,7 +115,8 @@ class _Expansion:
 
     def entries(self, nodes: list[Any], scope: _Scope, at: str) -> list[Any]:
         made: list[Any] = []
-        for node in nodes:
+        for number, node in enumerate(nodes):
+            first = len(made)
             if not isinstance(node, dict) or not any(key in node for key in CONTROL):
                 made.append(self.value(node, scope, f"{at}[{len(made)}]"))
             elif "for_each" in node:
@@ -111,12 +129,14 @@ class _Expansion:
                     self.one(node, within, at, made, origins)
             else:
                 self.one(node, scope, at, made, ())
+            if (first, len(made)) != (number, number + 1):
+                self.numbers.update((f"{at}[{place}]", number) for place in range(first, len(made)))
         return made
 
     def one(self, node: dict[str, Any], scope: _Scope, at: str, made: list[Any], origins: tuple[Origin, ...]) -> None:
         self.count += 1
         for key, wanted in (("when", True), ("unless", False)):
-            if key in node and (self.bound(node[key], scope, at).value not in _NOTHING) is not wanted:
+            if key in node and bool(self.bound(node[key], scope, at).value) is not wanted:
                 return
         here = f"{at}[{len(made)}]"
         if origins:

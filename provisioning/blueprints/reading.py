@@ -163,16 +163,21 @@ class _Reader:
 
     def choices(self, found: Mapping[str, Any], at: str) -> dict[str, str]:
         said, here = found.get("choices"), f"{at}.choices"
-        pairs = said.items() if isinstance(said, dict) else [(each, each) for each in said or ()] if said else ()
-        choices: dict[str, str] = {}
-        for value, title in pairs if isinstance(said, (dict, list)) else ():
-            if not isinstance(value, (str, int)) or not isinstance(title, (str, int)) or isinstance(value, bool):
-                self.wrong(here, "A choice must be text.")
-            else:
-                choices[str(value)] = str(title)
-        if not choices:
+        pairs = (
+            list(said.items())
+            if isinstance(said, dict)
+            else [(each, each) for each in said]
+            if isinstance(said, list)
+            else []
+        )
+        if not isinstance(said, (dict, list)) or not pairs:
             self.wrong(here, "Say the choices: a list, or a map of choices and titles.")
-        return choices
+            return {}
+        for value, title in pairs:
+            if any(isinstance(each, bool) or not isinstance(each, (str, int)) for each in (value, title)):
+                self.wrong(here, "A choice must be text.")
+                return {}
+        return {str(value): str(title) for value, title in pairs}
 
     def bound(self, found: Mapping[str, Any], key: str, kind: str, at: str) -> int | None:
         value, here = found.get(key), f"{at}.{key}"

@@ -73,9 +73,13 @@ def _tried(spec: BlueprintSpec, given: dict[str, Any]) -> Iterable[Misfit]:
     except ParameterErrors:
         values = Given(given)
     try:
-        read_document(expand(spec, values).document)
+        expanded = expand(spec, values)
     except DocumentError as error:
         return error.places
+    try:
+        read_document(expanded.document)
+    except DocumentError as error:
+        return [Misfit(expanded.place_in_blueprint(place.where), place.sentence) for place in error.places]
     return ()
 
 
