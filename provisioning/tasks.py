@@ -12,6 +12,7 @@ from accounts_app.door import through
 from accounts_app.models import System
 from accounts_app.services import expire_due, forget_answers
 from provisioning import pipeline
+from provisioning.blueprints.handover import forget_over
 from provisioning.errors import ProvisioningError
 from provisioning.heartbeat import beat
 from provisioning.hints import clear_jobs_hint, send_jobs_hint
@@ -45,10 +46,11 @@ def jobs() -> None:
 
 @shared_task(name="provisioning.expire")
 def expire() -> None:
-    """Count a change for the accounts of users and old credentials whose time has come; forget old answers."""
+    """Count a change for the accounts of users and old credentials whose time has come; forget what is old."""
     with through("worker", reason="time has come"):
         expire_due()
     forget_answers()
+    forget_over()
 
 
 @shared_task(name="provisioning.heartbeat")

@@ -119,8 +119,8 @@ def withdraw(hand_over: HandOver) -> bool:
 
 def forget_over() -> int:
     """Forget what is sealed in hand-overs whose time is over; how many."""
-    over = HandOver.objects.filter(expires_at__lte=timezone.now(), ready_at__isnull=False, opened_at=None)
-    return over.exclude(sealed="").update(sealed="")
+    over = HandOver.objects.filter(expires_at__lte=timezone.now(), ready_at__isnull=False)
+    return over.filter(opened_at=None, withdrawn_at=None).update(withdrawn_at=timezone.now(), sealed="")
 
 
 def look(token: str) -> Waiting:
@@ -159,12 +159,12 @@ def _standing(row: HandOver | None) -> HandOver:
         raise HandOverError("unknown")
     if row.opened_at is not None:
         raise HandOverError("used")
+    if row.ready_at is not None and row.expires_at <= timezone.now():
+        raise HandOverError("over")
     if row.withdrawn_at is not None:
         raise HandOverError("withdrawn")
     if row.ready_at is None:
         raise HandOverError("not_ready")
-    if row.expires_at <= timezone.now():
-        raise HandOverError("over")
     return row
 
 

@@ -23,6 +23,7 @@ from provisioning.blueprints.faults import Placed, of_places, of_rows
 from provisioning.blueprints.parameters import Fault, Given, ParameterErrors, by_parameter, read_parameters, told
 from provisioning.blueprints.specs import BlueprintSpec
 from provisioning.blueprints.telling import tell_accounts
+from provisioning.jobs import services
 from provisioning.models import HandOver, Job
 
 _OVER = (Job.State.CANCELLED, Job.State.ROLLED_BACK)
@@ -93,8 +94,6 @@ def provision(
     lifetime_s: of the link to the credentials, from when they are ready. An account that is there already is changed
     when the last job about it was of this blueprint, and refused otherwise.
     """
-    from provisioning.jobs import services
-
     _check_lifetime(lifetime_s)
     with transaction.atomic():
         seen, ready = _looked(system, spec, parameters)
@@ -120,8 +119,6 @@ def issue_again(job: Job, *, lifetime_s: float = handover.LIFETIME_S) -> Submitt
 
     Raises ValidationError when there are no such users any more.
     """
-    from provisioning.jobs import services
-
     _check_lifetime(lifetime_s)
     with transaction.atomic():
         handed = HandOver.objects.filter(job=job)

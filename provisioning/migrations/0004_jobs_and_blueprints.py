@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('token_sha256', models.CharField(max_length=64, unique=True)),
                 ('public_key', models.CharField(max_length=64)),
-                ('sealed', models.TextField(blank=True, default='')),
+                ('sealed', accounts_app.fields.EncryptedTextField(blank=True, default='')),
                 ('users', models.JSONField(default=list)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('ready_at', models.DateTimeField(null=True)),

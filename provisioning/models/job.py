@@ -188,14 +188,15 @@ class Claim(models.Model):
 class HandOver(models.Model):
     """Credentials that wait for their owner, sealed to a key that only the one-time link holds.
 
-    public_key: X25519, of the link; sealed: base64 of what only its holder can open, "" once it was opened or is
-    over. token_sha256: finds it. users: names, never a secret. ready_at: from then on it may be opened.
+    public_key: X25519, of the link; sealed: base64 of what only its holder can open, and encrypted with nunect's own
+    keys besides; "" once it was opened or is over. token_sha256: finds it. users: names, never a secret. ready_at:
+    from then on it may be opened.
     """
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="hand_overs")
     token_sha256 = models.CharField(max_length=64, unique=True)
     public_key = models.CharField(max_length=64)
-    sealed = models.TextField(blank=True, default="")
+    sealed = EncryptedTextField(blank=True, default="")
     users = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True)
