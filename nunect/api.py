@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from accounts_app.api import accounts, documents, rights, sharing, systems, tokens, trail, users
+from accounts_app.api import accounts, assets, documents, rights, sharing, systems, tokens, trail, users
 from accounts_app.api.problems import MEDIA_TYPE, body_of
 from monitoring import api as monitoring
 from monitoring import events_api
@@ -71,6 +71,10 @@ for name, view in (
     ("exports", sharing.Exports),
     ("imports", sharing.Imports),
     ("mappings", sharing.Mappings),
+    ("streams", assets.Streams),
+    ("kv-buckets", assets.KvBuckets),
+    ("object-buckets", assets.ObjectBuckets),
+    ("consumers", assets.Consumers),
     ("revisions", decisions.Revisions),
     ("holds", decisions.Holds),
     ("drifts", decisions.Drifts),

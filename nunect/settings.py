@@ -291,7 +291,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Accounts, users and permissions of NATS as rows; every write says whether the servers enforce it.",
     "VERSION": VERSION,
     "OAS_VERSION": "3.1.1",
-    "ENUM_NAME_OVERRIDES": {"Scope": "accounts_app.models.Token.Scope"},
+    "ENUM_NAME_OVERRIDES": {
+        "Scope": "accounts_app.models.Token.Scope",
+        "AssetStateEnum": "accounts_app.api.asset_shapes.STATES",
+        "SyncStateEnum": "accounts_app.api.shapes.SYNC_STATES",
+    },
     "COMPONENT_SPLIT_REQUEST": True,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from accounts_app.api import asset_examples
 from accounts_app.api.problems import body_of
 
 JSON = "application/json"
@@ -479,6 +480,8 @@ ANSWERS |= {
     },
 }
 REQUESTS["live_kick"] = {"server_id": SERVER_ID, "cid": 41}
+ROWS |= asset_examples.ROWS
+REQUESTS |= asset_examples.REQUESTS
 _HISTORY = [
     {
         "at": AT,

@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+SYNC_STATES = ("pending", "applied", "held", "failed")
+
 
 class ChangeSerializer(serializers.Serializer[Any]):
     account = serializers.CharField()
@@ -39,7 +41,7 @@ class Problem(serializers.Serializer[Any]):
 class Sync(serializers.Serializer[Any]):
     """Whether the servers enforce the row as it stands."""
 
-    state = serializers.ChoiceField(["pending", "applied", "held", "failed"])
+    state = serializers.ChoiceField(SYNC_STATES)
     revision = serializers.IntegerField(allow_null=True, help_text="The revision that the servers hold.")
     problem = serializers.CharField(help_text='Why it is held or has failed, in the server\'s own words; else "".')
 

@@ -54,7 +54,7 @@ def write(
 
     seal = Seal(request)
     if flag(request, "dry_run"):
-        return Response(_previewed(system, reached, keys=may(person, "change", NatsUser)))
+        return Response(previewed(request, system, reached))
     with transaction.atomic():
         kept = seal.reserve()
         if kept is None:
@@ -65,7 +65,7 @@ def write(
             seal.keep(status, body, after)
     if kept is not None:
         status, body, after = kept
-    seconds = _wait(request)
+    seconds = seconds_of(request)
     if seconds and body["sync"]["state"] == "pending":
         _until_enforced(request, system, after, time.monotonic() + seconds)
         body["sync"] = sync_of(system, after, person)
@@ -80,8 +80,9 @@ def write(
     return answer
 
 
-def _previewed(system: System, act: Callable[[], Any], *, keys: bool) -> dict[str, Any]:
-    """keys: with public nkeys, for who may give credentials."""
+def previewed(request: Any, system: System, act: Callable[[], Any]) -> dict[str, Any]:
+    """What an act would do, as a dry run answers it; public nkeys are for who may give credentials."""
+    keys = may(request.user, "change", NatsUser)
     seen = preview(system, act)
     result = seen.answer
     changes = result if isinstance(result, Changes) else getattr(result, "changes", None)
@@ -101,17 +102,25 @@ def _secrets_of(result: Any) -> Mapping[str, NewSecret]:
 
 def _until_enforced(request: Any, system: System, targets: dict[str, int], deadline: float) -> None:
     """Look until the servers are there. Raises AuthenticationFailed when the token is revoked meanwhile."""
-    token, looks = getattr(request, "auth", None), 0
+    looks = 0
     while sync_of(system, targets, request.user)["state"] == "pending" and time.monotonic() < deadline:
         looks += 1
-        if isinstance(token, Token) and looks % LOOKS_A_CHECK == 0 and not Token.objects.alive().filter(pk=token.pk):
-            raise AuthenticationFailed("This token was revoked while it waited; what it asked for before is done.")
-        if connection.vendor == "postgresql" and not connection.in_atomic_block:
-            connection.close()  # back to the pool: many may wait, few connections are there
+        still_let_in(request, look=looks % LOOKS_A_CHECK == 0)
         time.sleep(LOOK_EVERY_S)
 
 
-def _wait(request: Any) -> int | None:
+def still_let_in(request: Any, *, look: bool = True) -> None:
+    """Between two looks of a request that waits: raise AuthenticationFailed when its token was revoked meanwhile,
+    and give the database's connection back."""
+    token = getattr(request, "auth", None)
+    if look and isinstance(token, Token) and not Token.objects.alive().filter(pk=token.pk):
+        raise AuthenticationFailed("This token was revoked while it waited; what it asked for before is done.")
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        connection.close()  # back to the pool: many may wait, few connections are there
+
+
+def seconds_of(request: Any) -> int | None:
+    """How long a request would wait, by its `Prefer: wait=N`; None when it says nothing of that."""
     found = _WAIT.search(request.headers.get("Prefer", ""))
     return min(int(found[1]), int(MOST_WAIT_S)) if found else None
 

@@ -86,7 +86,7 @@ def test_examples_are_of_operations_that_exist(schema):
 @pytest.fixture
 def shop(api):
     """Rows that the examples speak of, and nothing that they make."""
-    acme, shop = factories.account("ACME"), factories.account("SHOP")
+    acme, shop = factories.account("ACME", jetstream=True), factories.account("SHOP")
     return {"accounts": acme, "shop": shop}
 
 
@@ -103,6 +103,8 @@ def test_examples_of_what_is_made_are_accepted(schema, api, shop, name):
         factories.user(shop["accounts"], "svc")
     if name == "imports_create":
         api.post("exports/", {"account": "ACME", "kind": "stream", "subject": "events.>", "public": True})
+    if name == "consumers_create":
+        assert api.post("streams/", examples.REQUESTS["streams_create"]).status_code == 201
     tried = api.post(f"{path}?dry_run=true", body)
     assert tried.status_code == 200, tried.data
     answer = api.call(method.upper(), path, body)
