@@ -10,8 +10,10 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
 from accounts_app import credentials
+from accounts_app.asset_reconcile import read_assets, reconcile_assets
 from accounts_app.credentials import NewSecret
 from accounts_app.importing import hashed
+from accounts_app.jetstream.specs import AssetsSpec
 from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf.document import Document, DocumentError, Misfit, write_document
 from accounts_app.natsconf.specs import AccountSpec, SecretSpec, UserSpec
@@ -43,6 +45,7 @@ def apply_document(system: System, document: Document, *, prune: bool = False) -
         accounts = [_with_secrets(spec, document.makes, fresh, secrets) for spec in accounts]
         accounts = [hashed(system, spec, fingerprints, chosen=True) for spec in accounts]
         changes = reconcile(system, accounts, shared_roles=document.roles, prune=prune, fingerprints=fingerprints)
+        changes += reconcile_assets(system, document.assets) if document.assets else Changes()
         if changes:
             record("document applied", system, accounts=len(accounts), pruned=prune, changes=changes.as_dict())
     return Applied(changes, secrets)
@@ -50,11 +53,20 @@ def apply_document(system: System, document: Document, *, prune: bool = False) -
 
 def export_document(system: System, accounts: Iterable[Account], *, secrets: bool = False) -> dict[str, object]:
     """The document that says what the rows of these accounts say; nunect's own account is nobody's to say."""
-    specs = read_accounts([account.pk for account in accounts if not account.is_control])
+    pks = [account.pk for account in accounts if not account.is_control]
+    specs, kept = read_accounts(pks), read_assets(pks)
     written = write_document(
-        sorted(specs.values(), key=lambda spec: spec.name), read_shared_roles(system.pk), secrets=secrets
+        sorted(specs.values(), key=lambda spec: spec.name),
+        read_shared_roles(system.pk),
+        secrets=secrets,
+        assets={spec.name: _told(kept[pk]) for pk, spec in specs.items() if kept[pk]},
     )
     return {"system": system.name, **written}
+
+
+def _told(specs: AssetsSpec) -> AssetsSpec:
+    """Streams without consumers of their own say nothing of consumers."""
+    return tuple(replace(spec, consumers=spec.consumers or None) for spec in specs)
 
 
 def _known(system: System, names: Iterable[str]) -> set[str]:

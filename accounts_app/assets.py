@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts_app.asset_reconcile import read_assets, reconcile_assets
 from accounts_app.jetstream.checks import read_config
 from accounts_app.jetstream.differences import drift_digest
 from accounts_app.jetstream.forecast import fixed_changes
@@ -19,6 +20,19 @@ from accounts_app.jetstream.names import check_name
 from accounts_app.jetstream.wire import from_server
 from accounts_app.models import Account, Asset, Consumer, Stream, record
 
+__all__ = [
+    "accept",
+    "check_keeps_streams",
+    "ignore",
+    "make_consumer",
+    "make_stream",
+    "manage",
+    "read_assets",
+    "reconcile_assets",
+    "remove",
+    "revert",
+    "save_asset",
+]
 Data = Literal["keep", "delete"]
 
 

@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from accounts_app import asset_changes
+from accounts_app.asset_changes import Warned
 from accounts_app.conf_text import NKEY, conf_lines
 from accounts_app.credentials import NewSecret, public_of
 from accounts_app.models import Account, System
@@ -20,7 +22,7 @@ from accounts_app.natsconf.specs import AccountSpec
 from accounts_app.natsconf.tree import whole
 from accounts_app.natsconf.user_changes import names_by_nkey
 from accounts_app.snapshot import read_accounts, read_shared_roles
-from accounts_app.wanted import counted
+from accounts_app.wanted import asset_accounts, counted
 
 T = TypeVar("T")
 
@@ -28,12 +30,14 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Preview(Generic[T]):
     """answer: what the act returned; changes: what it means to clients, in NATS's words; conf: the lines of
-    the difference as `conf_lines` makes them; faults: accounts that could not be applied, and why."""
+    the difference as `conf_lines` makes them; faults: accounts that could not be applied, and why; warnings: what
+    the servers would refuse of streams and consumers, or lose."""
 
     answer: T
     changes: tuple[Change, ...]
     conf: tuple[dict[str, str], ...]
     faults: tuple[str, ...]
+    warnings: tuple[Warned, ...] = ()
 
     def as_dict(self, secrets: Mapping[str, NewSecret] | None = None) -> dict[str, Any]:
         """The preview as JSON values, without the answer. secrets: what the act has made for new users."""
@@ -45,6 +49,7 @@ class Preview(Generic[T]):
             ],
             "conf": told("\n".join(line["text"] for line in self.conf)),
             "faults": list(self.faults),
+            "warnings": [warned.as_dict() for warned in self.warnings],
         }
 
 
@@ -66,15 +71,17 @@ def preview(system: System, act: Callable[[], T]) -> Preview[T]:
     with transaction.atomic():
         with transaction.atomic():
             answer = act()
-            touched = counted(system.pk)
-            after = _Side(system, touched)
+            touched, kept = counted(system.pk), asset_accounts(system.pk)
+            after, kept_after = _Side(system, touched), asset_changes.moment(system.pk, kept)
             transaction.set_rollback(True)
-        before = _Side(system, touched)
+        before, kept_before = _Side(system, touched), asset_changes.moment(system.pk, kept)
     names = sorted(before.specs.keys() | after.specs.keys())
     known = names_by_nkey([*before.specs.values(), *after.specs.values()])
     changes = diff(whole(before.trees()), whole(after.trees()), known)
+    changes += asset_changes.changes(kept_before, kept_after)
+    warnings = asset_changes.warnings(kept_before, kept_after)
     conf = [line for name in names for line in conf_lines(name, before.text(name), after.text(name))]
-    return Preview(answer, tuple(changes), tuple(conf), tuple(after.faults))
+    return Preview(answer, tuple(changes), tuple(conf), tuple(after.faults), tuple(warnings))
 
 
 class _Side:

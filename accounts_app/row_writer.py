@@ -25,6 +25,9 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.created or self.updated or self.deleted)
 
+    def __add__(self, other: Changes) -> Changes:
+        return Changes(self.created + other.created, self.updated + other.updated, self.deleted + other.deleted)
+
     def as_dict(self) -> dict[str, dict[str, int]]:
         return {"created": dict(self.created), "updated": dict(self.updated), "deleted": dict(self.deleted)}
 

@@ -23,6 +23,7 @@ Kind = Literal[
     "import",
     "mapping",
     "setting",
+    "asset",
 ]
 ORDER: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
 NAMED = 3  # users that a sentence names before it counts

@@ -10,6 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple
 
+from accounts_app.jetstream.reading import KEYS as ASSET_KEYS
+from accounts_app.jetstream.reading import read_assets
+from accounts_app.jetstream.specs import AssetsSpec
+from accounts_app.jetstream.writing import write_assets
+
 from .errors import NatsConfError
 from .specs import (
     AccountSpec,
@@ -34,7 +39,7 @@ _USER = {*_ROLE, "credential", "nkey", "password", "password_hash", "certificate
     "access", "role", "enabled", "expires_at",
 }  # fmt: skip
 _ACCOUNT = {"name", "description", "enabled", "default_role", "jetstream", "jetstream_control", *_LIMITS} | {
-    "users", "roles", "exports", "imports", "mappings",
+    "users", "roles", "exports", "imports", "mappings", *ASSET_KEYS,
 }  # fmt: skip
 
 
@@ -56,12 +61,14 @@ class DocumentError(NatsConfError):
 @dataclass(frozen=True, slots=True)
 class Document:
     """What shall be. roles None: the shared roles stay as they are. makes: {user: kind of the credential that
-    a new one gets}, where the document gives none."""
+    a new one gets}, where the document gives none. assets: {account: what it keeps in JetStream}; the streams
+    of an account that isn't in it stay as they are."""
 
     accounts: tuple[AccountSpec, ...] = ()
     roles: tuple[RoleSpec, ...] | None = None
     system: str = ""
     makes: Mapping[str, str] = field(default_factory=dict)
+    assets: Mapping[str, AssetsSpec] = field(default_factory=dict)
 
 
 def read_document(data: Any) -> Document:
@@ -73,6 +80,7 @@ class _Reader:
     def __init__(self) -> None:
         self.places: list[Misfit] = []
         self.makes: dict[str, str] = {}
+        self.assets: dict[str, AssetsSpec] = {}
 
     def document(self, data: Any) -> Document:
         top = self._map(data, "", {"system", "accounts", "roles"})
@@ -83,7 +91,7 @@ class _Reader:
             self._wrong("accounts", "The document names no accounts and no roles.")
         if self.places:
             raise DocumentError(self.places)
-        return Document(accounts, roles, system, self.makes)
+        return Document(accounts, roles, system, self.makes, self.assets)
 
     # --- values ---------------------------------------------------------------
 
@@ -161,8 +169,10 @@ class _Reader:
         if found.get("jetstream") not in (None, False):
             limits = {} if found["jetstream"] is True else found["jetstream"]
             jetstream = self._jetstream(limits, _at(at, "jetstream"))
+        name = self._text(found, "name", at, needed=True)
+        self._assets(name, found, at, keeps=jetstream is not None)
         return AccountSpec(
-            self._text(found, "name", at, needed=True),
+            name,
             tuple(self._each(found, "users", at, self._user)),
             tuple(self._each(found, "roles", at, self._role)),
             self._text(found, "default_role", at),
@@ -175,6 +185,17 @@ class _Reader:
             description=self._text(found, "description", at),
             jetstream_control=self._flag(found, "jetstream_control", at, True),
         )
+
+    def _assets(self, name: str, found: Mapping[str, Any], at: str, *, keeps: bool) -> None:
+        """keeps: the account has JetStream."""
+        specs = read_assets(found, at, self._wrong)
+        if specs is None:
+            return
+        self.assets[name] = specs
+        if specs and not keeps:
+            self._wrong(_at(at, "jetstream"), "An account that keeps streams needs JetStream.")
+        elif specs and found.get("jetstream_control") is False:
+            self._wrong(_at(at, "jetstream_control"), "nunect manages streams only where it is shown them.")
 
     def _jetstream(self, data: Any, at: str) -> JetStreamSpec:
         found = self._map(data, at, set(_JETSTREAM))
@@ -304,15 +325,24 @@ class _Reader:
 
 
 def write_document(
-    accounts: Iterable[AccountSpec], roles: Iterable[RoleSpec] = (), *, secrets: bool = False
+    accounts: Iterable[AccountSpec],
+    roles: Iterable[RoleSpec] = (),
+    *,
+    secrets: bool = False,
+    assets: Mapping[str, AssetsSpec] | None = None,
 ) -> dict[str, Any]:
     """The document that says these specs, fields at their defaults left out; `read_document` reads it back.
 
     secrets: with password hashes and public nkeys. Without them the document keeps what a user of the same name
-    has.
+    has. assets: {account: what it keeps in JetStream}.
     """
-    shared = [_role(role) for role in roles]
-    written: dict[str, Any] = {"accounts": [_account(spec, secrets) for spec in accounts]}
+    shared, kept = [_role(role) for role in roles], assets or {}
+    written: dict[str, Any] = {
+        "accounts": [
+            {**_account(spec, secrets), **(write_assets(kept[spec.name]) if spec.name in kept else {})}
+            for spec in accounts
+        ]
+    }
     return {"roles": shared, **written} if shared else written
 
 
