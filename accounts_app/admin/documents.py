@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -112,6 +113,9 @@ def _variables(text: str) -> dict[str, str]:
     return {name.strip(): value for name, _equals, value in pairs}
 
 
+_HELD = re.compile(r"[\d,]+ (messages?|consumers?)")  # what a stream holds, in a sentence
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A preview for people: new nkeys stand in it by the names of their users, since each look makes others."""
@@ -122,11 +126,13 @@ class Seen:
     faults: list[str]
     secrets: list[str]
     answer: Answer = field(repr=False)
+    warnings: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def stamp(self) -> str:
-        """Tells one preview from another."""
-        told = [self.said, self.conf, self.rows, self.faults, self.secrets]
+        """Tells one preview from another; messages come and go, and don't."""
+        said = [{**line, "text": _HELD.sub(r"\1", line["text"])} for line in self.said]
+        told = [said, self.conf, self.rows, self.faults, self.secrets]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -142,7 +148,9 @@ def _seen(found: Preview[Answer]) -> Seen:
         for change in sorted(found.changes, key=lambda change: not change.removes_access)
     ]
     conf = [{**line, "text": told(line["text"])} for line in found.conf]
-    return Seen(said, conf, row_counts(found.answer.changes), list(found.faults), sorted(secrets), found.answer)
+    rows, faults = row_counts(found.answer.changes), list(found.faults)
+    warnings = [warned.as_dict() for warned in found.warnings]
+    return Seen(said, conf, rows, faults, sorted(secrets), found.answer, warnings)
 
 
 def row_counts(changes: Changes) -> list[str]:
@@ -319,6 +327,7 @@ def _told(seen: Seen) -> dict[str, Any]:
         "more_conf": len(seen.conf) > LINES,
         "rows": seen.rows,
         "faults": seen.faults[:SAID],
+        "warnings": seen.warnings[:SAID],
         "new_secrets": len(seen.secrets),
         "notes": notes[:NOTES],
         "more_notes": max(0, len(notes) - NOTES),

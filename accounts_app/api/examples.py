@@ -248,6 +248,7 @@ PREVIEW = {
     "changes": [{"account": "ACME", "text": "user “svc” may now publish “orders.>”", "removes_access": False}],
     "conf": '+        permissions: {publish: {allow: ["orders.>"]}}',
     "faults": [],
+    "warnings": [],
     "rows": None,
 }
 ANSWERS: dict[str, Any] = {  # {operation: an answer that is no row of its resource}

@@ -15,12 +15,23 @@ class ChangeSerializer(serializers.Serializer[Any]):
     removes_access = serializers.BooleanField()
 
 
+class WarningSerializer(serializers.Serializer[Any]):
+    """What the servers would make of a stream, bucket or consumer."""
+
+    account = serializers.CharField()
+    object = serializers.CharField()
+    setting = serializers.CharField(help_text='The setting that it is about; "" for the object.')
+    text = serializers.CharField()
+    severity = serializers.ChoiceField(["refused", "loses", "note"])
+
+
 class Preview(serializers.Serializer[Any]):
     """What a write would do."""
 
     changes = ChangeSerializer(many=True)
     conf = serializers.CharField(help_text="The difference of the conf, as a unified diff; hashes are masked.")
     faults = serializers.ListField(child=serializers.CharField(), help_text="Accounts that could not be applied.")
+    warnings = WarningSerializer(many=True, help_text="What the servers would refuse of streams, or lose.")
     rows = serializers.DictField(allow_null=True)
 
 

@@ -141,6 +141,14 @@ def show_preview(told: Mapping[str, Any], *, conf: bool = False, err: bool = Fal
     for fault in told.get("faults") or []:
         output.say(f"{click.style('The servers would refuse it:', fg='red')} {output.plain(str(fault))}", err=err)
 
+    for one in told.get("warnings") or []:
+        title, colour = _SEVERITIES.get(str(one.get("severity")), ("Note", "yellow"))
+        said = f"{one.get('object')} of account “{one.get('account')}”: {one.get('text')}"
+        output.say(f"{click.style(f'{title}:', fg=colour)} {output.plain(said)}", err=err)
+
+
+_SEVERITIES = {"refused": ("The servers would refuse it", "red"), "loses": ("Loses data", "red")}
+
 
 def tell_sync(data: Any, how: How, *, silent: bool = False) -> int:
     """Say on stderr how far the servers are, and what to do next; the exit code."""
