@@ -16,7 +16,7 @@ from accounts_app.wanted import asset_accounts, counted, shared_counted
 
 Act = Literal["view", "add", "change", "delete"]
 ACTS: tuple[Act, ...] = ("view", "add", "change", "delete")
-ADMINISTERS = frozenset(("system", "token", "revision", "hold", "drift"))  # beyond what the scope "write" reaches
+ADMINISTERS = frozenset(("system", "server", "token", "revision", "hold", "drift"))  # beyond the scope "write"
 
 
 @dataclass(frozen=True, slots=True)

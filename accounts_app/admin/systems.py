@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from accounts_app.access import may
 from accounts_app.admin import chips
 from accounts_app.admin.base import ReadOnlyAdmin, RowAdmin
 from accounts_app.models import Server, System
+from accounts_app.servers import forget_server
 
 OWN = ("guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey", "system_account")
 
@@ -63,3 +67,21 @@ class ServerAdmin(ReadOnlyAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only one that doesn't answer can be forgotten; any other would be known again at the next look."""
+        gone = obj is None or obj.state == Server.State.UNREACHABLE
+        return gone and may(request.user, "delete", Server)
+
+    def delete_model(self, request: HttpRequest, obj: Server) -> None:
+        forget_server(obj)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        told = _("Nobody waits for a server that is forgotten. One that comes back is known again.")
+        try:
+            return super().delete_view(request, object_id, {"subtitle": told, **(extra_context or {})})
+        except ValidationError as refused:  # it has come back at this moment
+            self.message_user(request, " ".join(refused.messages), messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:accounts_app_server_change", args=[object_id]))

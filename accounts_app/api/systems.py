@@ -9,13 +9,14 @@ from accounts_app.api import serializers as told
 from accounts_app.api.rows import (
     BY_NAME,
     ConfigResource,
-    Resource,
+    RowResource,
     Rows,
 )
 from accounts_app.models import (
     Server,
     System,
 )
+from accounts_app.servers import forget_server
 
 
 class Systems(ConfigResource):
@@ -41,10 +42,12 @@ class Systems(ConfigResource):
         return System(pk=row.pk)
 
 
-class Servers(Resource):
-    """What was last seen of each server."""
+class Servers(RowResource):
+    """What was last seen of each server. One that doesn't answer can be deleted: then nobody waits for it any more."""
 
     model = Server
+    http_method_names = ["get", "head", "options", "delete"]
+    UNSTABLE = ("state", "detail", "version", "host", "server_id", "revision", "config_digest", "seen_at")
     serializer_class = told.ServerSerializer
     filterset_class = filters.ServerFilter
     columns = {"id": "id", "system": "system__name"} | {
@@ -53,3 +56,6 @@ class Servers(Resource):
     }
     ordering = BY_NAME
     search_fields = ["name", "host"]
+
+    def remove(self, row: Server) -> None:
+        forget_server(row)
