@@ -241,6 +241,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": PROVISIONING_SWEEP_SECONDS},
     },
     "jobs": {"task": "provisioning.jobs", "schedule": 2.0, "options": {"expires": 2.0}},
+    "waiting": {"task": "provisioning.waiting", "schedule": 5.0, "options": {"expires": 5.0}},
     "heartbeat": {"task": "provisioning.heartbeat", "schedule": 5.0, "options": {"expires": 5.0}},
     "expire": {"task": "provisioning.expire", "schedule": 5.0, "options": {"expires": 5.0}},
     "forget": {"task": "monitoring.forget", "schedule": 3600.0, "options": {"expires": 3600.0}},

@@ -16,7 +16,10 @@ from provisioning.blueprints.handover import forget_over
 from provisioning.errors import ProvisioningError
 from provisioning.heartbeat import beat
 from provisioning.hints import clear_jobs_hint, send_jobs_hint
+from provisioning.jetstream.enforce import enforce
+from provisioning.jetstream.observe import observe
 from provisioning.jobs import engine, slot
+from provisioning.missing import look_for_missing
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,21 @@ def sweep() -> None:
     """Look at every system with no trust in any cache: what a hint lost, and what others changed."""
     for system_id in System.objects.values_list("pk", flat=True):
         _apply(system_id, fresh=True)
+        _assets(system_id, look=True)
+
+
+@shared_task(name="provisioning.assets")
+def assets(system_id: int) -> None:
+    """Somebody changed streams or consumers of this system."""
+    _assets(system_id, look=False)
+
+
+@shared_task(name="provisioning.waiting")
+def waiting() -> None:
+    """Between the sweeps: look for servers that were away, and at streams and consumers that wait for something."""
+    for system_id in System.objects.values_list("pk", flat=True):
+        look_for_missing(system_id)
+        _assets(system_id, look=False)
 
 
 @shared_task(name="provisioning.jobs")
@@ -74,3 +92,13 @@ def _apply(system_id: int, *, fresh: bool) -> None:
         except ProvisioningError as error:
             level = logging.WARNING if error.transient else logging.ERROR
             logger.log(level, "servers don't follow", extra={"step": error.step, "detail": error.detail})
+
+
+def _assets(system_id: int, *, look: bool) -> None:
+    with through("worker"):
+        try:
+            enforce(system_id)
+            if look:
+                observe(system_id)
+        except ProvisioningError as error:
+            logger.warning("streams can't be looked at", extra={"system": system_id, "detail": error.detail})
