@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 
 from accounts_app import credentials
 from accounts_app.models import (
     Account,
+    Consumer,
     Export,
     ExportAccess,
     Import,
@@ -14,6 +16,7 @@ from accounts_app.models import (
     MappingDestination,
     NatsUser,
     Role,
+    Stream,
     SubjectPermission,
     System,
 )
@@ -143,3 +146,28 @@ def _many(accounts, count):
             )
         )
     NatsUser.objects.bulk_create(rows, batch_size=500)
+
+
+def stream(of, name="ORDERS", kind="stream", *, seen=None, counts=None, managed=True, **config):
+    """A row of a stream or bucket, by the server's name of it."""
+    if kind == "stream" and managed:
+        config.setdefault("subjects", [f"{name.lower()}.>"])
+    made = Stream(account=of, name=name, kind=kind, config=config, managed=managed)
+    made.seen, made.counts = seen, counts or {}
+    made.save()
+    return made
+
+
+def consumer(of, name="worker", *, seen=None, counts=None, managed=True, **config):
+    made = Consumer(stream=of, name=name, config=config, managed=managed)
+    made.seen, made.counts = seen, counts or {}
+    made.save()
+    return made
+
+
+def settled(row, **more):
+    """The servers hold what the row says. more: columns that a look at them writes."""
+    row.refresh_from_db()
+    QuerySet(type(row)).filter(pk=row.pk).update(done=row.wanted, **more)
+    row.refresh_from_db()
+    return row

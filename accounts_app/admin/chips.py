@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.access import Act, may, visible
-from accounts_app.models import Account, Role, System
+from accounts_app.models import Account, Asset, Consumer, Role, Stream, System
 
 # state: (icon of the symbol font, word)
 STATES: dict[str, tuple[str, Any]] = {
@@ -34,13 +34,21 @@ STATES: dict[str, tuple[str, Any]] = {
     "refused": ("block", _("refused")),
     "gone": ("history", _("no longer asked for")),
     "repaired": ("check_circle", _("repaired")),
+    "observed": ("visibility", _("observed")),
+    "waits": ("hourglass_top", _("waits")),
+    "drifted": ("difference", _("drifted")),
+    "leaving": ("delete_sweep", _("leaving")),
+    "removed": ("history", _("is gone")),
 }
 MOST = 200  # keys in one question
-_KEY = re.compile(r"(account|system)-([0-9]{1,18})\Z")
+TURNING: dict[str, type[Any]] = {"account": Account, "system": System, "stream": Stream, "consumer": Consumer}
+ASSETS = ("stream", "consumer")  # whose rows go by themselves, when the server has forgotten the object
+_PROBLEMS = ("held", "failed", "waits")
+_KEY = re.compile(rf"({'|'.join(TURNING)})-([0-9]{{1,18}})\Z")
 
 
 def chip(state: str, key: str = "", word: Any = "") -> SafeString:
-    """A chip. key: "account-5" or "system-1" when it shall turn by itself."""
+    """A chip. key: "account-5", "system-1", "stream-7" or "consumer-9" when it shall turn by itself."""
     icon, known = STATES.get(state, ("help", state))
     return format_html(
         '<span class="nu-chip nu-{}" data-nu-key="{}" data-nu-state="{}">'
@@ -61,10 +69,17 @@ def system_chip(system: System) -> SafeString:
     return chip(system.state, f"system-{system.pk}")
 
 
+def asset_chip(asset: Asset) -> SafeString:
+    return chip(asset.state, f"{asset._meta.model_name}-{asset.pk}")
+
+
 def chip_of(row: Any) -> SafeString:
-    """The chip of any configuration row: the servers take accounts whole, so it is its account's."""
+    """The chip of any configuration row: the servers take accounts whole, so it is its account's; a stream's and
+    a consumer's is its own."""
     if isinstance(row, System):
         return system_chip(row)
+    if isinstance(row, Asset):
+        return asset_chip(row)
     account = row if isinstance(row, Account) else getattr(row, "account", None)
     if account is not None:
         return account_chip(account)
@@ -76,24 +91,21 @@ def states(request: HttpRequest) -> JsonResponse:
     known = apps.get_app_config("accounts_app").get_models()
     if not any(may(request.user, act, model) for model in known for act in get_args(Act)):
         raise PermissionDenied
-    wanted: dict[str, set[int]] = {"account": set(), "system": set()}
+    wanted: dict[str, set[int]] = {kind: set() for kind in TURNING}
     for key in request.GET.get("keys", "")[:8000].split(",")[:MOST]:
         found = _KEY.match(key)
         if found:
             wanted[found[1]].add(int(found[2]))
     answer: dict[str, dict[str, str]] = {}
-    for kind, rows in (
-        ("account", visible(Account.objects.all(), request.user)),
-        ("system", visible(System._default_manager.all(), request.user)),
-    ):
-        if wanted[kind]:
-            for row in rows.filter(pk__in=wanted[kind]):
-                icon, word = STATES[row.state]
-                problem = row.problem if row.state in ("held", "failed") else ""
-                answer[f"{kind}-{row.pk}"] = {
-                    "state": row.state,
-                    "icon": icon,
-                    "word": str(word),
-                    "problem": problem,
-                }
+    for kind, pks in wanted.items():
+        if not pks:
+            continue
+        rows = visible(TURNING[kind]._default_manager.filter(pk__in=pks), request.user)
+        standing = {row.pk: (row.state, row.problem) for row in rows}
+        if kind in ASSETS:
+            standing = {pk: standing.get(pk, ("removed", "")) for pk in pks}
+        for pk, (state, problem) in standing.items():
+            icon, word = STATES[state]
+            told = problem if state in _PROBLEMS else ""
+            answer[f"{kind}-{pk}"] = {"state": state, "icon": icon, "word": str(word), "problem": told}
     return JsonResponse({"states": answer}, headers={"Cache-Control": "no-store"})

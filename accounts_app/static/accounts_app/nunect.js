@@ -19,7 +19,7 @@ function turn(key, now) {
     chip.querySelector(".nu-word").textContent = now.word;
   }
   for (const box of document.querySelectorAll(`[data-nu-problem="${CSS.escape(key)}"]`)) {
-    box.hidden = !["held", "failed"].includes(now.state);
+    box.hidden = !(box.dataset.nuShown ?? "held failed").split(" ").includes(now.state);
     box.querySelector("[data-nu-words]").textContent = now.problem;
     for (const part of box.querySelectorAll("[data-nu-when]")) part.hidden = part.dataset.nuWhen !== now.state;
   }
