@@ -1,0 +1,53 @@
+"""What would come of a row of a stream, bucket or consumer, with all that its forecast needs to know read at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+
+from accounts_app.jetstream.forecast import Warning, forecast
+from accounts_app.jetstream.wire import to_server
+from accounts_app.models import Account, Consumer, Server, Stream
+from accounts_app.natsconf.specs import JetStreamSpec
+from accounts_app.snapshot import JETSTREAM_FIELDS
+
+
+def forecast_of(row: Stream | Consumer, *, deleted: bool = False) -> tuple[Warning, ...]:
+    """What the server would refuse of the row as it stands in memory, or lose. deleted: it goes with its data."""
+    stream = row.stream if isinstance(row, Consumer) else None
+    return forecast(
+        "consumer" if isinstance(row, Consumer) else row.kind,
+        row.name,
+        None if deleted else row.config,
+        row.seen,
+        row.counts,
+        _beside(row),
+        _limits(row.home),
+        _servers(row.home),
+        None if stream is None else stream.seen or to_server(stream.kind, stream.name, stream.config),
+    )
+
+
+def _beside(row: Stream | Consumer) -> dict[str, dict[str, Any]]:
+    """{name: the server's config} of the account's other streams, or the stream's other consumers."""
+    if isinstance(row, Consumer):
+        consumers = Consumer.objects.filter(stream=row.stream_id).exclude(pk=row.pk)
+        found = [("consumer", *each) for each in consumers.values_list("name", "config", "seen")]
+    else:
+        streams = Stream.objects.filter(account=row.account_id).exclude(pk=row.pk)
+        found = list(streams.values_list("kind", "name", "config", "seen"))
+    return {name: seen or to_server(kind, name, config) for kind, name, config, seen in found}
+
+
+def _limits(account: Account) -> JetStreamSpec | None:
+    if not account.jetstream:
+        return None
+    values: list[Any] = [getattr(account, f"jetstream_{name}") for name in JETSTREAM_FIELDS]
+    return JetStreamSpec(*values)
+
+
+def _servers(account: Account) -> int | None:
+    """Servers with JetStream; None as long as none was seen."""
+    keeps = Q(jetstream_max_file__gt=0) | Q(jetstream_max_mem__gt=0)
+    return Server.objects.filter(keeps, system=account.system_id).count() or None
