@@ -40,6 +40,7 @@ def world(db):
     )
     Hold.objects.create(system=system, account="ORDERS", reason="12 of 20 users would go.")
     Drift.objects.create(system=system, where="file", summary="Somebody edited accounts.conf.")
+    factories.consumer(factories.stream(accounts[0], "EVENTS"), "reader")
     record("something done", accounts[0])
     return accounts, known
 

@@ -15,6 +15,7 @@ from accounts_app import access, services
 from accounts_app.models import (
     Account,
     AuditEntry,
+    Consumer,
     Export,
     ExportAccess,
     Import,
@@ -23,6 +24,7 @@ from accounts_app.models import (
     NatsUser,
     Role,
     Server,
+    Stream,
     SubjectPermission,
     Token,
     record,
@@ -41,10 +43,15 @@ OF_AN_ACCOUNT = {  # {model: the way to the name of its account}
     Import: ("account__name",),
     Mapping: ("account__name",),
     MappingDestination: ("mapping__account__name",),
+    Stream: ("account__name",),
+    Consumer: ("stream__account__name",),
     Hold: ("account",),
 }
 OF_A_SYSTEM = (Revision, Drift, Server, AuditEntry)
-FOUND_BY_TYPING = (Account, NatsUser, Role, Export, Mapping, get_user_model())
+FOUND_BY_TYPING = (Account, NatsUser, Role, Export, Mapping, Stream, get_user_model())
+FILED = (Account, NatsUser, Role, SubjectPermission, Export, Import, Mapping, Stream, Consumer)
+OFFERING = (Account, NatsUser, Role, Export, ExportAccess, Import, Mapping, Stream, Consumer)
+_HOMES = ("account_name", "role_account_name", "user_account_name", "stream_account_name")
 
 
 def names(model):
@@ -73,6 +80,8 @@ def world(db):
     Hold.objects.create(system=system, account="ORDERS", reason="many users would go")
     Hold.objects.create(system=system, account="BILLING", reason="nearly all would go")
     Drift.objects.create(system=system, where="file", summary="Somebody edited accounts.conf.")
+    for account in accounts:
+        factories.consumer(factories.stream(account, f"{account.name}-EVENTS"), "reader")
     record("something done", accounts[1])
     return {account.name: account for account in accounts}
 
@@ -124,13 +133,15 @@ def test_every_model_of_ours_is_in_the_tables_above():
     assert {model._meta.model_name for model in ours - OF_AN_ACCOUNT.keys() - set(OF_A_SYSTEM)} == {"system", "token"}
 
 
-@pytest.mark.parametrize("model", [Account, NatsUser, Role, SubjectPermission, Export, Import, Mapping], ids=names)
+@pytest.mark.parametrize(
+    "model", [Account, NatsUser, Role, SubjectPermission, Export, Import, Mapping, Stream, Consumer], ids=names
+)
 def test_files_hold_what_is_within_reach(page, world, narrow, model):
     narrow("admin", world["BILLING"])
     rows = page.get(reverse(f"admin:{names(model)}_export", args=["json"])).json()
     assert rows
     for row in rows:
-        homes = [row[key] for key in ("account_name", "role_account_name", "user_account_name") if row.get(key)]
+        homes = [row[key] for key in _HOMES if row.get(key)]
         assert (homes or [row["name"]]) == ["BILLING"]
 
 
@@ -142,6 +153,7 @@ def test_what_is_typed_finds_only_what_is_within_reach(page, world, narrow, mode
         Role: (NatsUser, "role"),
         Export: (ExportAccess, "export"),
         Mapping: (MappingDestination, "mapping"),
+        Stream: (Consumer, "stream"),
     }.get(model, (Account, "owner"))
     asked = {"app_label": "accounts_app", "model_name": field[0]._meta.model_name, "field_name": field[1]}
     asked["term"] = "billing" if model in OF_AN_ACCOUNT else ""
@@ -207,7 +219,9 @@ def form_fields(answer):
     return {name: field.queryset for name, field in form.fields.items() if hasattr(field, "queryset")}
 
 
-@pytest.mark.parametrize("model", [Account, NatsUser, Role, Export, ExportAccess, Import, Mapping], ids=names)
+@pytest.mark.parametrize(
+    "model", [Account, NatsUser, Role, Export, ExportAccess, Import, Mapping, Stream, Consumer], ids=names
+)
 def test_a_form_offers_only_what_is_within_reach(page, world, narrow, model):
     narrow("admin", world["ORDERS"])
     offered = form_fields(page.get(reverse(f"admin:{names(model)}_add")))
@@ -260,7 +274,12 @@ def acts(world):
     yield f"{rows}/account/{orders.pk}/change/", "write"
     yield f"{rows}/account/{orders.pk}/delete/", "write"
     yield f"{rows}/account/apply/", "write"
-    for model in ("natsuser", "role", "subjectpermission", "export", "exportaccess", "import", "mapping"):
+    stream = Stream.objects.get(account=orders)
+    for address in ("change", "delete", "answer", "outlook"):
+        yield f"{rows}/stream/{stream.pk}/{address}/", "write"
+    yield f"{rows}/stream/outlook/", "write"
+    models = ("natsuser", "role", "subjectpermission", "export", "exportaccess", "import", "mapping")
+    for model in (*models, "stream", "consumer"):
         yield f"{rows}/{model}/add/", "write"
     yield f"{rows}/natsuser/{user.pk}/change/", "write"
     yield f"{rows}/natsuser/{user.pk}/delete/", "write"
