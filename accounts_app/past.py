@@ -11,6 +11,8 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.conf_text import MASK
+from accounts_app.jetstream.differences import in_words
+from accounts_app.jetstream.settings import settings_of
 from accounts_app.models import (
     Account,
     Export,
@@ -150,10 +152,21 @@ def _steps(record: Any, before: Any, names: dict[Any, str], *, keys: bool) -> It
         old = getattr(before, field.attname) if before is not None else None
         if before is not None and new == old:
             continue
-        if field.name in _KEYS and not keys:
+        if field.name == "config":
+            yield from _settings(record, old or {}, new or {})
+        elif field.name in _KEYS and not keys:
             yield Step(str(field.verbose_name), MASK if old else say("nothing"), MASK if new else say("nothing"))
         else:
             yield Step(str(field.verbose_name), _shown(field, old, names), _shown(field, new, names))
+
+
+def _settings(record: Any, old: dict[str, Any], new: dict[str, Any]) -> Iterable[Step]:
+    """What was said of a stream or consumer, setting by setting."""
+    kind = getattr(record, "kind", "consumer")
+    for name, setting in settings_of(kind).items():
+        if old.get(name) != new.get(name):
+            told = [in_words(kind, name, of[name]) if name in of else say("the default") for of in (old, new)]
+            yield Step(setting.title, *told)
 
 
 def _shown(field: Any, value: Any, names: dict[Any, str]) -> str:

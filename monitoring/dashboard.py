@@ -21,15 +21,18 @@ from unfold.dataclasses import SearchResult
 
 from accounts_app.access import Act, may, reaches_all, visible
 from accounts_app.admin import chips
+from accounts_app.asset_states import in_state
 from accounts_app.models import (
     Account,
     AuditEntry,
+    Consumer,
     Export,
     Import,
     Mapping,
     NatsUser,
     Role,
     Server,
+    Stream,
     SubjectPermission,
     System,
     Token,
@@ -99,6 +102,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     def waiting(model: type[Any]) -> int:
         return _rows(request, model).filter(state=model.State.OPEN).count() if _may(request, "view", model) else 0
 
+    def drifted(model: type[Any]) -> int:
+        return _rows(request, model).filter(in_state("drifted")).count() if _may(request, "view", model) else 0
+
     overview = {"title": _("Overview"), "icon": "monitoring", "link": reverse("admin:index")}
     groups: list[tuple[Any, list[dict[str, Any] | None]]] = [
         (_("Live"), [overview, *live_items(request)]),
@@ -112,6 +118,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item(_("Exports"), "upload", Export),
                 item(_("Imports"), "download", Import),
                 item(_("Mappings"), "alt_route", Mapping),
+            ],
+        ),
+        (
+            _("JetStream"),
+            [
+                item(_("Streams and buckets"), "database", Stream, drifted(Stream)),
+                item(_("Consumers"), "group_work", Consumer, drifted(Consumer)),
             ],
         ),
         (
@@ -228,6 +241,8 @@ _SEARCHED: tuple[tuple[type[Any], str, str, str], ...] = (
     (Server, "name", "dns", "system"),
     (Export, "subject", "upload", "account"),
     (Import, "subject", "download", "account"),
+    (Stream, "name", "database", "account"),
+    (Consumer, "name", "group_work", "stream"),
 )
 
 

@@ -9,5 +9,7 @@ urlpatterns = [
     path("revision/<int:number>/", live_views.revision, name="revision"),
     path("server/<str:name>/", live_views.server, name="server"),
     path("account/<str:name>/", live_views.account, name="account"),
+    path("stream/<str:account>/<str:name>/", live_views.stream, name="stream"),
+    path("consumer/<str:account>/<str:stream>/<str:name>/", live_views.consumer, name="consumer"),
     path("<slug:name>/", live_views.page, name="page"),
 ]

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 import redis
 from django.contrib import admin
@@ -19,7 +20,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.access import may, reaches_all, require, require_whole, visible
-from accounts_app.models import Account, NatsUser, Server, System
+from accounts_app.models import Account, Consumer, NatsUser, Server, Stream, System
 from monitoring import store
 from monitoring.events import KINDS, moment
 from provisioning.models import Drift, Hold, Revision
@@ -137,6 +138,28 @@ def account(request: HttpRequest, name: str) -> HttpResponse:
     return _object(request, Account, name=name)
 
 
+@_door
+def stream(request: HttpRequest, account: str, name: str) -> HttpResponse:
+    """From a stream's name to its row; to the list, asking for the name, when there is none."""
+    return _asset(request, Stream, name, account__name=account)
+
+
+@_door
+def consumer(request: HttpRequest, account: str, stream: str, name: str) -> HttpResponse:
+    """From a consumer's name to its row; ephemeral ones have none."""
+    return _asset(request, Consumer, name, stream__account__name=account, stream__name=stream)
+
+
+def _asset(request: HttpRequest, model: type[models.Model], name: str, **known: str) -> HttpResponse:
+    require(request.user, "view", model)
+    system, way = system_of(request), "account" if model is Stream else "stream__account"
+    known_rows = visible(model._default_manager.filter(**known, name=name, **{f"{way}__system": system}), request.user)
+    row, page = known_rows.first(), f"admin:accounts_app_{model._meta.model_name}"
+    if row is None:
+        return redirect(f"{reverse(f'{page}_changelist')}?{urlencode({'q': name})}")
+    return redirect(f"{page}_change", row.pk)
+
+
 def _object(request: HttpRequest, model: type[models.Model], **known: Any) -> HttpResponse:
     require(request.user, "view", model)
     system = system_of(request)
@@ -173,7 +196,14 @@ def live_context(request: HttpRequest) -> dict[str, Any]:
         raise Http404
     topics = topics_of(request.user)
     seen = Seen.of(system, topics)
-    linked = (("account", Account), ("user", NatsUser), ("server", Server), ("revision", Revision))
+    linked = (
+        ("account", Account),
+        ("user", NatsUser),
+        ("server", Server),
+        ("revision", Revision),
+        ("stream", Stream),
+        ("consumer", Consumer),
+    )
     return {
         "system": system,
         "systems_seen": systems_of(request),

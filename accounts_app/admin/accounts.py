@@ -78,6 +78,7 @@ def tabs(account: Account, current: str, person: Any) -> list[dict[str, Any]]:
         ("exports", _("Exports"), "export"),
         ("imports", _("Imports"), "import"),
         ("mappings", _("Mappings"), "mapping"),
+        ("streams", _("Streams"), "stream"),
     ):
         url = reverse(f"admin:accounts_app_{model}_changelist") + f"?account__id__exact={account.pk}"
         count = visible(getattr(account, name).all(), person).count()

@@ -168,6 +168,9 @@ def test_only_what_was_changed_changes_and_an_empty_field_is_the_default(page, o
     page.post(address(row), {**form_of(page, row), "max_age": "", "max_msgs": "unlimited", "max_bytes": "10MiB"})
     row.refresh_from_db()
     assert row.config == {"subjects": ["a,b.>"], "max_bytes": 10 * 2**20}
+    shown = page.get(address(row, "history")).content.decode()
+    assert "10,485,760" in shown
+    assert "the default" in shown
 
 
 def test_what_is_fixed_stays_once_it_is_there(page, of):
@@ -414,3 +417,22 @@ def test_who_may_only_look_sees_settings_and_no_button(client, of):
     assert client.post(address(row, "delete"), {"data": "keep"}).status_code == 403
     client.force_login(factories.staff("few", "accounts_app.view_account"))
     assert client.get(STREAMS).status_code == 403
+
+
+# --- from and to the live page ---------------------------------------------------------
+
+
+def test_the_live_page_leads_to_the_row(page, of):
+    stream = factories.stream(of)
+    consumer = factories.consumer(stream)
+    live = "/admin/live"
+    assert page.get(f"{live}/stream/ORDERS/ORDERS/").url == address(stream)
+    assert page.get(f"{live}/consumer/ORDERS/ORDERS/worker/").url == address(consumer)
+    assert page.get(f"{live}/stream/ORDERS/NEVER/").url == f"{STREAMS}?q=NEVER"
+    assert "live/jetstream/?account=ORDERS&amp;stream=ORDERS" in page.get(address(stream)).content.decode()
+
+
+def test_the_account_counts_its_streams(page, of):
+    factories.stream(of)
+    tabs = page.get(f"/admin/accounts_app/account/{of.pk}/change/").context["nu_tabs"]
+    assert next(tab["count"] for tab in tabs if "/stream/" in tab["url"]) == 1

@@ -26,6 +26,8 @@ export function link(href, text, title) {
 export const quiet = (text, title) => el("span", { class: "nu-muted", title }, text);
 export const toUser = (row) => (row.user ? link(links.user(row.user_pk), row.user) : quiet("no login"));
 export const toAccount = (row) => link(links.account(row.account_pk, row.account), row.account);
+export const toStream = (row) => link(links.stream(row.account, row.stream), row.stream);
+export const toConsumer = (row) => link(row.durable ? links.consumer(row.account, row.stream, row.consumer) : null, row.consumer);
 export const toServer = (row) => link(links.live("servers", { open: row.server }) ?? links.server(row.server), row.server);
 export const toRevision = (row) => (row.revision ? link(links.revision(row.revision), `r${row.revision}`) : quiet(NONE));
 export const moment = (key) => (row) => exact(row[key]);

@@ -1,6 +1,6 @@
 // A consumer in a table and in its drawer: how far behind it is, and what it suffers from.
 
-import { bar, moment, NONE, nothingKept, toAccount, toServer, useColumn, when } from "./cells.js";
+import { bar, moment, NONE, nothingKept, toAccount, toConsumer, toServer, toStream, useColumn, when } from "./cells.js";
 import { facts, factList, openDrawer, section, tellState, ways } from "./drawer.js";
 import { chip, el } from "./dom.js";
 import { count, limited, rate } from "./format.js";
@@ -18,8 +18,8 @@ function health(row) {
 }
 
 const COLUMNS = {
-  consumer: { title: "Consumer", type: "text", width: 100, always: true, paint: (row) => el("b", {}, row.consumer) },
-  stream: { title: "Stream", type: "text", width: 84, paint: (row) => el("span", {}, row.stream) },
+  consumer: { title: "Consumer", type: "text", width: 100, always: true, paint: (row) => el("b", {}, toConsumer(row)) },
+  stream: { title: "Stream", type: "text", width: 84, paint: toStream },
   account: { title: "Account", type: "text", width: 84, paint: toAccount },
   health: { title: "State", type: "text", width: 116, sort: false, text: (_, row) => health(row)[1], hint: (row) => health(row)[2], paint: (row) => chip(health(row)[0], health(row)[1]) },
   pending: { title: "Lag", type: "count", width: 64, help: "Messages in the stream that were not delivered yet" },
@@ -66,6 +66,7 @@ function open(row, { now, closed }) {
     state,
     figures,
     ways([
+      [row.durable ? links.consumer(row.account, row.stream, row.consumer) : null, "Its settings", "tune"],
       [links.live("jetstream", { account: row.account, stream: row.stream }), "Its stream", "database"],
       [links.account(row.account_pk, row.account), "Account", "domain"],
       [links.live("connections", { account: row.account }), "Connections of the account", "cable"],

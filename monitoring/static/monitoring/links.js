@@ -15,6 +15,11 @@ export function account(pk, name) {
   return name ? `${page.pages}account/${encodeURIComponent(name)}/${query()}` : null;
 }
 
+const path = (kind, ...names) => `${page.pages}${kind}/${names.map(encodeURIComponent).join("/")}/${query()}`;
+
+export const stream = (account, name) => (page.may("stream") ? path("stream", account, name) : null);
+export const consumer = (account, of, name) => (page.may("consumer") ? path("consumer", account, of, name) : null);
+
 /** A live page with filters: live("connections", {account: "ACME"}); null where the person may not open it */
 export function live(name, filters = {}) {
   if (!page.opens(name)) return null;

@@ -1,13 +1,13 @@
 // A stream in a table and in its drawer: what it keeps, and how near its limits it is.
 
-import { bar, moment, nothingKept, toAccount, toServer, useColumn, when } from "./cells.js";
+import { bar, moment, nothingKept, toAccount, toServer, toStream, useColumn, when } from "./cells.js";
 import { facts, factList, openDrawer, section, ways } from "./drawer.js";
 import { chip, el } from "./dom.js";
 import { bytes, count, limited, rate } from "./format.js";
 import * as links from "./links.js";
 
 const COLUMNS = {
-  stream: { title: "Stream", type: "text", width: 100, always: true, paint: (row) => el("b", {}, row.stream) },
+  stream: { title: "Stream", type: "text", width: 100, always: true, paint: (row) => el("b", {}, toStream(row)) },
   account: { title: "Account", type: "text", width: 92, paint: toAccount },
   state: { title: "State", type: "text", width: 98, paint: (row) => chip(row.state) },
   messages: { title: "Messages", type: "count", width: 72, text: (value, row) => (limited(row.max_messages) ? `${count(value)} / ${count(row.max_messages)}` : count(value)) },
@@ -55,6 +55,7 @@ function open(row, { now, closed }) {
   drawer.body.append(
     figures,
     ways([
+      [links.stream(row.account, row.stream), "Its settings", "tune"],
       [links.live("jetstream", { tab: "consumers", account: row.account, stream: row.stream }), "Its consumers", "group_work"],
       [links.account(row.account_pk, row.account), "Account", "domain"],
     ]),
