@@ -16,7 +16,9 @@ from accounts_app.wanted import asset_accounts, counted, shared_counted
 
 Act = Literal["view", "add", "change", "delete"]
 ACTS: tuple[Act, ...] = ("view", "add", "change", "delete")
-ADMINISTERS = frozenset(("system", "server", "token", "revision", "hold", "drift"))  # beyond the scope "write"
+ADMINISTERS = frozenset(  # beyond what the scope "write" reaches
+    ("system", "server", "token", "revision", "hold", "drift", "blueprint")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from monitoring import events_api
 from monitoring import live_acts_api as live_acts
 from monitoring import live_api as live
 from monitoring import live_tables_api as live_tables
-from provisioning.api import decisions
+from provisioning.api import blueprints, decisions, hand_overs, jobs, retiring
 
 
 class SchemaView(SpectacularAPIView):
@@ -78,6 +78,7 @@ for name, view in (
     ("revisions", decisions.Revisions),
     ("holds", decisions.Holds),
     ("drifts", decisions.Drifts),
+    ("jobs", jobs.Jobs),
     ("tokens", tokens.Tokens),
     ("audit", trail.Audit),
 ):
@@ -104,6 +105,13 @@ urlpatterns = [
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("systems/<int:pk>/retry/", decisions.RetrySystem.as_view(), name="system-retry"),
     path("accounts/<int:pk>/retry/", decisions.RetryAccount.as_view(), name="account-retry"),
+    path("accounts/<int:pk>/retire/", retiring.Retire.as_view(), name="account-retire"),
+    path("blueprints/", blueprints.Blueprints.as_view(), name="blueprints"),
+    path("blueprints/<slug:name>/", blueprints.OneOfThem.as_view(), name="blueprint"),
+    path("blueprints/<slug:name>/enable/", blueprints.Enable.as_view(), name="blueprint-enable"),
+    path("blueprints/<slug:name>/disable/", blueprints.Disable.as_view(), name="blueprint-disable"),
+    path("blueprints/<slug:name>/provision/", blueprints.Provision.as_view(), name="blueprint-provision"),
+    path("hand-overs/open/", hand_overs.Open.as_view(), name="hand-over-open"),
     *router.urls,
     re_path("", Nowhere.as_view()),
 ]

@@ -295,6 +295,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "Scope": "accounts_app.models.Token.Scope",
         "AssetStateEnum": "accounts_app.api.asset_shapes.STATES",
+        "KindEnum": "accounts_app.models.Kind",
+        "JobKindEnum": "provisioning.models.Job.Kind",
+        "JobStateEnum": "provisioning.models.Job.State",
+        "JobStepStateEnum": "provisioning.models.JobStep.State",
         "SyncStateEnum": "accounts_app.api.shapes.SYNC_STATES",
     },
     "COMPONENT_SPLIT_REQUEST": True,

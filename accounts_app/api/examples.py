@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from accounts_app.api import asset_examples
+from accounts_app.api import asset_examples, job_examples
 from accounts_app.api.problems import body_of
 
 JSON = "application/json"
@@ -481,8 +481,9 @@ ANSWERS |= {
     },
 }
 REQUESTS["live_kick"] = {"server_id": SERVER_ID, "cid": 41}
-ROWS |= asset_examples.ROWS
-REQUESTS |= asset_examples.REQUESTS
+ROWS |= asset_examples.ROWS | job_examples.ROWS
+REQUESTS |= asset_examples.REQUESTS | job_examples.REQUESTS
+ANSWERS |= job_examples.ANSWERS
 _HISTORY = [
     {
         "at": AT,
@@ -540,4 +541,4 @@ def put_into(operation: dict[str, Any]) -> None:
             preview = code == "200" and "Preview" in str(content["schema"])
             content["examples"] = {} if preview and "201" in operation["responses"] else {"done": {"value": done}}
             if preview:
-                content["examples"]["dry_run"] = {"value": PREVIEW}
+                content["examples"]["dry_run"] = {"value": PREVIEW | job_examples.PREVIEWS.get(name, {})}

@@ -18,8 +18,13 @@ class JsonParser(BaseParser):
 
     media_type = "application/json"
 
+    @property
+    def most(self) -> int:
+        """Bytes of a body."""
+        return int(settings.API_MAX_BYTES)
+
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        most = settings.API_MAX_BYTES
+        most = self.most
         data = stream.read(most + 1)
         if len(data) > most:
             raise TooLarge(f"The body is larger than the {most:,} bytes that this server takes.")
@@ -33,6 +38,12 @@ class JsonParser(BaseParser):
             raise ParseError(f"The body is no JSON: {str(error).rstrip('.')}.") from None
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
+
+
+class SmallJsonParser(JsonParser):
+    """For what strangers may send."""
+
+    most = 4096
 
 
 def _refuse(constant: str) -> Any:

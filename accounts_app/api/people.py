@@ -24,6 +24,7 @@ from accounts_app.api.query import flag
 from accounts_app.door import LOCAL
 from accounts_app.models import Token
 
+STRANGERS = 60  # requests of one address in a minute, where nobody need sign in
 _USED_EVERY = timedelta(minutes=1)
 
 
@@ -101,12 +102,19 @@ class Throttle(BaseThrottle):
     def allow_request(self, request: Any, view: Any) -> bool:
         if request.META.get(LOCAL) is True:
             return True
-        who = f"token-{request.auth.pk}" if isinstance(request.auth, Token) else f"person-{request.user.pk}"
-        key = f"nunect:rate:{who}:{int(time.time()) // self.MINUTE}"
+        key = f"nunect:rate:{self.who(request)}:{int(time.time()) // self.MINUTE}"
         try:
-            return bool(self._count(key) <= settings.API_RATE)
+            return bool(self._count(key) <= self.most())
         except (RedisError, OSError, ValueError):
             return True
+
+    def who(self, request: Any) -> str:
+        """Whose requests are counted together."""
+        return f"token-{request.auth.pk}" if isinstance(request.auth, Token) else f"person-{request.user.pk}"
+
+    def most(self) -> int:
+        """Requests in a minute."""
+        return int(settings.API_RATE)
 
     def _count(self, key: str) -> int:
         """How many requests there are now, this one included."""
@@ -117,6 +125,16 @@ class Throttle(BaseThrottle):
 
     def wait(self) -> float:
         return self.MINUTE - time.time() % self.MINUTE
+
+
+class StrangerThrottle(Throttle):
+    """For what needs no log-in: some requests of one address in a minute."""
+
+    def who(self, request: Any) -> str:
+        return f"stranger-{request.META.get('REMOTE_ADDR', '')}"
+
+    def most(self) -> int:
+        return min(STRANGERS, super().most())
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -26,6 +26,7 @@ TITLES = {
     405: ("method", "This can't be done here"),
     406: ("format", "There is no such format"),
     409: ("conflict", "Something else is in the way"),
+    410: ("gone", "It is over"),
     412: ("stale", "It has changed meanwhile"),
     413: ("too-large", "The request is too large"),
     415: ("media-type", "The body has another type"),

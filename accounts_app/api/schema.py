@@ -149,11 +149,15 @@ class Schema(AutoSchema):
             if self._action == "list":
                 answer["content"][CSV] = {"schema": {"type": "string"}}
 
+    def _preview(self) -> Any:
+        """What a dry run answers."""
+        return Preview
+
     def _say_writes(self, answers: dict[str, Any]) -> None:
         """200 may be a preview, 202 is done and not enforced yet."""
         done: dict[str, Any] = next((answers[code] for code in ("201", "200") if code in answers), {})
         answers.pop("204", None)
-        preview = self.resolve_serializer(Preview, "response").ref
+        preview = self.resolve_serializer(self._preview(), "response").ref
         schema = done.get("content", {}).get(JSON, {}).get("schema")
         both = [each for each in (None if "201" in answers else schema, preview) if each]
         answers["200"] = {

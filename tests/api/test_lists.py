@@ -14,7 +14,7 @@ from tests.api.conftest import Api, token_of
 
 LISTS = (
     "systems", "servers", "accounts", "roles", "users", "permissions", "exports", "imports", "mappings",
-    "streams", "kv-buckets", "object-buckets", "consumers", "revisions", "holds", "drifts", "tokens", "audit",
+    "streams", "kv-buckets", "object-buckets", "consumers", "revisions", "holds", "drifts", "jobs", "tokens", "audit",
 )  # fmt: skip
 
 
