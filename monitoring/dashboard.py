@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -41,7 +42,7 @@ from monitoring import store
 from monitoring.figures import figures
 from monitoring.live_views import PAGES, live_context, live_items, systems_of
 from monitoring.models import ArchivedEvent
-from provisioning.models import Drift, Hold, Revision
+from provisioning.models import Blueprint, Drift, Hold, Job, Revision
 from provisioning.telling import authors_of, in_words
 
 PENDING = 3  # accounts that only wait for the servers
@@ -120,6 +121,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item(_("Mappings"), "alt_route", Mapping),
             ],
         ),
+        (_("Apps"), _apps(request, item)),
         (
             _("JetStream"),
             [
@@ -160,6 +162,17 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
+def _apps(request: HttpRequest, item: Callable[..., dict[str, Any] | None]) -> list[dict[str, Any] | None]:
+    """Blueprints for those who may read or use them, and jobs with how many wait for a person."""
+    uses = _may(request, "add", Job) or _may(request, "view", Blueprint)
+    catalogue = reverse("admin:provisioning_blueprint_catalogue")
+    failed = _rows(request, Job).filter(state=Job.State.FAILED).count() if _may(request, "view", Job) else 0
+    return [
+        {"title": _("Blueprints"), "icon": "architecture", "link": catalogue} if uses else None,
+        item(_("Jobs"), "task_alt", Job, failed),
+    ]
+
+
 def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fill the start page; with `?fragment=facts` or `cards` the page asks for that part of its inside again."""
     fragment = request.GET.get("fragment", "")
@@ -171,6 +184,7 @@ def start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     rows = _rows(request, Account)
     context["may_accounts"] = _may(request, "view", Account)
     context["may_add"] = _may(request, "add", Account)
+    context["may_provision"] = _may(request, "add", Job) and reaches_all(request.user)
     context["command"] = _command()
     context["empty"] = context["may_accounts"] and not rows.exclude(name__startswith="$").exists()
     return context
@@ -200,6 +214,10 @@ def _system(request: HttpRequest, system: System) -> dict[str, Any]:
         found["holds"] = _rows(request, Hold).filter(system=system, state=Hold.State.OPEN)[:SHOWN]
     if _may(request, "view", Drift):
         found["drifts"] = _rows(request, Drift).filter(system=system, state=Drift.State.OPEN)[:SHOWN]
+    if _may(request, "view", Job):
+        jobs = _rows(request, Job).filter(system=system)
+        found["failed_jobs"] = jobs.filter(state=Job.State.FAILED)[:SHOWN]
+        found["active_jobs"] = jobs.filter(state__in=Job.ACTIVE).count()
     if _may(request, "view", Revision):
         revisions = list(_rows(request, Revision).filter(system=system).order_by("-number")[:5])
         said = in_words(revision.changes for revision in revisions)
@@ -212,7 +230,12 @@ def _system(request: HttpRequest, system: System) -> dict[str, Any]:
             found["chip"] = chips.chip(state)
             break
     found["quiet"] = not (
-        system.problem or found.get("failed_rows") or found.get("holds") or found.get("drifts") or found.get("pending")
+        system.problem
+        or found.get("failed_rows")
+        or found.get("holds")
+        or found.get("drifts")
+        or found.get("pending")
+        or found.get("failed_jobs")
     )
     return found
 

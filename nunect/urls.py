@@ -12,6 +12,7 @@ urlpatterns = [
     path("admin/live/", include("monitoring.live_urls")),  # before the admin, which answers all the rest below it
     path("admin/", admin.site.urls),
     path("api/v1/", include("nunect.api")),
+    path("handover/", include("provisioning.handover_views")),  # no log-in: a one-time link is all that it takes
     path("metrics", metrics, name="metrics"),
     path("", include("monitoring.urls")),
 ]

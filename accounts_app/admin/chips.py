@@ -39,6 +39,15 @@ STATES: dict[str, tuple[str, Any]] = {
     "drifted": ("difference", _("drifted")),
     "leaving": ("delete_sweep", _("leaving")),
     "removed": ("history", _("is gone")),
+    "queued": ("hourglass_empty", _("queued")),
+    "running": ("play_circle", _("running")),
+    "waiting": ("hourglass_top", _("waiting")),
+    "done": ("check_circle", _("done")),
+    "undoing": ("undo", _("taking back")),
+    "undone": ("undo", _("taken back")),
+    "skipped": ("remove_circle", _("not needed")),
+    "cancelled": ("block", _("cancelled")),
+    "rolled_back": ("undo", _("rolled back")),
 }
 MOST = 200  # keys in one question
 TURNING: dict[str, type[Any]] = {"account": Account, "system": System, "stream": Stream, "consumer": Consumer}
@@ -59,6 +68,11 @@ def chip(state: str, key: str = "", word: Any = "") -> SafeString:
         icon,
         word or known,
     )
+
+
+def marked(content: Any, name: str, key: object) -> SafeString:
+    """Something in a list that a script of its own keeps up to date: it finds it as data-nu-NAME=KEY."""
+    return format_html('<span data-nu-{}="{}">{}</span>', name, key, content)
 
 
 def account_chip(account: Account) -> SafeString:

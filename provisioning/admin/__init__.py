@@ -1,5 +1,5 @@
-"""The admin pages of what nunect does: what waits for a person and what happened."""
+"""The admin pages of what nunect does: jobs, what waits for a person, and what happened."""
 
-from provisioning.admin import decisions
+from provisioning.admin import blueprints, decisions, jobs
 
-__all__ = ["decisions"]
+__all__ = ["blueprints", "decisions", "jobs"]

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts_app.models import Account, AuditEntry, Role, Server, Token, record
-from provisioning.models import Drift, Hold, Revision
+from provisioning.models import Blueprint, Drift, Hold, Job, Revision
 from tests import factories
 
 OURS = [
@@ -41,6 +41,8 @@ def world(db):
     Hold.objects.create(system=system, account="ORDERS", reason="12 of 20 users would go.")
     Drift.objects.create(system=system, where="file", summary="Somebody edited accounts.conf.")
     factories.consumer(factories.stream(accounts[0], "EVENTS"), "reader")
+    Job.objects.create(system=system, kind="provision", title="A team", accounts=["ORDERS"], door="admin")
+    Blueprint.objects.create(name="team", version=1, title="A team", text="blueprint: team")
     record("something done", accounts[0])
     return accounts, known
 
@@ -61,7 +63,7 @@ def test_list_object_and_history_open(page, world, model):
 @pytest.mark.parametrize("model", OURS, ids=names)
 def test_add_page_opens_or_is_refused(page, world, model):
     answer = page.get(reverse(f"admin:{names(model)}_add"))
-    kept = ("system", "server", "auditentry", "revision", "hold", "drift")
+    kept = ("system", "server", "auditentry", "revision", "hold", "drift", "job")
     assert answer.status_code == (403 if model._meta.model_name in kept else 200)
 
 

@@ -29,7 +29,7 @@ from accounts_app.models import (
     Token,
     record,
 )
-from provisioning.models import Drift, Hold, Revision
+from provisioning.models import Blueprint, Drift, Hold, Job, Revision
 from tests import factories
 
 ROOT = Path(__file__).parents[2]
@@ -130,7 +130,29 @@ def test_what_concerns_the_whole_system_is_not_for_who_sees_one_account(page, wo
 
 def test_every_model_of_ours_is_in_the_tables_above():
     ours = {model for model in admin.site._registry if model._meta.app_label in ("accounts_app", "provisioning")}
-    assert {model._meta.model_name for model in ours - OF_AN_ACCOUNT.keys() - set(OF_A_SYSTEM)} == {"system", "token"}
+    others = {model._meta.model_name for model in ours - OF_AN_ACCOUNT.keys() - set(OF_A_SYSTEM)}
+    assert others == {"system", "token", "job", "blueprint"}
+
+
+def test_jobs_are_seen_as_far_as_all_their_accounts_are(page, world, narrow):
+    system = factories.system()
+    both, mine, its = (
+        Job.objects.create(system=system, kind="provision", title=title, accounts=names, door="admin")
+        for title, names in (("both", ["ORDERS", "BILLING"]), ("mine", ["ORDERS"]), ("its", ["BILLING"]))
+    )
+    seen = lambda: {row.title for row in page.get(listing(Job)).context["cl"].result_list}  # noqa: E731
+    assert seen() == {"both", "mine", "its"}
+    narrow("admin", world["ORDERS"])
+    assert seen() == {"mine"}
+    assert page.get(listing(Job), {"q": "BILLING"}).context["cl"].result_count == 0
+    for job in (both, its):
+        assert page.get(reverse("admin:provisioning_job_change", args=[job.pk])).status_code == 404
+        assert page.post(reverse("admin:provisioning_job_act", args=[job.pk, "cancel"])).status_code == 404
+    assert page.get("/admin/provisioning/job/states/", {"ids": f"{both.pk},{mine.pk}"}).json()["jobs"].keys() == {
+        str(mine.pk)
+    }
+    for address in ("/admin/provisioning/blueprint/provision/x/", "/admin/provisioning/blueprint/add/"):
+        assert page.post(address).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -294,6 +316,13 @@ def acts(world):
     yield f"/admin/provisioning/drift/{drift.pk}/decide/", "admin"
     yield f"/admin/provisioning/revision/{revision.pk}/decide/", "admin"
     yield f"/admin/provisioning/revision/{revision.pk}/revert/", "admin"
+    job = Job.objects.create(system=orders.system, kind="provision", title="x", accounts=["ORDERS"], door="admin")
+    yield f"/admin/provisioning/job/{job.pk}/act/cancel/", "write"
+    yield f"/admin/provisioning/job/retire/{orders.pk}/", "write"
+    blueprint = Blueprint.objects.create(name="team", version=job.pk, text="blueprint: team")
+    yield "/admin/provisioning/blueprint/provision/team/", "write"
+    yield "/admin/provisioning/blueprint/add/", "admin"
+    yield f"/admin/provisioning/blueprint/{blueprint.pk}/switch/", "admin"
 
 
 @pytest.mark.parametrize("scope", ["read", "write", "admin"])
