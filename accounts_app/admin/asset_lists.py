@@ -23,6 +23,7 @@ from accounts_app.admin import chips
 from accounts_app.asset_states import STATES, in_state, state_word
 from accounts_app.models import Asset, Consumer, Stream
 
+FIRST = (("stream", _("Make a stream")), ("kv", _("Make a KV bucket")), ("object", _("Make an object bucket")))
 MOST_AT_ONCE = 1000  # rows of one answer to many
 
 
@@ -140,7 +141,9 @@ class AssetList:
         return rows.annotate(state_word=state_word()) if asked == f"{name}_{self.FILED}" else rows
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        more = {"nu_kinds": self.kinds(request), **(extra_context or {})}
+        page: Any = self
+        empty = not visible(page.model._default_manager.all(), request.user).exists()
+        more = {"nu_kinds": self.kinds(request), "nu_empty": empty, "nu_first": FIRST, **(extra_context or {})}
         answer: HttpResponse = super().changelist_view(request, more)  # type: ignore[misc]
         return answer
 
