@@ -10,13 +10,15 @@ import hypothesis
 import pytest
 import redis
 from django.conf import settings as configured
+from django.core.management import call_command
+from django.db import connection
 
 from monitoring import store
 
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")  # no test is timed
 
-LIVE, WHOLE = {"world", "nats_server", "valkey"}, {"product"}
+LIVE, WHOLE = {"world", "nats_server", "valkey"}, {"product", "running", "stopped"}
 
 
 def pytest_collection_modifyitems(items):
@@ -32,15 +34,27 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def product(tmp_path):
+def product(tmp_path, tables):
     """The product on ports and folders of its own; started by the test, always stopped."""
     from tests.whole.product import Product
 
-    made = Product(tmp_path, python=sys.executable)
+    made = Product(tmp_path, python=sys.executable, tables=tables)
     try:
         yield made
     finally:
         made.kill()
+
+
+@pytest.fixture(scope="session")
+def tables(django_db_setup, django_db_blocker, tmp_path_factory):
+    """An SQLite file with all tables and no rows but what migrating makes; None where the tests use PostgreSQL."""
+    if connection.vendor != "sqlite":
+        return None
+    made = tmp_path_factory.mktemp("tables") / "empty.sqlite3"
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        call_command("migrate", verbosity=0)  # done already where a test of this run asks for the database
+        cursor.execute("VACUUM INTO %s", [str(made)])
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 
 import pytest
 
-from tests.browser.conftest import Site
 from tests.monitoring.line import Line
+from tests.whole.product import Product
 
 pytestmark = pytest.mark.browser
 PASSWORD = "correct-horse-battery"
@@ -21,10 +22,8 @@ class Eyes:
 
     def __init__(self, chromium, product):
         self.base = f"http://127.0.0.1:{product.ports['NUNECT_PORT']}"
-        self.site = Site(chromium, self.base, "")
-        context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-        self.site.contexts.append(context)
-        self.page = context.new_page()
+        self.context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+        self.page = self.context.new_page()
         self.errors = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(f"{self.base}/admin/")
@@ -60,19 +59,27 @@ class Eyes:
         self.page.wait_for_function("window.wasNot", timeout=seconds * 1000)
 
     def close(self):
-        for context in self.site.contexts:
-            context.close()
+        self.context.close()
         assert not self.errors
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory, tables):
+    """One for all: what a test here breaks heals before it ends."""
+    made = Product(tmp_path_factory.mktemp("screen"), python=sys.executable, tables=tables)
+    try:
+        yield made.start(NUNECT_ADMIN_PASSWORD=PASSWORD)
+    finally:
+        made.kill()
 
 
 @pytest.fixture
 def nats_port(product):
-    product.start(NUNECT_ADMIN_PASSWORD=PASSWORD)
     return product.ports["NATS_PORT"]
 
 
-@pytest.fixture
-def svc(product, nats_port):
+@pytest.fixture(scope="module")
+def svc(product):
     """The password of user `svc` of ACME, with a role."""
     product.nunect("create", "accounts", "name=ACME")
     rule = {"action": "publish", "effect": "allow", "subject": "orders.>"}

@@ -37,9 +37,9 @@ def nunect(alone):
 
 
 @pytest.fixture(scope="module")
-def product(tmp_path_factory):
+def product(tmp_path_factory, tables):
     """The whole product, started once for a module."""
-    made = Product(tmp_path_factory.mktemp("cli"), python=sys.executable)
+    made = Product(tmp_path_factory.mktemp("cli"), python=sys.executable, tables=tables)
     try:
         made.start()
         made.until_ready()

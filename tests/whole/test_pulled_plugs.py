@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-SWEEP = {"PROVISIONING_SWEEP_SECONDS": "3"}
+SETTINGS = {"PROVISIONING_SWEEP_SECONDS": "3"}
 SAVE = """
 from accounts_app.models import Account, NatsUser, SubjectPermission, System
 from accounts_app import credentials
@@ -24,7 +24,7 @@ print("behind", system.wanted - system.done, system.problem)
 
 
 def save(product, first, last):
-    done = product.run("shell", "-v", "0", "-c", SAVE.format(first=first, last=last), **SWEEP)
+    done = product.run("shell", "-v", "0", "-c", SAVE.format(first=first, last=last), **SETTINGS)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -33,47 +33,45 @@ def pids(product, *words):
     return [pid for pid, command in product.processes().items() if all(word in command for word in words)]
 
 
-def until_all_hold(product, last, seconds=60):
+def until_all_hold(product, first, last, seconds=60):
     deadline = time.monotonic() + seconds
     conf = product.config / "accounts.conf"
     while time.monotonic() < deadline:
         text = conf.read_text()
-        if all(f"saved.n{number}.x" in text for number in range(last)):
+        if all(f"saved.n{number}.x" in text for number in range(first, last)):
             break
         time.sleep(0.2)
-    said = product.run("shell", "-v", "0", "-c", BEHIND, **SWEEP).stdout
+    said = product.run("shell", "-v", "0", "-c", BEHIND, **SETTINGS).stdout
     while "behind 0" not in said and time.monotonic() < deadline:
-        said = product.run("shell", "-v", "0", "-c", BEHIND, **SWEEP).stdout
+        said = product.run("shell", "-v", "0", "-c", BEHIND, **SETTINGS).stdout
     assert "behind 0" in said, said + product.logs()
     text = conf.read_text()
-    assert [number for number in range(last) if f"saved.n{number}.x" not in text] == []
+    assert [number for number in range(first, last) if f"saved.n{number}.x" not in text] == []
 
 
-def test_a_broker_that_hangs_delays_nobody_and_loses_nothing(product):
-    product.start(**SWEEP)
-    save(product, 0, 3)
-    until_all_hold(product, 3)
-    (valkey,) = pids(product, "valkey-server")
+def test_a_broker_that_hangs_delays_nobody_and_loses_nothing(running):
+    save(running, 0, 3)
+    until_all_hold(running, 0, 3)
+    (valkey,) = pids(running, "valkey-server")
     os.kill(valkey, signal.SIGSTOP)
     try:
         began = time.monotonic()
-        save(product, 3, 6)
+        save(running, 3, 6)
         assert time.monotonic() - began < 25
-        status, found = product.ready()
+        status, found = running.ready()
         assert status == 503, found
     finally:
         os.kill(valkey, signal.SIGCONT)
-    until_all_hold(product, 6)
-    product.until_ready()
+    until_all_hold(running, 0, 6)
+    running.until_ready()
 
 
-def test_workers_killed_again_and_again_lose_nothing(product):
-    product.start(**SWEEP)
+def test_workers_killed_again_and_again_lose_nothing(running):
     for turn in range(4):
-        save(product, turn * 5, turn * 5 + 5)
-        for pid in pids(product, "celery"):
+        save(running, 10 + turn * 5, 15 + turn * 5)
+        for pid in pids(running, "celery"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(1.5)
-    until_all_hold(product, 20)
-    product.until_ready()
+    until_all_hold(running, 10, 30)
+    running.until_ready()

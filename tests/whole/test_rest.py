@@ -44,8 +44,8 @@ class Rest:
 
 
 @pytest.fixture(scope="module")
-def product(tmp_path_factory):
-    made = Product(tmp_path_factory.mktemp("rest"), python=sys.executable)
+def product(tmp_path_factory, tables):
+    made = Product(tmp_path_factory.mktemp("rest"), python=sys.executable, tables=tables)
     try:
         made.start(PROVISIONING_SWEEP_SECONDS="3")
         made.until_ready()

@@ -19,8 +19,10 @@ def until(holds, seconds=20):
 
 
 def test_first_start_second_start_and_a_clean_end(product):
+    product.tables = None  # from nothing at all
     product.start()
     said = product.said()
+    assert "Preparing the database" in said
     assert product.password()
     assert product.ready()[0] == 200
     assert product.get("/healthz") == (200, "ok\n")
@@ -32,9 +34,8 @@ def test_first_start_second_start_and_a_clean_end(product):
     assert product.stop() == 0
     assert not product.processes()
 
-    began = time.monotonic()
-    product.start()
-    assert time.monotonic() - began < 20  # the figure itself is the benchmark's
+    product.start()  # how long it takes is the benchmark's: a busy machine is no reason to fail
+    assert "Preparing the database" not in product.said()
     assert "admin /" not in product.said()
     assert {path.name: path.read_bytes() for path in product.config.glob("*.conf")} == conf
     assert (product.state / "secrets.env").read_bytes() == secrets
@@ -43,37 +44,34 @@ def test_first_start_second_start_and_a_clean_end(product):
     assert secrets.split(b"=")[1].split()[0].decode() not in said + product.logs()
 
 
-def test_a_killed_supervisor_leaves_no_process(product):
-    product.start()
-    product.process.kill()
-    product.process.wait(5)
+def test_a_killed_supervisor_leaves_no_process(running):
+    running.process.kill()
+    running.process.wait(5)
     deadline = time.monotonic() + 10
-    while product.processes() and time.monotonic() < deadline:
+    while running.processes() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not product.processes()
-    product.start()
-    product.until_ready()
+    assert not running.processes()
+    running.start()
+    running.until_ready()
 
 
-def test_a_child_that_dies_is_started_again_and_said(product):
-    product.start()
+def test_a_child_that_dies_is_started_again_and_said(running):
     for name in ("nats-server", "valkey-server", "daphne"):
-        pid = next(pid for pid, command in product.processes().items() if name in command)
+        pid = next(pid for pid, command in running.processes().items() if name in command)
         os.kill(pid, signal.SIGKILL)
-        product.until_ready()
-    assert "starting it again" in product.said()
+        running.until_ready()
+    assert "starting it again" in running.said()
 
 
-def test_readyz_says_which_part_is_missing(product):
-    product.start()
-    pid = next(pid for pid, command in product.processes().items() if "valkey-server" in command)
+def test_readyz_says_which_part_is_missing(running):
+    pid = next(pid for pid, command in running.processes().items() if "valkey-server" in command)
     os.kill(pid, signal.SIGSTOP)
-    status, told = product.ready()
+    status, told = running.ready()
     assert status == 503
     assert told["redis"]["state"] != "ok"
     assert told["database"]["state"] == "ok"
     os.kill(pid, signal.SIGCONT)
-    product.until_ready()
+    running.until_ready()
 
 
 def test_a_child_that_will_not_live_ends_it_with_a_sentence(product):
@@ -100,9 +98,8 @@ def test_a_web_process_that_will_not_live_leaves_the_servers_alone(product):
     assert servers == {pid for pid, command in product.processes().items() if "nats-server" in command}
 
 
-def test_another_shell_finds_what_runs(product):
-    product.start()
-    beside = {key: value for key, value in product.env.items() if key not in product.ports}
-    command = [product.python, str(ROOT / "manage.py"), "enforce"]
+def test_another_shell_finds_what_runs(running):
+    beside = {key: value for key, value in running.env.items() if key not in running.ports}
+    command = [running.python, str(ROOT / "manage.py"), "enforce"]
     told = subprocess.run(command, env=beside, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr

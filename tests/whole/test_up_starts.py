@@ -25,12 +25,11 @@ def test_a_taken_port_is_said_in_one_sentence(product):
     assert len(said.strip().splitlines()) == 1
 
 
-def test_a_second_up_on_the_same_state_is_refused(product):
-    product.start()
-    second = product.run("up")
+def test_a_second_up_on_the_same_state_is_refused(running):
+    second = running.run("up")
     assert second.returncode == 1
     assert "runs already" in second.stderr
-    assert product.ready()[0] == 200
+    assert running.ready()[0] == 200
 
 
 def test_an_unwritable_folder_is_said_in_one_sentence(product):
@@ -63,37 +62,31 @@ def test_a_chosen_password_is_not_printed_and_works(product):
     assert "True" in answer.stdout
 
 
-def test_an_edited_main_file_is_left_alone(product):
-    product.start()
-    product.stop()
-    main = product.config / "nats-server.conf"
+def test_an_edited_main_file_is_left_alone(stopped):
+    main = stopped.config / "nats-server.conf"
     mine = main.read_text().replace("max_file: 10GB", "max_file: 9GB")
     main.write_text(mine)
-    product.start()
-    assert "edited by hand" in product.said()
+    stopped.start()
+    assert "edited by hand" in stopped.said()
     assert main.read_text() == mine
 
 
-def test_a_corrupted_accounts_file_does_not_stop_a_start(product):
-    product.start()
-    product.stop()
-    conf = product.config / "accounts.conf"
+def test_a_corrupted_accounts_file_does_not_stop_a_start(stopped):
+    conf = stopped.config / "accounts.conf"
     former = conf.read_text()
     conf.write_text("accounts: {{{{")
-    product.start()
+    stopped.start()
     assert conf.read_text() == former
 
 
-def test_the_data_plane_starts_alone(product):
-    product.start()
-    product.stop()
-    alone = subprocess.Popen([ROOT / "scripts" / "nats-server.sh"], env=product.env, stderr=subprocess.DEVNULL)
+def test_the_data_plane_starts_alone(stopped):
+    alone = subprocess.Popen([ROOT / "scripts" / "nats-server.sh"], env=stopped.env, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 5
         answered = False
         while not answered and time.monotonic() < deadline:
             try:
-                with socket.create_connection(("127.0.0.1", product.ports["NATS_PORT"]), 1) as line:
+                with socket.create_connection(("127.0.0.1", stopped.ports["NATS_PORT"]), 1) as line:
                     answered = line.recv(4) == b"INFO"
             except OSError:
                 time.sleep(0.05)
@@ -103,9 +96,9 @@ def test_the_data_plane_starts_alone(product):
         alone.wait(10)
 
 
-def test_a_run_leaves_the_checkout_clean(product):
+def test_a_run_leaves_the_checkout_clean(stopped):
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
-    product.start()
-    product.stop()
+    stopped.start()
+    stopped.stop()
     after = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
     assert after == before
