@@ -77,22 +77,17 @@ def _now():
 class Site:
     """The site as one person sees it: `open(path)` gives a page, signed in."""
 
-    def __init__(self, browser, address, cookie):
-        self.browser, self.address, self.cookie = browser, address, cookie
+    def __init__(self, tab, address, cookie):
+        self.tab, self.address, self.cookie = tab, address, cookie
         self.complaints: list[str] = []
-        self.contexts = []
         self.wire = Wire()
 
-    def open(self, path, *, width=1280, theme="light"):
-        context = self.browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
-        )
-        self.contexts.append(context)
-        context.add_cookies([{"name": "sessionid", "value": self.cookie, "url": self.address}])
-        page = context.new_page()
-        page.on("console", lambda said: said.type == "error" and self.complaints.append(f"{page.url}: {said.text}"))
-        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
-        page.route_web_socket("**/ws/live/**", self.wire.take)
+    def open(self, path, *, width=1280, theme="light", fresh=False):
+        """fresh: a page of this test alone, which takes seconds; for one that listens to dialogs, or needs two."""
+        cookie = {"name": "sessionid", "value": self.cookie, "url": self.address}
+        page = self.tab.lend(self, cookie, fresh)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
         self.go(page, path)
         return page
 
@@ -104,11 +99,69 @@ class Site:
         page.wait_for_selector("#page")
 
 
+class Tab:
+    """The page that the tests of a file use one after the other: a new one would read every script and font anew."""
+
+    def __init__(self, context):
+        self.context, self.page, self.site = context, None, None
+
+    def lend(self, site, cookie, fresh=False):
+        self.context.clear_cookies()
+        self.context.add_cookies([cookie])
+        if fresh or self.site is not None:
+            self.site = site
+            return self._new()
+        self.site = site
+        self.page = self.page or self._new()
+        return self.page
+
+    def _new(self):
+        page = self.context.new_page()
+        page.on("console", lambda said: said.type == "error" and self._complain(page, said.text))
+        page.on("pageerror", lambda error: self._complain(page, error))
+        page.route_web_socket("**/ws/live/**", self._take)
+        return page
+
+    def _complain(self, page, text):
+        if self.site is not None:
+            self.site.complaints.append(f"{page.url}: {text}")
+
+    def _take(self, socket):
+        if self.site is None:
+            socket.close(code=1011)
+        else:
+            self.site.wire.take(socket)
+
+    def take_back(self):
+        """Nothing that a test left is there for the next one."""
+        from playwright.sync_api import Error
+
+        for page in self.context.pages:
+            if page is not self.page:
+                page.close()
+        if self.page is not None:
+            try:
+                self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+                self.page.unroute_all()
+                self.page.mouse.move(0, 0)
+                self.page.goto("about:blank")
+            except Error:
+                self.page.close()
+                self.page = None
+        self.site = None
+
+
+@pytest.fixture(scope="module")
+def tab(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    yield Tab(context)
+    context.close()
+
+
 @pytest.fixture
-def site(chromium, live_server, client, valkey):
+def site(tab, live_server, client, valkey):
     client.force_login(factories.admin())
-    made = Site(chromium, live_server.url, client.cookies["sessionid"].value)
+    made = Site(tab, live_server.url, client.cookies["sessionid"].value)
     yield made
-    for context in made.contexts:
-        context.close()
+    tab.take_back()
     assert not made.complaints

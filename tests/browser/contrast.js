@@ -1,7 +1,9 @@
 // Texts whose contrast is under AA (WCAG 2.2, 1.4.3): 4.5 to 1, large ones 3 to 1. Disabled controls are exempt.
 () => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = (colour) => {
+  const known = new Map(); // reading a pixel takes long, and a page has few colours
+  const rgba = (colour) => known.get(colour) ?? known.set(colour, paint(colour)).get(colour);
+  const paint = (colour) => {
     canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = colour;
     canvas.fillRect(0, 0, 1, 1);
