@@ -11,6 +11,8 @@ import pytest
 import redis
 from django.conf import settings as configured
 from django.core.management import call_command
+from django.core.management.commands import flush
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection
 
 from monitoring import store
@@ -55,6 +57,35 @@ def tables(django_db_setup, django_db_blocker, tmp_path_factory):
         call_command("migrate", verbosity=0)  # done already where a test of this run asks for the database
         cursor.execute("VACUUM INTO %s", [str(made)])
     return made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _permissions_stay():
+    """A test with transactions ends with a flush; what migrating made stays, since that takes longest."""
+    from django.contrib.auth.models import Permission
+    from django.contrib.contenttypes.models import ContentType
+
+    made = []  # how many rows of each there were at first
+
+    def sql_flush(style, connection, **options):
+        tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+        made[:] = made or _counts(kept)
+        ours = [table for table in tables if table not in {model._meta.db_table for model in kept}]
+        return connection.ops.sql_flush(style, ours, **options)
+
+    def emit(*told, **more):
+        if _counts(kept) != made:
+            emit_post_migrate_signal(*told, **more)
+
+    kept = (ContentType, Permission)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "sql_flush", sql_flush)
+        patch.setattr(flush, "emit_post_migrate_signal", emit)
+        yield
+
+
+def _counts(models):
+    return [model._default_manager.count() for model in models]
 
 
 @pytest.fixture(scope="session")
