@@ -19,8 +19,8 @@ lint: .venv/develops ## style, types, imports, migrations
 	.venv/bin/lint-imports
 	$(PY) manage.py makemigrations --check --dry-run
 
-fuzz: .venv/develops ## schemathesis over REST for longer than in the suite (FUZZ_EXAMPLES=100)
-	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PY) -m pytest tests/api/test_fuzz.py
+fuzz: .venv/develops ## all of REST and the admin's fields of words, for longer than in the suite (FUZZ_EXAMPLES=100)
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PY) -m pytest -n 2 --dist loadfile tests/api/test_fuzz.py tests/admin/test_any_text.py
 
 bench: .venv/develops ## measure against the bare server; prints ratios
 	$(PY) -m benchmarks
