@@ -11,7 +11,7 @@ import click
 from nunect.cli import completing, documents, output
 from nunect.cli.client import Failure, Refused
 from nunect.cli.progress import Waiting
-from nunect.cli.resources import RESOURCES, Resource, find, resource
+from nunect.cli.resources import ASSETS, RESOURCES, Resource, find, resource
 from nunect.cli.session import Session, command_options
 from nunect.cli.words import meant
 from nunect.cli.writing import How, change, finish, must_ask, preview, show_preview, sure, write_options
@@ -62,8 +62,8 @@ def list_rows(
 ) -> None:
     """List the rows of a RESOURCE, narrowed by KEY=VALUE.
 
-    Resources: systems servers accounts roles users permissions exports imports mappings revisions holds drifts
-    tokens audit.
+    Resources: systems servers accounts roles users permissions exports imports mappings streams kv-buckets
+    object-buckets consumers revisions holds drifts tokens audit.
     """
     query = [*_filters(of, narrowed), *(("search", search) for _ in range(bool(search)))]
     order = order or ("-id" if of.newest_first else "")
@@ -150,18 +150,26 @@ def update_row(session: Session, of: Resource, ref: str, given: tuple[str, ...],
     data = change(session, "PATCH", f"{of.path}{row['id']}/", bodies[0], how=how)
     if data is None:
         return 0
-    return finish(session, data, how, f"{of.one.capitalize()} {of.called(data)} is changed.")
+    return finish(session, data, how, f"{_first_letter(of.one)} {of.called(data)} is changed.")
 
 
 @click.command("delete", short_help="Delete rows; what that would change is shown first.")
 @of_what("delete")
 @click.argument("refs", nargs=-1, required=True, metavar="NAME|ID...", shell_complete=completing.names)
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@click.option(
+    "--data",
+    type=click.Choice(("keep", "delete")),
+    help="Of streams, buckets and consumers: what becomes of their data; without it their own `deletion` says so.",
+)
 @write_options
 @command_options
-def delete_row(session: Session, of: Resource, refs: tuple[str, ...], yes: bool, how: How) -> int:
+def delete_row(session: Session, of: Resource, refs: tuple[str, ...], yes: bool, data: str | None, how: How) -> int:
     """Delete rows of a RESOURCE. What it would change is shown first, and a person is asked."""
     _check_writes(of, "delete")
+    if data and of.name not in ASSETS:
+        raise click.UsageError(f"--data is for {', '.join(ASSETS)}.", click.get_current_context())
+    query = [("data", data)] if data else []
     code = 0
     rows = [find(session.client, of, ref) for ref in refs]
     if not how.dry_run:
@@ -169,16 +177,21 @@ def delete_row(session: Session, of: Resource, refs: tuple[str, ...], yes: bool,
     for row in rows:
         path = f"{of.path}{row['id']}/"
         if not yes and not how.dry_run:
-            show_preview(preview(session, "DELETE", path), err=True)
+            show_preview(preview(session, "DELETE", path, query=query), err=True)
             sure(f"Delete {of.one} {of.called(row)}?", yes)
-        data = change(session, "DELETE", path, how=how, what="Deleting")
-        if data is not None:
+        answer = change(session, "DELETE", path, how=how, query=query, what="Deleting")
+        if answer is not None:
             done = "revoked" if of.name == "tokens" else "deleted"
-            code = max(code, finish(session, data, how, f"{of.one.capitalize()} {of.called(row)} is {done}."))
+            code = max(code, finish(session, answer, how, f"{_first_letter(of.one)} {of.called(row)} is {done}."))
     return code
 
 
 # --- helpers -------------------------------------------------------------------------------------
+
+
+def _first_letter(text: str) -> str:
+    """It stands at the beginning of a sentence; “KV” stays as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def pairs(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -280,7 +293,7 @@ def _check_fields(session: Session, of: Resource, bodies: Sequence[dict[str, Any
 
 
 def _created(session: Session, of: Resource, data: dict[str, Any], how: How) -> int:
-    code = finish(session, data, how, f"{of.one.capitalize()} {of.called(data)} is created (id {data.get('id')}).")
+    code = finish(session, data, how, f"{_first_letter(of.one)} {of.called(data)} is created (id {data.get('id')}).")
     if of.name == "tokens" and not session.as_json:
         output.say(str(data.get("token", "")))
     return code

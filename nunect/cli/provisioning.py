@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from nunect.cli import documents, output
-from nunect.cli.client import Failure
+from nunect.cli.client import Failure, Refused
 from nunect.cli.credentials import Folder, pick_up, show
 from nunect.cli.durations import Duration
 from nunect.cli.following import follow, verdict
@@ -22,6 +22,8 @@ from nunect.cli.resources import RESOURCES, find
 from nunect.cli.session import Session, command_options
 from nunect.cli.words import meant
 from nunect.cli.writing import FAILED, How, preview, send, show_preview, sure
+
+_COLUMNS = ("set", "type", "default", "what")
 
 
 @click.command(short_help="Make an account from a blueprint, and hand over its credentials.")
@@ -34,6 +36,7 @@ from nunect.cli.writing import FAILED, How, preview, send, show_preview, sure
     metavar="NAME=FILE",
     help="A parameter from a file, such as a CSV; “-”: stdin.",
 )
+@click.option("--version", type=click.IntRange(1), metavar="N", help="This version, not the newest that is enabled.")
 @click.option("--system", default="", help="The system, where there are several.")
 @click.option("--dry-run", is_flag=True, help="Say what it would make, and make nothing.")
 @click.option("--no-follow", is_flag=True, help="Don't wait for the job; prints its one-time link.")
@@ -48,6 +51,7 @@ def provision(
     blueprint: str,
     given: tuple[str, ...],
     files: tuple[str, ...],
+    version: int | None,
     system: str,
     dry_run: bool,
     no_follow: bool,
@@ -64,14 +68,18 @@ def provision(
     """
     body: dict[str, Any] = {"parameters": _parameters(given, files)}
     body |= {"system": system} if system else {}
-    body |= {"lifetime_s": lifetime.total_seconds()} if lifetime is not None else {}
+    body |= {"version": version} if version is not None else {}
+    body |= {"lifetime_s": round(lifetime.total_seconds())} if lifetime is not None else {}
     path = f"blueprints/{_found(session, blueprint)['name']}/provision/"
-    told = preview(session, "POST", path, body, what="Looking")
+    try:
+        told = preview(session, "POST", path, body, what="Looking")
+    except Refused as refused:
+        raise _as_typed(refused) from refused
     if dry_run:
         if session.as_json:
             output.print_json(told)
         else:
-            show_preview(told)
+            _show(told)
         return FAILED if told.get("faults") else 0
     if any(each.get("removes_access") for each in told["changes"]):
         show_preview(told, err=True)
@@ -117,7 +125,7 @@ def blueprints(session: Session, name: str | None) -> None:
         if session.as_json:
             output.print_json(rows)
             return
-        output.table(rows, ("name", "version", "title", "source", "enabled"))
+        output.table(rows, ("name", "version", "title", "enabled", "shipped"))
         output.say("`nunect blueprints NAME` tells the parameters, `nunect provision NAME` makes it.", err=True)
         return
     row = _found(session, name)
@@ -127,7 +135,8 @@ def blueprints(session: Session, name: str | None) -> None:
     output.say(f"{click.style(row['title'], bold=True)} ({output.plain(row['name'])}, version {row['version']})")
     if row.get("description"):
         output.say(output.plain(row["description"]))
-    output.table([_parameter(each) for each in row["parameters"]], ("set", "type", "default", "what"))
+    told, needed = row["parameters"]["properties"], row["parameters"]["required"]
+    output.table([_parameter(name, each, name in needed) for name, each in told.items()], _COLUMNS)
 
 
 @click.command(short_help="Take an account off the servers: frozen now, gone after a while.")
@@ -159,7 +168,7 @@ def retire(session: Session, account: str, window: timedelta, data: str, confirm
     if not confirm:
         output.say(f"Users of {output.plain(row['name'])} are shut out now. Its data: {data}.", err=True)
         confirm = click.prompt("Type the name of the account to go on", err=True, default="", show_default=False)
-    body = {"confirm": confirm, "window_s": window.total_seconds(), "data": data}
+    body = {"confirm": confirm, "window_s": round(window.total_seconds()), "data": data}
     answer = send(session, "POST", f"accounts/{row['id']}/retire/", body, how=How(), what="Asking")
     told = answer.data["job"]
     if watch:
@@ -186,6 +195,20 @@ def _found(session: Session, name: str) -> dict[str, Any]:
     return found
 
 
+def _show(told: Mapping[str, Any]) -> None:
+    """What a blueprint would make: the change in words, and what to know besides."""
+    output.say(click.style(output.plain(str(told["title"])), bold=True))
+    show_preview(told)
+    for note in told["notes"]:
+        output.say(output.plain(note))
+
+
+def _as_typed(refused: Refused) -> Failure:
+    """What is wrong with parameters, at the names that were typed."""
+    said = [": ".join(filter(None, (name.removeprefix("parameters."), text))) for name, text in refused.places]
+    return Failure(*said, *([refused.hint] if refused.hint else []), problem=refused.problem)
+
+
 def _parameters(given: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in (*_values(given), *_contents(files)):
@@ -210,13 +233,15 @@ def _contents(files: Sequence[str]) -> Iterator[tuple[str, Any]]:
             yield name, text
 
 
-def _parameter(each: Mapping[str, Any]) -> dict[str, Any]:
-    needed = each.get("required") and each.get("default") is None
-    choices = each.get("choices") or []
-    kind = " | ".join(map(str, choices)) if choices else str(each["type"])
-    default = "needed" if needed else output.cell(each.get("default"))
-    words = " ".join(filter(None, (str(each.get("title") or ""), str(each.get("help") or ""))))
-    return {"set": each["name"], "type": kind, "default": default, "what": output.plain(words)}
+def _parameter(name: str, schema: Mapping[str, Any], needed: bool) -> dict[str, Any]:
+    """A parameter of a JSON Schema as a row of a table."""
+    words = ": ".join(filter(None, (str(schema.get("title") or ""), str(schema.get("description") or ""))))
+    return {
+        "set": name,
+        "type": " | ".join(map(str, schema["enum"])) if "enum" in schema else str(schema.get("x-type", "")),
+        "default": "(needed)" if needed else output.cell(schema.get("default")),
+        "what": output.plain(words),
+    }
 
 
 def _left(session: Session, data: Mapping[str, Any]) -> int:

@@ -34,6 +34,7 @@ class Resource:
         return plain(f"{account}/{name}" if account and self.by != "account" else name)
 
 
+_ASSETS = ("account", "name", "managed", "state")
 _SHARING = ("account", "kind", "subject", "state")
 RESOURCES = {
     each.name: each
@@ -75,6 +76,23 @@ RESOURCES = {
             "source", ("account", "source", "state"),
         ),
         Resource(
+            "streams", "stream",
+            ("id", "account", "name", "subjects", "storage", "replicas", "counts", "managed", "state"), filters=_ASSETS,
+        ),
+        Resource(
+            "kv-buckets", "KV bucket", ("id", "account", "name", "history", "ttl", "storage", "replicas", "state"),
+            filters=_ASSETS,
+        ),
+        Resource(
+            "object-buckets", "object bucket", ("id", "account", "name", "ttl", "storage", "replicas", "state"),
+            filters=_ASSETS,
+        ),
+        Resource(
+            "consumers", "consumer",
+            ("id", "account", "stream", "name", "filter_subjects", "ack_policy", "max_deliver", "state"),
+            filters=(*_ASSETS, "stream"),
+        ),
+        Resource(
             "revisions", "revision", ("number", "created_at", "authors", "changes"), "number", ("number",), (), True,
         ),
         Resource(
@@ -96,7 +114,8 @@ RESOURCES = {
         ),
     )
 }  # fmt: skip
-_BY_ONE = {each.one.replace(" ", "-"): each for each in RESOURCES.values()} | {"hold": RESOURCES["holds"]}
+ASSETS = ("streams", "kv-buckets", "object-buckets", "consumers")
+_BY_ONE = {each.one.lower().replace(" ", "-"): each for each in RESOURCES.values()} | {"hold": RESOURCES["holds"]}
 
 
 def resource(word: str) -> Resource:

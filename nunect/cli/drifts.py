@@ -1,0 +1,86 @@
+"""What others changed of streams, buckets and consumers, and the answers that a person has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from nunect.cli import output
+from nunect.cli.durations import Duration, moment
+from nunect.cli.objects import of_what
+from nunect.cli.progress import Waiting
+from nunect.cli.resources import ASSETS, RESOURCES, Resource, find
+from nunect.cli.session import Session, command_options
+from nunect.cli.words import Commands
+from nunect.cli.writing import How, change, finish, write_options
+
+
+@click.group(cls=Commands, invoke_without_command=True, short_help="What others changed of streams; answers to it.")
+@command_options
+@click.pass_context
+def drift(ctx: click.Context, session: Session) -> None:
+    """List streams, buckets and consumers that are not as their rows say; accept, revert or ignore what others did.
+
+    `nunect drift adopt` takes over what nunect doesn't manage yet.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    found: dict[str, list[dict[str, Any]]] = {}
+    with Waiting("Reading"):
+        for name in ASSETS:
+            query = [("state", "drifted"), ("limit", "1000")]
+            found[name] = [row for page in session.client.pages(f"{name}/", query) for row in page.data["results"]]
+    if session.as_json:
+        output.print_json(found)
+        return
+    for name, rows in found.items():
+        for row in rows:
+            output.say(click.style(f"{name} {RESOURCES[name].called(row)}", bold=True))
+            for each in row["drift"]:
+                output.say(f"  {output.plain(str(each['words']))}")
+    if any(found.values()):
+        output.say("`nunect drift accept|revert|ignore RESOURCE NAME` answers it.", err=True)
+    else:
+        output.say("Everything is as the rows say.", err=True)
+
+
+def _answer(act: str, short: str, done: str) -> Callable[..., Any]:
+    """A command that answers for one row."""
+
+    @drift.command(act, short_help=short, help=short)
+    @of_what("")
+    @click.argument("ref", metavar="NAME|ID")
+    @write_options
+    @command_options
+    def answer(session: Session, of: Resource, ref: str, how: How) -> int:
+        return _send(session, of, ref, act, {}, how, done)
+
+    return answer
+
+
+adopt = _answer("adopt", "Manage it from now on, exactly as it was seen.", "is managed")
+accept = _answer("accept", "The row takes what is there.", "is as its row says again")
+revert = _answer("revert", "What is there becomes again what the row says.", "goes back to what its row says")
+
+
+@drift.command("ignore", short_help="Leave it as it is, for a while or until it is another difference.")
+@of_what("")
+@click.argument("ref", metavar="NAME|ID")
+@click.option("--for", "ahead", type=Duration(), metavar="7d", help="How long; without it until it is another one.")
+@write_options
+@command_options
+def ignore(session: Session, of: Resource, ref: str, ahead: timedelta | None, how: How) -> int:
+    """Leave the difference as it is."""
+    body = {} if ahead is None else {"until": moment(ahead)}
+    return _send(session, of, ref, "ignore", body, how, "is left as it is")
+
+
+def _send(session: Session, of: Resource, ref: str, act: str, body: dict[str, Any], how: How, done: str) -> int:
+    if of.name not in ASSETS:
+        raise click.UsageError(f"This is for {', '.join(ASSETS)}.", click.get_current_context())
+    row = find(session.client, of, ref)
+    data = change(session, "POST", f"{of.path}{row['id']}/{act}/", body or None, how=how)
+    return 0 if data is None else finish(session, data, how, f"{of.called(row)} {done}.")
