@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
-
+from accounts_app.forecasting import servers_with_jetstream
 from accounts_app.jetstream.differences import in_words
 from accounts_app.jetstream.forecast import Warning, forecast
 from accounts_app.jetstream.names import bucket_of
 from accounts_app.jetstream.settings import settings_of
 from accounts_app.jetstream.wire import complete, effective, to_server
-from accounts_app.models import Account, Consumer, Server, Stream
+from accounts_app.models import Account, Consumer, Stream
 from accounts_app.natsconf.changes import Change
 from accounts_app.natsconf.specs import JetStreamSpec
 from accounts_app.row_writer import parts
@@ -189,9 +188,3 @@ def _quoted(key: Key, row: Seen) -> str:
     if key[2]:
         return f"consumer “{key[2]}” of stream “{key[1]}”"
     return f"{_WHAT[row.kind]} “{bucket_of(row.kind, key[1])}”"
-
-
-def servers_with_jetstream(system_id: int) -> int | None:
-    """How many servers of a system have JetStream; None as long as none was seen."""
-    keeps = Q(jetstream_max_file__gt=0) | Q(jetstream_max_mem__gt=0)
-    return Server.objects.filter(keeps, system=system_id).count() or None

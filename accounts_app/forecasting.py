@@ -24,7 +24,7 @@ def forecast_of(row: Stream | Consumer, *, deleted: bool = False) -> tuple[Warni
         row.counts,
         _beside(row),
         _limits(row.home),
-        _servers(row.home),
+        servers_with_jetstream(row.home.system_id),
         None if stream is None else stream.seen or to_server(stream.kind, stream.name, stream.config),
     )
 
@@ -32,10 +32,10 @@ def forecast_of(row: Stream | Consumer, *, deleted: bool = False) -> tuple[Warni
 def _beside(row: Stream | Consumer) -> dict[str, dict[str, Any]]:
     """{name: the server's config} of the account's other streams, or the stream's other consumers."""
     if isinstance(row, Consumer):
-        consumers = Consumer.objects.filter(stream=row.stream_id).exclude(pk=row.pk)
+        consumers = Consumer.objects.filter(stream=row.stream_id, leaving=False).exclude(pk=row.pk)
         found = [("consumer", *each) for each in consumers.values_list("name", "config", "seen")]
     else:
-        streams = Stream.objects.filter(account=row.account_id).exclude(pk=row.pk)
+        streams = Stream.objects.filter(account=row.account_id, leaving=False).exclude(pk=row.pk)
         found = list(streams.values_list("kind", "name", "config", "seen"))
     return {name: seen or to_server(kind, name, config) for kind, name, config, seen in found}
 
@@ -47,7 +47,7 @@ def _limits(account: Account) -> JetStreamSpec | None:
     return JetStreamSpec(*values)
 
 
-def _servers(account: Account) -> int | None:
-    """Servers with JetStream; None as long as none was seen."""
+def servers_with_jetstream(system_id: int) -> int | None:
+    """How many servers of a system have JetStream; None as long as none was seen."""
     keeps = Q(jetstream_max_file__gt=0) | Q(jetstream_max_mem__gt=0)
-    return Server.objects.filter(keeps, system=account.system_id).count() or None
+    return Server.objects.filter(keeps, system=system_id).count() or None

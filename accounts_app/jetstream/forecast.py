@@ -123,9 +123,10 @@ def _deleted(kind: str, counts: Mapping[str, Any]) -> Iterator[Warning]:
         yield Warning("", "Where its clients have got to is forgotten.", "loses")
         return
     if messages := int(counts.get("messages") or 0):
-        yield Warning("", f"Its {_many(messages, 'message')} ({size(int(counts.get('bytes') or 0))}) go.", "loses")
+        told = f"Its {_many(messages, 'message')} ({size(int(counts.get('bytes') or 0))})"
+        yield Warning("", f"{told} {_go(messages)}.", "loses")
     if consumers := int(counts.get("consumers") or 0):
-        yield Warning("", f"Its {_many(consumers, 'consumer')} go, too.", "loses")
+        yield Warning("", f"Its {_many(consumers, 'consumer')} {_go(consumers)}, too.", "loses")
 
 
 # --- streams and buckets ----------------------------------------------------------------------------------
@@ -179,13 +180,17 @@ def _shrinks(case: _Case) -> Iterator[Warning]:
     if case.seen is None or not case.messages:
         return
     before, after, held = case.seen, case.body, case.messages
-    most, stored = after.get("max_msgs", -1), int(case.counts.get("bytes") or 0)
-    if 0 < most < held and _narrower("max_msgs", before, after):
-        yield Warning("max_msgs", f"{held - most:,} of {_many(held, 'message')} go, the oldest ones.", "loses")
-    most = after.get("max_bytes", -1)
-    if 0 < most < stored and _narrower("max_bytes", before, after):
-        about = max(1, round(held * (stored - most) / stored))
-        yield Warning("max_bytes", f"About {about:,} of {_many(held, 'message')} go, the oldest ones.", "loses")
+    stays = after.get("discard") == "new"  # what is there stays (measured); only new messages are refused
+    over, stored = {}, int(case.counts.get("bytes") or 0)
+    if 0 < (most := after.get("max_msgs", -1)) < held:
+        over["max_msgs"] = f"{held - most:,}"
+    if 0 < (most := after.get("max_bytes", -1)) < stored:
+        over["max_bytes"] = f"About {max(1, round(held * (stored - most) / stored)):,}"
+    for setting, share in over.items():
+        if _narrower(setting, before, after):
+            full = "It is full then: what is there stays, and new messages are refused."
+            gone = f"{share} of {_many(held, 'message')} go, the oldest ones."
+            yield Warning(setting, full if stays else gone, "note" if stays else "loses")
     if _narrower("max_age", before, after, none=0):
         name = case.called("max_age")
         age = in_words(case.kind, name, after["max_age"])
@@ -266,7 +271,7 @@ def _origins(case: _Case) -> Iterator[Warning]:
 def _of_work_queue(case: _Case) -> Iterator[Warning]:
     if case.stream is None or case.stream.get("retention") != "workqueue":
         return
-    if case.after["ack_policy"] == "none" or (case.after["ack_policy"] == "all" and case.after["deliver_subject"]):
+    if case.after["ack_policy"] != "explicit":
         yield Warning("ack_policy", "A work queue needs acknowledgements: explicit.", "refused")
     if case.after["deliver_policy"] != "all" and case.seen is None:
         yield Warning("deliver_policy", "A consumer of a work queue begins with all messages.", "refused")
@@ -313,6 +318,10 @@ _LOOKS: dict[bool, tuple[Callable[[_Case], Iterator[Warning]], ...]] = {
     ),
     True: (_fixed, _of_work_queue, _within_stream, _consumers_limits),
 }  # fmt: skip
+
+
+def _go(count: int) -> str:
+    return "goes" if count == 1 else "go"
 
 
 def _many(count: int, noun: str) -> str:

@@ -25,9 +25,9 @@ def to_server(kind: str, name: str, config: Config, seen: Config | None = None) 
     Settings that nunect doesn't know stay as they are there.
     """
     found = dict(seen) if seen is not None else _shape(kind, name, config)
-    before = seen or {}
+    before, told = seen or {}, effective(kind, config)
     for setting in settings_of(kind).values():
-        value = config.get(setting.name, setting.default)
+        value = told[setting.name]
         if setting.name not in config and setting.name in SERVERS_OWN and seen is not None:
             continue
         if value is None or (setting.name not in config and setting.name in FILLED):
@@ -38,7 +38,7 @@ def to_server(kind: str, name: str, config: Config, seen: Config | None = None) 
         found |= {"name": name, "durable_name": name}
         _filters_out(found)
         if config.get("backoff"):
-            found["ack_wait"] = config["backoff"][0]
+            found["ack_wait"] = told["ack_wait"]
     else:
         found["name"] = name
         if kind == "kv":

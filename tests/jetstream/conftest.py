@@ -19,6 +19,7 @@ LIMITED = """
     max_mem: 16MiB, max_file: 64MiB, max_streams: 3, max_consumers: 4, max_ack_pending: 500,
     max_bytes_required: true, disk_max_stream_bytes: 32MiB
 """
+FOLDER_IN_THE_WAY = 10049  # of a stream of that name which was deleted a moment ago
 
 
 class Server:
@@ -67,7 +68,11 @@ accounts {{
 
         async def work(client):
             data = json.dumps(body).encode() if body is not None else b""
-            return json.loads((await client.request(f"$JS.API.{subject}", data, timeout=20)).data)
+            async with asyncio.timeout(20):
+                while True:
+                    answer = json.loads((await client.request(f"$JS.API.{subject}", data, timeout=20)).data)
+                    if answer.get("error", {}).get("err_code") != FOLDER_IN_THE_WAY:
+                        return answer
 
         return self.run(work, account)
 

@@ -85,7 +85,7 @@ CHANGES = [  # (config, setting) of a consumer that is there
     ({"deliver_subject": "x", "max_waiting": 0}, "deliver_subject"),
     ({"mem_storage": True}, "mem_storage"),
 ]
-IN_A_CLUSTER = [  # words of several servers; tests of provisioning meet them on three real ones
+ELSEWHERE = [  # words of several servers (tests of provisioning meet them on three), and of a folder in the way
     (10005, "no suitable peers for placement, peer offline", "replicas", True),
     (10005, "no suitable peers for placement", "replicas", True),
     (10005, "no suitable peers for placement, tags not matched ['ssd']", "placement", False),
@@ -93,6 +93,7 @@ IN_A_CLUSTER = [  # words of several servers; tests of provisioning meet them on
     (10008, "JetStream system temporarily unavailable", "", True),
     (10023, "insufficient resources", "", True),
     (10035, "account not found", "", True),
+    (10049, "error creating store for stream", "", True),
 ]
 
 
@@ -174,8 +175,8 @@ def test_consumers_that_can_not_become_so(told):
         assert refused(consumer(told, "S", config), "consumer") == (10012, setting), config
 
 
-@pytest.mark.parametrize(("code", "words", "setting", "transient"), IN_A_CLUSTER)
-def test_words_of_a_cluster(code, words, setting, transient):
+@pytest.mark.parametrize(("code", "words", "setting", "transient"), ELSEWHERE)
+def test_what_is_worth_another_try(code, words, setting, transient):
     found = explain(code, words)
     assert (found.setting, found.transient) == (setting, transient)
 
