@@ -121,7 +121,7 @@ def blueprints(session: Session, name: str | None) -> None:
     """List the blueprints that may be provisioned, or tell the parameters of one."""
     if name is None:
         with Waiting("Reading"):
-            rows = session.client.get("blueprints/", [("limit", "1000")]).data["results"]
+            rows = session.client.get("blueprints/").data["results"]
         if session.as_json:
             output.print_json(rows)
             return
@@ -189,7 +189,7 @@ def _found(session: Session, name: str) -> dict[str, Any]:
     """The blueprint of a name, or a Failure that says which was meant."""
     answer = session.client.get(f"blueprints/{name}/", fine=(404,)) if name.replace("-", "").isalnum() else None
     if answer is None or answer.status == 404:
-        rows = session.client.get("blueprints/", [("limit", "1000")]).data["results"]
+        rows = session.client.get("blueprints/").data["results"]
         raise Failure(meant(name, [row["name"] for row in rows], "blueprint"))
     found: dict[str, Any] = answer.data
     return found
