@@ -33,14 +33,13 @@ def differences(
     wanted: Config,
     seen: Config | None,
     *,
-    max_ack_pending: int | None = None,
     now: datetime | None = None,
 ) -> tuple[Difference, ...]:
     """What differs between a row's config and the server's; None: it isn't there. In the order of the settings.
 
     A row is the whole truth for the settings that nunect knows: what it doesn't say is the default. Left out is what
-    the server decides by itself: direct reads, and its own metadata. max_ack_pending: the account's limit, which
-    lowers the default of its consumers. now: a pause that was over by then is none.
+    the server decides by itself: direct reads, its own metadata, and a default that limits of the account, the stream
+    or the server have lowered. now: a pause that was over by then is none.
     """
     if seen is None:
         return (Difference("", None, None, "It is gone from the server."),)
@@ -50,8 +49,8 @@ def differences(
         if name in SERVERS_OWN and name not in wanted:
             continue
         mine, there = ours[name], theirs[name]
-        if name == "max_ack_pending" and name not in wanted and (max_ack_pending or 0) > 0:
-            mine = min(mine, max_ack_pending)
+        if name == "max_ack_pending" and name not in wanted and 0 < there < mine:
+            continue
         if name == "pause_until" and now is not None:
             mine, there = (None if is_over(each, now) else each for each in (mine, there))
         if setting.type in _UNORDERED and sorted(map(_key, mine or ())) == sorted(map(_key, there or ())):

@@ -8,6 +8,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from django.utils import timezone
+
 from accounts_app.jetstream.differences import differences
 from accounts_app.jetstream.refusals import explain
 from accounts_app.jetstream.wire import to_server
@@ -102,7 +104,7 @@ async def _meet(api: Api, wish: Wish, info: Info | None, servers: Servers) -> Ou
     if info is None:
         return _waits(wish, short, None) if short else await _make(api, wish, servers)
     seen = info["config"]
-    found = differences(wish.kind, wish.config, seen)
+    found = differences(wish.kind, wish.config, seen, now=timezone.now())
     if not found:
         return _done(wish, info)
     if not wish.ours:
@@ -144,7 +146,7 @@ async def _attempt(wish: Wish, work: Callable[[], Awaitable[Info]], info: Info |
         return _lost(wish, nobody, servers)
     except (NotShown, JetStreamError) as error:
         return _refused(wish, error, info, servers)
-    left = differences(wish.kind, wish.config, now["config"])
+    left = differences(wish.kind, wish.config, now["config"], now=timezone.now())
     if left:
         told = f"The server took it and has it otherwise. {left[0].words}"
         return replace(_done(wish, now), result="failed", sentence=told, setting=left[0].setting)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from accounts_app.jetstream.differences import differences
 from accounts_app.models import Account, Asset, Consumer, Stream, System
@@ -163,4 +164,4 @@ def _drift(model: type[Asset], row: dict[str, Any], seen: dict[str, Any] | None)
     if _is_moving(row) and not _is_stranger(row):
         return list(row["drift"])
     kind = row["kind"] if model is Stream else "consumer"
-    return [each.as_dict() for each in differences(kind, row["config"], seen)]
+    return [each.as_dict() for each in differences(kind, row["config"], seen, now=timezone.now())]
