@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts_app.applying import apply_document, export_document
+from accounts_app.documents_text import read_text
 from accounts_app.jetstream.specs import ConsumerSpec, StreamSpec
 from accounts_app.models import Account, Consumer, Stream
 from accounts_app.natsconf.document import DocumentError, read_document, write_document
@@ -51,6 +54,13 @@ def test_a_document_says_streams_and_buckets():
         StreamSpec("kv", "KV_settings", {"history": 5}),
         StreamSpec("object", "OBJ_files", {"max_bytes": 10 * 2**30}),
     )
+
+
+def test_the_document_of_the_docs_can_be_applied(system):
+    page = (Path(__file__).parents[2] / "docs" / "documents.md").read_text("utf-8")
+    text = page.split("```yaml\n")[1].split("```")[0]
+    apply_document(system, read_document(read_text(text)))
+    assert set(Stream.objects.values_list("name", flat=True)) == {"ORDERS", "KV_settings"}
 
 
 @pytest.mark.parametrize(
