@@ -78,10 +78,16 @@ class _Assets:
         return self.writer.changes
 
     def _read(self) -> None:
-        for part in parts([row.pk for row in self.accounts.values()]):
-            for row in Stream.objects.filter(account__in=part).select_related("account"):
+        accounts = {row.pk: row for row in self.accounts.values()}
+        for part in parts(list(accounts)):
+            streams = {row.pk: row for row in Stream.objects.filter(account__in=part)}
+            for row in streams.values():
+                row.account = accounts[row.account_id]
                 self.streams[(row.account_id, row.name)] = row
-            for each in Consumer.objects.filter(stream__account__in=part).select_related("stream__account"):
+            for each in Consumer.objects.filter(stream__account__in=part):
+                if each.stream_id not in streams:  # a look at the servers has just found it
+                    continue
+                each.stream = streams[each.stream_id]
                 self.consumers[(each.stream_id, each.name)] = each
 
     def _check(self) -> None:
