@@ -20,7 +20,7 @@ from monitoring import store
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")  # no test is timed
 
-LIVE, WHOLE = {"world", "nats_server", "valkey"}, {"product", "running", "stopped"}
+LIVE, WHOLE = {"world", "cluster", "nats_server", "valkey"}, {"product", "running", "stopped"}
 
 
 def pytest_collection_modifyitems(items):

@@ -31,7 +31,7 @@ Looks = dict[Key, "Info | Outcome | None"]
 FOREIGN = "There is a {what} of this name already that nunect doesn't manage: adopt it, or put the row's in its place."
 
 
-async def look(api: Api, wishes: Iterable[Wish]) -> Looks:
+async def look(api: Api, wishes: Iterable[Wish], servers: Servers) -> Looks:
     """{wish: what the server has of it, None for nothing}; an Outcome where it can't be told."""
 
     async def one(wish: Wish) -> Info | None:
@@ -44,15 +44,15 @@ async def look(api: Api, wishes: Iterable[Wish]) -> Looks:
         lost: NoAnswer | None = None
         for wish in those:
             if lost is not None:
-                found.append((wish.key, _lost(wish, lost)))
+                found.append((wish.key, _lost(wish, lost, servers)))
                 continue
             try:
                 found.append((wish.key, await one(wish)))
             except NoAnswer as nobody:
                 lost = nobody
-                found.append((wish.key, _lost(wish, nobody)))
+                found.append((wish.key, _lost(wish, nobody, servers)))
             except (NotShown, JetStreamError) as error:
-                found.append((wish.key, replace(_refused(wish, error, None), known=False)))
+                found.append((wish.key, replace(_refused(wish, error, None, servers), known=False)))
         return found
 
     looks = await asyncio.gather(*(of_account(those) for those in _by_account(wishes)))
@@ -180,9 +180,9 @@ def _waits(wish: Wish, why: str, info: Info | None) -> Outcome:
     return Outcome(wish, "waits", config_of(info["config"]), counts_of(info), sentence=why)
 
 
-def _lost(wish: Wish, error: NoAnswer, servers: Servers | None = None) -> Outcome:
+def _lost(wish: Wish, error: NoAnswer, servers: Servers) -> Outcome:
     """Whether it was done is not known."""
-    away = servers.away if servers is not None else ()
+    away = servers.away
     told = f"Waits for {names(away)}: {error.detail}" if away else f"Waits. {error.detail}"
     return Outcome(wish, "waits", sentence=told, known=False, lost=True)
 
@@ -193,9 +193,7 @@ def _short(wish: Wish, servers: Servers) -> str:
     return f"Waits for {names(away)}: it keeps {wish.config['replicas']} copies." if away else ""
 
 
-def _refused(
-    wish: Wish, error: NotShown | JetStreamError, info: Info | None, servers: Servers | None = None
-) -> Outcome:
+def _refused(wish: Wish, error: NotShown | JetStreamError, info: Info | None, servers: Servers) -> Outcome:
     if isinstance(error, NotShown):
         return _waits(wish, f"Waits. {error.detail}", info)
     if error.err_code == STREAM_NAME_IN_USE or error.err_code in CONSUMER_NAME_IN_USE:
@@ -205,5 +203,5 @@ def _refused(
     told = explain(error.err_code, error.words, wish.kind)
     if not told.transient:
         return replace(_waits(wish, told.sentence, info), result="failed", setting=told.setting)
-    away = servers.away if servers is not None else ()
+    away = servers.away
     return _waits(wish, f"Waits for {names(away)}: {told.sentence}" if away else f"Waits. {told.sentence}", info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from accounts_app.models import System
 from accounts_app.natsconf.control import JETSTREAM_INBOX
-from provisioning.errors import Unreachable
+from provisioning.errors import ProvisioningError, Unreachable
 from provisioning.jetstream.api import TIMEOUT_S, Api
 from provisioning.signin import Login, refusal_words, sign_in_somewhere, urls_of
 
@@ -69,9 +69,20 @@ class JetStream:
     def consumer(self, account: str, stream: str, consumer: str) -> dict[str, Any] | None:
         return self.run(self.api.consumer(account, stream, consumer))
 
-    def found(self, account: str, stream: str, consumer: str = "") -> dict[str, Any] | None:
-        """A stream, or a consumer of it, as the server describes it; None when there is none."""
-        return self.consumer(account, stream, consumer) if consumer else self.stream(account, stream)
+    def found(self, paths: Sequence[tuple[str, ...]]) -> list[dict[str, Any] | ProvisioningError | None]:
+        """Streams by (account, stream) and consumers by (account, stream, consumer), all asked for at once: as the
+        server describes each, None for one that isn't there, the error of one that can't be told."""
+
+        async def one(path: tuple[str, ...]) -> dict[str, Any] | ProvisioningError | None:
+            try:
+                return await (self.api.stream(*path) if len(path) == 2 else self.api.consumer(*path))
+            except ProvisioningError as error:
+                return error
+
+        async def each() -> list[dict[str, Any] | ProvisioningError | None]:
+            return await asyncio.gather(*map(one, paths))
+
+        return self.run(each())
 
     def streams(self, account: str) -> list[dict[str, Any]]:
         return self.run(self.api.streams(account))

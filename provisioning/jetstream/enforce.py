@@ -17,7 +17,7 @@ from provisioning.hints import clear_assets_hint
 from provisioning.jetstream.acting import Looks, act, is_new, look
 from provisioning.jetstream.client import JetStream
 from provisioning.jetstream.locks import sole_enforcer
-from provisioning.jetstream.readiness import Servers, waits_of
+from provisioning.jetstream.readiness import Servers, names, waits_of
 from provisioning.jetstream.wishes import MODELS, Key, Outcome, Wish, due
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class _Round:
                 while parts and silent < SILENT:
                     silent = silent + 1 if self._meet(parts[0]) else 0
                     parts.pop(0)
-            why = "Waits. JetStream does not answer."
+            why = f"Waits for {names(self.servers.away) if self.servers.away else 'JetStream'} to answer."
         except ProvisioningError as error:
             why = f"Waits. {error.detail}"
         left = {account for part in parts for account in part}
@@ -76,7 +76,7 @@ class _Round:
         with sole_enforcer(self.system.folder, accounts, LOCK_TIMEOUT_S):
             wishes = due(self.system.pk, accounts)  # as they are now that nobody else is at them
             api = self.client.api
-            looks = self.client.run(look(api, wishes))
+            looks = self.client.run(look(api, wishes, self.servers))
             steps.reached.send(sender=_Round, step="assets look", system_id=self.system.pk)
             self._leave_traces(wishes, looks)
             steps.reached.send(sender=_Round, step="assets trace", system_id=self.system.pk)

@@ -20,6 +20,7 @@ from provisioning.server import Fleet
 logger = logging.getLogger(__name__)
 
 CONFIRMED = 200  # objects of a look that the API is asked for one by one, because something is not as it was
+CONFIRM_TIMEOUT_S = 2.0
 _COLUMNS = ("pk", "name", "managed", "leaving", "config", "wanted", "done", "seen", "counts", "drift")
 Path = tuple[str, ...]  # (account, stream) or (account, stream, consumer)
 
@@ -110,15 +111,19 @@ class _Look:
             self.changes[model].append(Change(row, seen, counts_of(info), drift))
 
     def confirm(self) -> None:
-        """Ask the API, which doesn't lag and knows of servers that are away."""
-        if not self.doubts:
+        """Ask the API, which doesn't lag and knows of servers that are away; what it can't tell stays as it is."""
+        doubts = self.doubts[:CONFIRMED]
+        if not doubts:
             return
         try:
-            with JetStream(self.system) as client:
-                for model, path, row in self.doubts[:CONFIRMED]:
-                    self._take(model, row, client.found(*path))
+            with JetStream(self.system, timeout_s=CONFIRM_TIMEOUT_S) as client:
+                answers = client.found([path for _, path, _ in doubts])
         except ProvisioningError as error:
             logger.warning("nobody says what became of streams", extra={"detail": error.detail})
+            return
+        for (model, _, row), info in zip(doubts, answers, strict=True):
+            if not isinstance(info, ProvisioningError):
+                self._take(model, row, info)
 
     def _take(self, model: type[Asset], row: dict[str, Any], info: dict[str, Any] | None) -> None:
         if info is not None:

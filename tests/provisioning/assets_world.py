@@ -47,7 +47,7 @@ def publish(world, subject, user="svc"):
 
 def request(world, subject, payload, user, timeout_s=20):
     async def work():
-        client = await nats.connect(world.urls, user=user, password=PASSWORD, connect_timeout=20)
+        client = await nats.connect(world.urls.split(","), user=user, password=PASSWORD, connect_timeout=20)
         try:
             return json.loads((await client.request(subject, payload, timeout=timeout_s)).data)
         finally:

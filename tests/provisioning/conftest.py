@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.provisioning.cluster import Cluster
 from tests.provisioning.world import World
 
 
@@ -9,6 +10,16 @@ from tests.provisioning.world import World
 def world(transactional_db, tmp_path, settings):
     """A system whose server runs, and which a first run has recorded."""
     made = World(tmp_path, settings)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def cluster(transactional_db, tmp_path, settings):
+    """A system of three servers that have found each other."""
+    made = Cluster(tmp_path, settings)
     try:
         yield made.start()
     finally:

@@ -2,20 +2,8 @@
 
 import signal
 
-import pytest
-
 from accounts_app.models import Server
 from provisioning.models import Drift, Revision
-from tests.provisioning.cluster import Cluster
-
-
-@pytest.fixture
-def cluster(transactional_db, tmp_path, settings):
-    made = Cluster(tmp_path, settings)
-    try:
-        yield made.start()
-    finally:
-        made.stop()
 
 
 def states():
