@@ -36,7 +36,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(api, acme, method, pat
     before = state()
     answer = api.call(method, path.format(acme=acme.pk, old=old.pk) + "?dry_run=true", body)
     assert answer.status_code == 200, answer.data
-    assert {"changes", "conf", "faults", "rows"} == answer.data.keys()
+    assert {"changes", "conf", "faults", "warnings", "rows"} == answer.data.keys()
     assert state() == before
     if "tokens" not in path:
         assert answer.data["changes"] or answer.data["conf"], answer.data
