@@ -21,6 +21,7 @@ from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin
 from accounts_app.natsconf.document import DocumentError
 from provisioning.admin.provision import Provisions
+from provisioning.admin.shelf import Shelved
 from provisioning.blueprints import catalogue
 from provisioning.blueprints.catalogue import Entry
 from provisioning.models import Blueprint, Job
@@ -67,6 +68,9 @@ class BlueprintAdmin(Provisions, ReadOnlyAdmin):
         ]
         return [*own, *super().get_urls()]
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"opts": Shelved(self.opts), **(extra_context or {})})
+
     # --- the catalogue ----------------------------------------------------------------------------------------
 
     def catalogue_view(self, request: HttpRequest) -> HttpResponse:
@@ -77,7 +81,7 @@ class BlueprintAdmin(Provisions, ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": say("Blueprints"),
-            "opts": self.opts,
+            "opts": Shelved(self.opts),
             "media": PAGE_MEDIA,
             "cards": [entry for entry in catalogue.all_blueprints() if entry.enabled or manages],
             "provisions": provisions(request.user),
@@ -127,7 +131,7 @@ class BlueprintAdmin(Provisions, ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": entry.title or entry.name,
-            "opts": self.opts,
+            "opts": Shelved(self.opts),
             "media": PAGE_MEDIA,
             "entry": entry,
             "chip": _chip(entry.enabled),
@@ -209,7 +213,7 @@ class BlueprintAdmin(Provisions, ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": say("A blueprint of your own"),
-            "opts": self.opts,
+            "opts": Shelved(self.opts),
             "media": PAGE_MEDIA,
             "text": text,
             "places": found[:PLACES],

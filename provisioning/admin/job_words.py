@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts_app import units
 from accounts_app.access import may, visible
@@ -102,9 +103,14 @@ def _step(step: JobStep) -> dict[str, Any]:
     return {
         "row": step,
         "chip": chips.chip(step.state, word=step.get_state_display()),
-        "took": span(step.started_at, step.ended_at),
+        "told": " · ".join(filter(None, (_tries(step), "" if moving else span(step.started_at, step.ended_at)))),
         "since": step.started_at if moving and step.started_at else None,
     }
+
+
+def _tries(step: JobStep) -> str:
+    told = step.attempts > 1 and step.state != JobStep.State.PENDING
+    return say("%d tries") % step.attempts if told else ""
 
 
 def span(start: Any, end: Any) -> str:
@@ -123,6 +129,19 @@ def duration(seconds: float) -> str:
             rest = whole % size // less
             return f"{whole // size} {word}" + (f" {rest} {small}" if rest else "")
     return f"{whole} s"
+
+
+def spoken(seconds: float) -> str:
+    """A length of time that somebody chooses: "15 minutes", "1 day"."""
+    whole = int(seconds)
+    for size, one, many in (
+        (86400, "%d day", "%d days"),
+        (3600, "%d hour", "%d hours"),
+        (60, "%d minute", "%d minutes"),
+    ):
+        if whole and whole % size == 0:
+            return ngettext(one, many, whole // size) % (whole // size)
+    return duration(seconds)
 
 
 def _accounts(job: Job, person: Any) -> Iterator[tuple[str, str]]:
@@ -150,7 +169,11 @@ def pairs(told: Any) -> Iterator[tuple[str, str, str]]:
             yield str(name), short, ""
             continue
         whole = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        head = say("%d entries") % len(value) if isinstance(value, list | dict) else f"{short[: LONG - 1]}…"
+        head = (
+            ngettext("%d entry", "%d entries", len(value)) % len(value)
+            if isinstance(value, list | dict)
+            else f"{short[: LONG - 1]}…"
+        )
         yield str(name), head, whole
 
 

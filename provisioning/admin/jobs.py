@@ -9,12 +9,15 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
@@ -24,8 +27,9 @@ from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, SCRIPT, ReadOnlyAdmin, RelatedFilter
 from accounts_app.admin.listing import Listed
 from accounts_app.models import Account, System, record
-from provisioning.admin.job_words import context_of, duration, offers, span, taken_back
+from provisioning.admin.job_words import context_of, offers, span, spoken, taken_back
 from provisioning.admin.provision import job_page
+from provisioning.admin.shelf import Shelved
 from provisioning.blueprints import handover, submit
 from provisioning.jobs import services
 from provisioning.jobs.lease import tell
@@ -56,7 +60,7 @@ ACTS: dict[str, tuple[Callable[[Job], None], Any]] = {
 
 @admin.register(Job)
 class JobAdmin(Listed, ReadOnlyAdmin):
-    list_display = ("title_word", "chip", "accounts_word", "author_name", "now_word", "created_at", "took_word")
+    list_display = ("title_word", "chip", "now_word", "accounts_word", "author_word", "begun_word", "took_word")
     list_display_links = ("title_word",)
     list_filter = (
         ("state", ChoicesDropdownFilter),
@@ -92,6 +96,16 @@ class JobAdmin(Listed, ReadOnlyAdmin):
     def accounts_word(self, job: Job) -> str:
         names = [str(name) for name in job.accounts]
         return ", ".join(names[:3]) + (say(" and %d more") % (len(names) - 3) if len(names) > 3 else "")
+
+    @admin.display(description=_("author"), ordering="author_name")
+    def author_word(self, job: Job) -> str:
+        return job.author_name or "nunect"
+
+    @admin.display(description=_("begun"), ordering="created_at")
+    def begun_word(self, job: Job) -> Any:
+        at = timezone.localtime(job.created_at)
+        shown = '<time datetime="{}" title="{}">{}</time>'
+        return format_html(shown, at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S}", naturaltime(job.created_at))
 
     @admin.display(description=_("now"))
     def now_word(self, job: Job) -> Any:
@@ -131,6 +145,7 @@ class JobAdmin(Listed, ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         more = live_context(request, "jobs" if reaches_all(request.user) else "")
+        more["opts"] = Shelved(self.opts)
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     # --- one job ----------------------------------------------------------------------------------------------
@@ -161,7 +176,7 @@ class JobAdmin(Listed, ReadOnlyAdmin):
             **self.admin_site.each_context(request),
             **context_of(job, request.user),
             "title": job.title,
-            "opts": self.opts,
+            "opts": Shelved(self.opts),
             "original": job,
             "media": PAGE_MEDIA,
             "link": link,
@@ -203,15 +218,13 @@ class JobAdmin(Listed, ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": say("Retire %s") % account.name,
-            "opts": self.opts,
+            "opts": Shelved(self.opts),
             "media": PAGE_MEDIA,
             "account": account,
             "errors": errors,
             "other": " ".join(said for name, said in errors.items() if name not in ("confirm", "data")),
             "confirm": given.get("confirm", ""),
-            "windows": [
-                (each, duration(each) if each else say("none: at once"), each == window_s) for each in WINDOWS_S
-            ],
+            "windows": [(each, spoken(each) if each else say("none: at once"), each == window_s) for each in WINDOWS_S],
             "data": data,
             "goes": _counts(account, request.user),
         }
@@ -241,7 +254,7 @@ class JobAdmin(Listed, ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": f"{offer.title}: {job.title}",
-            "opts": self.opts,
+            "opts": Shelved(self.opts),
             "original": job,
             "media": PAGE_MEDIA,
             "offer": offer,

@@ -17,8 +17,8 @@ from provisioning.blueprints.submit import Look
 SHOWN = 100  # changes in words
 KINDS: dict[str, tuple[str, Any]] = {
     "stream": ("database", _("stream")),
-    "kv": ("key_visualization", _("KV bucket")),
-    "object": ("deployed_code", _("object bucket")),
+    "kv": ("key_vertical", _("KV bucket")),
+    "object": ("folder_zip", _("object bucket")),
 }
 _CREDENTIALS = {"nkey": _("nkey"), "password": _("password"), "certificate": _("certificate")}
 _SIZES = ("max_file", "max_mem", "max_payload", "disk_max_stream_bytes", "mem_max_stream_bytes")
@@ -60,7 +60,7 @@ def _account(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _limits(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in told.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value == UNLIMITED:
+        if isinstance(value, bool) or not isinstance(value, int) or value in (UNLIMITED, 0):
             continue
         yield name.replace("_", " "), units.size(value) if name in _SIZES else units.count(value)
 

@@ -20,8 +20,9 @@ from accounts_app.access import require, require_whole, visible
 from accounts_app.admin.base import PAGE_MEDIA
 from accounts_app.models import System
 from provisioning.admin.blueprint_form import fields_of, given_of, missing
-from provisioning.admin.job_words import duration
+from provisioning.admin.job_words import spoken
 from provisioning.admin.look_words import told_look
+from provisioning.admin.shelf import Shelved
 from provisioning.blueprints import catalogue, handover, submit
 from provisioning.blueprints.parameters import by_parameter
 from provisioning.blueprints.specs import BlueprintError, BlueprintSpec
@@ -134,7 +135,7 @@ class Provisions:
         context = {
             **self.admin_site.each_context(request),
             "title": spec.title or spec.name,
-            "opts": self.opts,
+            "opts": Shelved(self.opts),
             "media": PAGE_MEDIA,
             "spec": spec,
             "fields": fields_of(spec, given, look),
@@ -145,7 +146,7 @@ class Provisions:
             "refused": problems or [],
             "system": system,
             "systems": systems if len(systems) > 1 else [],
-            "lifetimes": [(each, duration(each), each == int(handover.LIFETIME_S)) for each in LIFETIMES_S],
+            "lifetimes": [(each, spoken(each), each == int(handover.LIFETIME_S)) for each in LIFETIMES_S],
             "once": request.POST.get("once") or secrets.token_hex(8),
             "look_url": reverse("admin:provisioning_blueprint_look", args=[spec.name]) + f"?version={spec.version}",
         }
@@ -156,5 +157,5 @@ def job_page(request: HttpRequest, made: submit.Submitted, lifetime_s: float) ->
     """The page of a job that has begun: the link stands in this answer, and nowhere else."""
     url = request.build_absolute_uri(reverse("handover")) + f"#{made.token}"
     pages: Any = admin.site._registry[Job]
-    answer: HttpResponse = pages.page_of(request, made.job, {"url": url, "lasts": duration(lifetime_s)})
+    answer: HttpResponse = pages.page_of(request, made.job, {"url": url, "lasts": spoken(lifetime_s)})
     return answer

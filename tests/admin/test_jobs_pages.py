@@ -225,7 +225,7 @@ def test_provisioning_shows_the_link_once_and_keeps_it_nowhere(page, blueprint, 
     job = Job.objects.get()
     assert "no-store" in answer["Cache-Control"]
     token = LINK.search(text(answer))[1]
-    assert "1 h" in text(answer)
+    assert "for 1 hour from when" in text(answer)
     assert (job.author, job.door, job.parameters["services"]) == (ada, "admin", ["orders", "billing"])
     assert json.loads(job.inputs)["lifetime_s"] == 3600
     assert token not in text(page.get(page_of(job)))
