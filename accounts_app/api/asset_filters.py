@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters as filters
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 
 from accounts_app.api.asset_shapes import STATES
 from accounts_app.api.filters import AccountName, OneOf, YesNo, text
+from accounts_app.asset_states import in_state
 from accounts_app.jetstream.names import KV_PREFIX, OBJECT_PREFIX
 from accounts_app.models import Account, Consumer, Stream
 
@@ -20,21 +21,7 @@ class AssetState(OneOf):
         super().__init__(choices=[(state, state) for state in STATES])
 
     def filter(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        if not value:
-            return queryset
-        if value == "observed":
-            return queryset.filter(managed=False)
-        stuck = ~Q(problem_kind="") & Q(problem_wanted=F("wanted"))
-        done = Q(wanted=F("done"))
-        wanted = {
-            "waits": stuck & Q(problem_kind="waits"),
-            "failed": stuck & Q(problem_kind="failed"),
-            "leaving": ~stuck & Q(leaving=True),
-            "pending": ~stuck & ~done & Q(leaving=False),
-            "drifted": ~stuck & done & Q(leaving=False) & ~Q(drift=[]),
-            "applied": ~stuck & done & Q(leaving=False, drift=[]),
-        }
-        return queryset.filter(wanted[value], managed=True)
+        return queryset.filter(in_state(value)) if value else queryset
 
 
 class BucketName(filters.CharFilter):

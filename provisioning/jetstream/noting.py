@@ -90,6 +90,9 @@ def _update(model: type[Asset], changes: list[Change], now: datetime) -> None:
         values.append([*ready, change.row["pk"], change.row["wanted"], change.row["done"]])
     with connection.cursor() as cursor:
         cursor.executemany(sql, values)
+    for part in _parts(each.row["pk"] for each in changes if each.drift != each.row["drift"]):
+        ignoring = QuerySet[Asset](model).filter(pk__in=part).exclude(drift_ignored="")
+        ignoring.update(drift_ignored="", ignored_until=None)  # it was about another difference
     for part in _parts(each.row["pk"] for each in changes if each.forgiven):
         rows = QuerySet[Asset](model).filter(pk__in=part, seen__isnull=True)
         rows.update(problem_kind="", problem="", problem_field="", problem_wanted=0)
