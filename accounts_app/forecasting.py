@@ -25,19 +25,25 @@ def forecast_of(row: Stream | Consumer, *, deleted: bool = False) -> tuple[Warni
         _beside(row),
         _limits(row.home),
         servers_with_jetstream(row.home.system_id),
-        None if stream is None else stream.seen or to_server(stream.kind, stream.name, stream.config),
+        None if stream is None else _config(stream.kind, stream.name, stream.config, stream.seen, stream.managed),
     )
 
 
 def _beside(row: Stream | Consumer) -> dict[str, dict[str, Any]]:
-    """{name: the server's config} of the account's other streams, or the stream's other consumers."""
+    """{name: the server's config, as it is to be} of the account's other streams, or the stream's other consumers."""
+    columns = ("name", "config", "seen", "managed")
+    found: list[tuple[Any, ...]]
     if isinstance(row, Consumer):
         consumers = Consumer.objects.filter(stream=row.stream_id, leaving=False).exclude(pk=row.pk)
-        found = [("consumer", *each) for each in consumers.values_list("name", "config", "seen")]
+        found = [("consumer", *each) for each in consumers.values_list(*columns)]
     else:
         streams = Stream.objects.filter(account=row.account_id, leaving=False).exclude(pk=row.pk)
-        found = list(streams.values_list("kind", "name", "config", "seen"))
-    return {name: seen or to_server(kind, name, config) for kind, name, config, seen in found}
+        found = list(streams.values_list("kind", *columns))
+    return {name: _config(kind, name, said, seen, managed) for kind, name, said, seen, managed in found}
+
+
+def _config(kind: str, name: str, said: Any, seen: Any, managed: bool) -> dict[str, Any]:
+    return to_server(kind, name, said, seen) if managed else seen or {}
 
 
 def _limits(account: Account) -> JetStreamSpec | None:

@@ -20,16 +20,6 @@ from accounts_app.models import Asset, Consumer, Stream
 
 ICONS = {"stream": "database", "kv": "key_vertical", "object": "folder_zip", "consumer": "group_work"}
 SUBJECTS = 3  # in a cell of a list
-_COUNTS = {  # {what people call it: how a look at the servers may have called it}
-    "messages": ("messages",),
-    "bytes": ("bytes",),
-    "consumers": ("consumers", "consumer_count"),
-    "subjects": ("subjects", "num_subjects"),
-    "pending": ("pending", "num_pending"),
-    "ack_pending": ("ack_pending", "num_ack_pending"),
-    "redelivered": ("redelivered", "num_redelivered"),
-    "waiting": ("waiting", "num_waiting"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +70,7 @@ def words_of(kind: Kind, name: str, value: Any) -> str:
 
 def count_of(row: Asset, name: str) -> int | None:
     """What was counted when it was last looked at; None when it wasn't."""
-    found = next((row.counts[key] for key in _COUNTS[name] if isinstance(row.counts.get(key), int)), None)
+    found = row.counts.get(name)
     return found if isinstance(found, int) else None
 
 

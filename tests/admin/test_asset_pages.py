@@ -114,6 +114,9 @@ def test_parts_of_a_setting_have_fields_of_their_own(page, of):
         ({"max_msgs": "9" * 30}, "max_msgs"),
         ({"replicas": "9"}, "replicas"),
         ({"storage": "tape"}, "storage"),
+        ({"subjects": "a b"}, "subjects"),
+        ({"subjects": "a.>", "mirror.name": "ORDERS"}, "mirror"),
+        ({"discard_new_per_subject": "on"}, "discard_new_per_subject"),
         ({"subjects": "a\x00"}, "subjects"),
         ({"description": "nul\x00"}, "description"),
         ({"metadata": "no sign"}, "metadata"),
@@ -156,7 +159,7 @@ def form_of(page, row):
 
 
 def test_saving_what_is_shown_changes_nothing(page, of):
-    odd = {"subjects": ["a,b.>", "c"], "max_age": 1_500_000_001, "max_bytes": 10**9 + 1, "duplicate_window": 10**6 - 1}
+    odd = {"subjects": ["a,b.>", "c"], "max_age": 1_500_000_001, "max_bytes": 10**9 + 1, "duplicate_window": 10**9 + 1}
     row = seen(factories.stream(of, **odd))
     assert page.post(address(row), form_of(page, row)).status_code == 302
     row.refresh_from_db()
@@ -216,6 +219,18 @@ def test_the_outlook_says_what_is_needed_wrong_and_changed(page, of):
     assert row.config["max_age"] == DAY_NS
 
 
+def test_the_outlook_says_what_the_server_would_refuse_or_lose(page, of):
+    factories.stream(of, "OTHER", subjects=["orders.new"])
+    row = seen(factories.stream(of, subjects=["mine.>"], max_msgs=500_000))
+    QuerySet(Stream).filter(pk=row.pk).update(counts={"messages": 120_456, "bytes": 9_000_000})
+    told = {**form_of(page, row), "subjects": "orders.>", "max_msgs": "100000"}
+    shown = page.post(address(row, "outlook"), told).content.decode()
+    assert "Data are lost." in shown
+    assert "20,456" in shown
+    assert "The server refuses it." in shown
+    assert "OTHER" in shown
+
+
 def test_the_outlook_is_for_those_who_may_change(client, of):
     row = factories.stream(of)
     client.force_login(factories.staff("vera", "accounts_app.view_stream"))
@@ -244,6 +259,7 @@ def test_a_difference_is_shown_and_answered(page, of):
     page.post(address(row, "answer"), {**shown, "answer": "revert"})
     row.refresh_from_db()
     assert (row.wanted > before, row.config["max_age"]) == (True, 7 * DAY_NS)
+    row = seen(row, max_age=DAY_NS)
     page.post(address(row, "answer"), {**shown, "answer": "adopt"})
     row.refresh_from_db()
     assert (row.config["max_age"], row.drift) == (DAY_NS, [])
