@@ -24,7 +24,10 @@ LIVE, WHOLE = {"world", "cluster", "nats_server", "valkey"}, {"product", "runnin
 
 
 def pytest_collection_modifyitems(items):
-    """A test's tier is what it asks for; nothing is skipped in CI because a part is missing."""
+    """A test's tier is what it asks for; nothing is skipped in CI because a part is missing.
+
+    Files with a browser or the whole product come first: they take longest, and nobody shall wait for them at the end.
+    """
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         if asked & LIVE:
@@ -33,6 +36,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.whole)
         if item.get_closest_marker("browser") and not shutil.which("chromium") and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason="there is no chromium on this machine"))
+    long = {item.path for item in items if item.get_closest_marker("browser") or item.get_closest_marker("whole")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture
