@@ -136,6 +136,7 @@ class Tab:
         """Nothing that a test left is there for the next one."""
         from playwright.sync_api import Error
 
+        self.site = None
         for page in self.context.pages:
             if page is not self.page:
                 page.close()
@@ -148,7 +149,6 @@ class Tab:
             except Error:
                 self.page.close()
                 self.page = None
-        self.site = None
 
 
 @pytest.fixture(scope="module")
