@@ -155,6 +155,8 @@ def _first(value: Mapping[str, Any], names: Sequence[str]) -> str:
 def _in_table(name: str, value: Any) -> str:
     if name == "permissions" and isinstance(value, list):
         return count(len(value), "rule")
+    if name == "counts" and isinstance(value, Mapping):
+        return count(int(value["messages"]), "message") if value.get("messages") is not None else ""
     if name.endswith("at") and isinstance(value, str) and len(value) > 19 and value[10:11] == "T":
         return plain(f"{value[:10]} {value[11:19]}{'Z' if value.endswith('Z') else value[-6:]}")
     return cell(value)
