@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -16,6 +18,7 @@ from provisioning.errors import ProvisioningError
 from provisioning.hints import clear_assets_hint
 from provisioning.jetstream.acting import Looks, act, is_new, look
 from provisioning.jetstream.client import JetStream
+from provisioning.jetstream.columns import write_columns
 from provisioning.jetstream.locks import sole_enforcer
 from provisioning.jetstream.readiness import Servers, names, waits_of
 from provisioning.jetstream.wishes import MODELS, Key, Outcome, Wish, due
@@ -88,50 +91,63 @@ class _Round:
 
     def _leave_traces(self, wishes: list[Wish], looks: Looks) -> None:
         """Write down what is about to be made, so that after a crash it is known to be the row's."""
+        new = [wish for wish in wishes if is_new(wish, looks[wish.key])]
         with transaction.atomic():
-            for wish in wishes:
-                if is_new(wish, looks[wish.key]):
-                    _row(wish).update(seen=to_server(wish.kind, wish.name, wish.config))
+            _write([(wish, {"seen": to_server(wish.kind, wish.name, wish.config)}) for wish in new])
 
 
 def write(outcomes: list[Outcome]) -> None:
     """Write what came of wishes into their rows, by plain updates: they are no change that anybody asked for."""
+    now = timezone.now()
     with transaction.atomic():
+        _write([(each.wish, _columns(each, now)) for each in outcomes if each.result in ("done", "waits")])
         for outcome in outcomes:
-            _write(outcome)
+            if outcome.result == "gone":
+                for row in _row(outcome.wish).filter(leaving=True):
+                    row.delete()
+            elif outcome.result in ("failed", "foreign"):
+                _tell(outcome, _columns(outcome, now))
 
 
-def _write(outcome: Outcome) -> None:
-    wish, now = outcome.wish, timezone.now()
-    row = _row(wish)
-    if outcome.result == "gone":
-        for each in row.filter(leaving=True):
-            each.delete()
-        return
+def _columns(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    """What an outcome writes into its row."""
+    wish = outcome.wish
+    found: dict[str, Any] = {}
     if outcome.known:
-        row.update(seen=outcome.seen, counts=outcome.counts, seen_at=now)
+        found |= {"seen": outcome.seen, "counts": outcome.counts, "seen_at": now}
     if outcome.result == "done":
-        row.update(done=wish.wanted, drift=[], drift_ignored="", ignored_until=None, **_problem())
-        return
+        at_rest = {"done": wish.wanted, "drift": [], "drift_ignored": "", "ignored_until": None}
+        return {**found, **at_rest, **_problem("", "", "", 0)}
     if outcome.result == "foreign":
-        row.update(drift=outcome.drift)
+        found["drift"] = outcome.drift
     kind = Asset.Problem.WAITS if outcome.result == "waits" else Asset.Problem.FAILED
-    told = _problem(kind, outcome.sentence, outcome.setting, wish.wanted)
-    if row.exclude(**told).update(**told) and kind == Asset.Problem.FAILED:
-        record(f"{wish.key[0]} failed", row.first(), account=wish.account, why=outcome.sentence)
-        logger.error(
-            "the servers refuse a stream or consumer", extra={"account": wish.account, "name_of_it": wish.name}
-        )
+    return {**found, **_problem(str(kind), outcome.sentence, outcome.setting, wish.wanted)}
+
+
+def _problem(kind: str, sentence: str, setting: str, wanted: int) -> dict[str, str | int]:
+    return {"problem_kind": kind, "problem": sentence, "problem_field": setting, "problem_wanted": wanted}
+
+
+def _write(told: list[tuple[Wish, dict[str, Any]]]) -> None:
+    for name, model in MODELS.items():
+        rows = (({"pk": wish.key[1], "managed": True}, columns) for wish, columns in told if wish.key[0] == name)
+        write_columns(model, rows)
+
+
+def _tell(outcome: Outcome, columns: dict[str, Any]) -> None:
+    """Write a refusal, and into the trail when it is another one than before."""
+    wish = outcome.wish
+    again = _row(wish).filter(problem=outcome.sentence, problem_wanted=wish.wanted).exists()
+    row = _row(wish).first() if _row(wish).update(**columns) else None
+    if row is not None and not again:
+        record(f"{wish.key[0]} failed", row, account=wish.account, why=outcome.sentence)
+        logger.error("the servers refuse a stream or consumer", extra={"account": wish.account, "called": wish.name})
 
 
 def _row(wish: Wish) -> QuerySet[Asset]:
     """Its row, as long as it is managed; updates of it count as no change."""
     model, pk = wish.key
     return QuerySet[Asset](MODELS[model]).filter(pk=pk, managed=True)
-
-
-def _problem(kind: str = "", sentence: str = "", setting: str = "", wanted: int = 0) -> dict[str, str | int]:
-    return {"problem_kind": kind, "problem": sentence, "problem_field": setting, "problem_wanted": wanted}
 
 
 def _unasked(wish: Wish, why: str) -> Outcome:

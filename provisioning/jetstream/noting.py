@@ -8,12 +8,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import connection, transaction
-from django.db.models import Exists, Field, OuterRef, QuerySet
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from accounts_app.jetstream.wire import kind_of
 from accounts_app.models import Asset, Consumer, Stream, record
+from provisioning.jetstream.columns import write_columns
 from provisioning.jetstream.sightings import config_of, counts_of
 
 T = TypeVar("T")
@@ -76,20 +77,16 @@ def write(notes: Notes) -> None:
 
 
 def _update(model: type[Asset], changes: list[Change], now: datetime) -> None:
-    if not changes:
-        return
-    names = ("seen", "counts", "drift", "seen_at")
-    fields: list[Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
-    quote = connection.ops.quote_name
-    columns = ", ".join(f"{quote(str(each.column))} = %s" for each in fields)
-    sql = f"UPDATE {quote(model._meta.db_table)} SET {columns} WHERE id = %s AND wanted = %s AND done = %s"  # noqa: S608
-    values = []
-    for change in changes:
-        told = (change.seen, change.counts, change.drift, now)
-        ready = [each.get_db_prep_save(value, connection) for each, value in zip(fields, told, strict=True)]
-        values.append([*ready, change.row["pk"], change.row["wanted"], change.row["done"]])
-    with connection.cursor() as cursor:
-        cursor.executemany(sql, values)
+    write_columns(
+        model,
+        (
+            (
+                {name: each.row[name] for name in ("pk", "wanted", "done")},
+                {"seen": each.seen, "counts": each.counts, "drift": each.drift, "seen_at": now},
+            )
+            for each in changes
+        ),
+    )
     for part in _parts(each.row["pk"] for each in changes if each.drift != each.row["drift"]):
         ignoring = QuerySet[Asset](model).filter(pk__in=part).exclude(drift_ignored="")
         ignoring.update(drift_ignored="", ignored_until=None)  # it was about another difference
