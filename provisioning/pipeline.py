@@ -14,6 +14,7 @@ from provisioning.enforced import Enforced
 from provisioning.errors import Invalid, NotVerified, ProvisioningError, Refused, Superseded, Unreachable
 from provisioning.files import Intent, read_generated, sole_writer, text_hash
 from provisioning.hints import clear_hint
+from provisioning.jobs.gathering import wait_for_rows
 from provisioning.mainfile import read_main
 from provisioning.models import Revision
 from provisioning.numbers import next_fence, next_number
@@ -36,6 +37,7 @@ def apply(system_id: int, *, fresh: bool = False, reason: str = "") -> Revision 
     """
     try:
         for _ in range(ROUNDS):
+            wait_for_rows(system_id)
             try:
                 with collector_at_rest():
                     if Run(system_id, fresh=fresh, reason=reason).go():

@@ -11,7 +11,8 @@ from accounts_app.models import Account, Server, System
 from provisioning import decisions
 from provisioning.hints import send_hint
 from provisioning.jobs.protocol import StepFailed, Wait
-from provisioning.models import Hold, Job, Revision, RevisionBlock
+from provisioning.missing import missing_servers
+from provisioning.models import Hold, Job, RevisionBlock
 
 Counters = Mapping[str, int]  # {account: what its `wanted` was when the job had changed it}
 
@@ -51,17 +52,17 @@ def waits_for_removal(
 
 
 def _servers(job: Job, behind: bool) -> Wait | None:
-    """For whom to wait. behind: no run has brought the change to any server yet."""
-    if behind:
+    """For whom to wait. behind: no run has brought the change to any server yet; one was asked for when it was
+    written, and is asked for again should that have been lost."""
+    if behind and job.state in (Job.State.WAITING, Job.State.UNDOING):
         send_hint(job.system_id)
-    latest = Revision.objects.filter(system=job.system_id).values_list("sha256", flat=True).first()
-    servers = Server.objects.filter(system=job.system_id).order_by("name")
-    late = [row.name for row in servers if row.state != Server.State.IN_SYNC or row.generated_sha256 != latest]
-    if behind and len(late) < len(servers):
-        late = []
-    if late:
-        return Wait(_names(late))
-    return Wait("the servers") if behind or not servers else None
+    system = System.objects.get(pk=job.system_id)
+    missing, known = missing_servers(system), Server.objects.filter(system=system).count()
+    if behind and len(missing) < known:
+        return Wait("the servers")
+    if missing:
+        return Wait(_names(missing))
+    return None if known else Wait("the first server")
 
 
 def _held(job: Job, names: Collection[str], *, agreed_since: datetime | None) -> Wait | None:

@@ -162,7 +162,7 @@ class _Turn:
             return self._wait(step, answer, kind.timeout_s)
         self._finish(step, answer, back=back)
         self._passed("written", step)
-        return True
+        return not (kind.shared and not back and self._let_others_first())
 
     def _begin(self, step: JobStep, *, back: bool) -> bool:
         """Write down what is about to be done, before it is. What only waits goes on waiting."""
@@ -234,6 +234,13 @@ class _Turn:
             self._log(step, f"Failed: {sentence}")
         logger.error("a job failed", extra={"job": self.job.pk, "step": step.name, "why": sentence})
         return False
+
+    def _let_others_first(self) -> bool:
+        """Step back behind jobs that are due; False when there are none."""
+        others = lease.due().exists()
+        if others:
+            self._pause(0)
+        return others
 
     # --- rows -------------------------------------------------------------------
 

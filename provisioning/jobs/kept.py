@@ -66,9 +66,9 @@ def fingerprint(system: System, names: Collection[str], made: Collection[str]) -
 def difference(system: System, names: Collection[str], left: Mapping[str, Any]) -> str:
     """What differs from a fingerprint, in one sentence; "" when nothing does."""
     now = fingerprint(system, names, left["made"])
-    for model in (*CONFIG, *ASSETS):
+    for model in (each for each in (*CONFIG, *ASSETS) if each._meta.label in left["rows"]):
         label, word = model._meta.label, str(model._meta.verbose_name)
-        before, after = left["rows"].get(label, {}), now[label]
+        before, after = left["rows"][label], now[label]
         for pk in before.keys() | after.keys():
             if before.get(pk) == after.get(pk):
                 continue

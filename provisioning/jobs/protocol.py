@@ -39,6 +39,7 @@ class Step:
     """One kind of step. `do` and `undo` look before they act, may be called again after a crash at any point, and
     write in `lease.fence(job)` only. They may keep what they know in `step.result` and `step.undo` (sealed).
 
+    shared: what follows is done for many jobs at once, so that others may do this one first.
     timeout_s: how long it may take and wait in all, of either way. Raise StepFailed; anything else that is raised
     is tried again, with a back-off, `engine.TRIES` times.
     """
@@ -46,6 +47,7 @@ class Step:
     name = ""
     title = ""
     timeout_s = 3600.0
+    shared = False
 
     def do(self, job: Job, step: JobStep) -> Done | Wait:
         """Bring it about, or say for whom it waits."""

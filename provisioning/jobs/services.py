@@ -113,6 +113,7 @@ def retry(job: Job) -> None:
         raise ValidationError(_("Only a job that failed can be retried; this one is %s.") % row.get_state_display())
     _again(row)
     record("job retried", row, step=row.problem_step)
+    job.refresh_from_db()
 
 
 @transaction.atomic
@@ -124,12 +125,12 @@ def resume(job: Job) -> None:
     if row.asked and row.state != Job.State.UNDOING:
         _save(row, asked="", next_at=Now())
         record("job resumed", row)
-        return None
-    if row.state == Job.State.WAITING:
+    elif row.state == Job.State.WAITING:
         _save(row, next_at=Now())
-        return None
-    told = row.get_state_display()
-    raise ValidationError(_("There is nothing to resume: the job is %s.") % told)
+    else:
+        told = row.get_state_display()
+        raise ValidationError(_("There is nothing to resume: the job is %s.") % told)
+    return job.refresh_from_db()
 
 
 @transaction.atomic
@@ -146,6 +147,7 @@ def cancel(job: Job) -> None:
     else:
         _ask(row, Job.Ask.CANCEL)
     record("job cancelled", row)
+    job.refresh_from_db()
 
 
 @transaction.atomic
@@ -169,6 +171,7 @@ def roll_back(job: Job) -> None:
         _claim(row)
     _ask(row, Job.Ask.ROLL_BACK)
     record("job rolled back", row)
+    job.refresh_from_db()
 
 
 def _locked(job: Job) -> Job:

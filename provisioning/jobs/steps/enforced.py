@@ -13,6 +13,7 @@ class Enforced(Step):
     """It asks nobody to reload: runs of the pipeline do, and all jobs share them. It looks, and hints."""
 
     name, title, timeout_s = "enforced", "Every server runs it", 7 * 86400.0
+    shared = True
 
     def do(self, job: Job, step: JobStep) -> Done | Wait:
         before = job.steps.filter(number__lt=step.number).order_by("-number")

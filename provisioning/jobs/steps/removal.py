@@ -9,10 +9,11 @@ from django.core.exceptions import ValidationError
 from accounts_app.models import Account, Stream, System
 from accounts_app.services import check_deletable
 from provisioning.jobs import kept
+from provisioning.jobs.assets_back import leave
+from provisioning.jobs.bringing import brought
 from provisioning.jobs.confirm import waits_for_removal
 from provisioning.jobs.lease import fence
 from provisioning.jobs.protocol import Done, Step, StepFailed, Wait
-from provisioning.jobs.steps.assets import brought, leave
 from provisioning.models import Job, JobStep
 
 

@@ -12,6 +12,7 @@ from accounts_app.natsconf.document import DocumentError, read_document
 from accounts_app.services import check_deletable
 from accounts_app.wrong import ReconcileError
 from provisioning.jobs import changed_since, kept
+from provisioning.jobs.assets_back import take_back
 from provisioning.jobs.confirm import counters, waits_for_accounts, waits_for_removal
 from provisioning.jobs.handing import keep_secrets
 from provisioning.jobs.lease import fence
@@ -26,6 +27,7 @@ class Rows(Step):
     """What the document says becomes rows, in one transaction with the sealed credentials and the way back."""
 
     name, title, timeout_s = "rows", "Write the rows", 7 * 86400.0
+    shared = True
 
     def do(self, job: Job, step: JobStep) -> Done | Wait:
         if "wanted" not in step.result:
@@ -40,6 +42,9 @@ class Rows(Step):
         if "wanted" not in step.result:
             return Done("No row was written.")
         if "back" not in step.result:
+            if waits := take_back(job):
+                return waits
+            step.refresh_from_db()
             self._put_back(job, step)
         back, made = step.result["back"], step.result["made"]
         since = step.started_at

@@ -1,0 +1,57 @@
+"""Streams and consumers of jobs brought to the servers, those of many jobs together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import F, Q, QuerySet
+
+from accounts_app.models import Account, Asset, Consumer, Stream
+from provisioning.jetstream.enforce import enforce
+from provisioning.jobs import kept
+from provisioning.jobs.protocol import StepFailed, Wait
+from provisioning.models import Claim, Job, JobStep
+
+
+def brought(job: Job) -> Wait | None:
+    """Bring what is behind to the servers; None once nothing is. Raises StepFailed for what they refuse."""
+    if not any(behind(job, model).exists() for model in kept.ASSETS):
+        return None
+    enforce(job.system_id, _accounts_at_this_step(job))
+    late = [row for model in kept.ASSETS for row in behind(job, model).order_by("name")[:50]]
+    for row in late:
+        if row.problem_kind == Asset.Problem.FAILED and row.problem_wanted == row.wanted:
+            raise StepFailed(f"{_called(row)}: {row.problem}")
+    if not late:
+        return None
+    first = next((row for row in late if row.problem), late[0])
+    return Wait(_whom(first.problem) or f"{_called(first)} on the servers", 1.0)
+
+
+def _accounts_at_this_step(job: Job) -> list[int]:
+    """Of this job, and of all others that are as far: they are brought to the servers together."""
+    near = JobStep.objects.filter(job__system=job.system_id, job__state__in=(Job.State.RUNNING, Job.State.WAITING))
+    enforced = near.filter(name="enforced", state=JobStep.State.DONE).values("job")
+    open_ = (JobStep.State.PENDING, JobStep.State.RUNNING, JobStep.State.WAITING)
+    others = near.filter(name="assets", state__in=open_, job__in=enforced).values("job")
+    names = Claim.objects.filter(Q(job__in=others) | Q(job=job)).values("account")
+    return list(Account.objects.filter(system=job.system_id, name__in=names).values_list("pk", flat=True))
+
+
+def _whom(problem: str) -> str:
+    """For whom, of a sentence such as “Waits for n3 to be back.”"""
+    return problem.removeprefix("Waits for ").removeprefix("Waits. ").removesuffix(".")
+
+
+def behind(job: Job, model: type[Any] = Stream) -> QuerySet[Any]:
+    accounts = Account.objects.filter(system=job.system_id, name__in=job.accounts).values("pk")
+    way = "account" if model is Stream else "stream__account"
+    rows = model.objects.filter(**{f"{way}__in": accounts})
+    found: QuerySet[Any] = rows.filter(Q(managed=True, done__lt=F("wanted")) | Q(leaving=True))
+    return found
+
+
+def _called(row: Stream | Consumer) -> str:
+    if isinstance(row, Consumer):
+        return f"Consumer {row.stream.name} {row.name}"
+    return f"{str(row.get_kind_display()).replace('stream', 'Stream').replace('object', 'Object')} {row.bucket}"

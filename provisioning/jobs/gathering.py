@@ -1,0 +1,27 @@
+"""Jobs that begin together share a run: it waits a moment for rows that are just being written."""
+
+from __future__ import annotations
+
+import time
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from provisioning.models import Job
+
+MOST_S = 5.0
+_LOOK_S = 0.05
+
+
+def wait_for_rows(system_id: int) -> None:
+    """Return when no worker is about to write rows of another job of this system, after MOST_S at the latest.
+
+    Without it a thousand jobs, whose rows take a while to write, would be hundreds of reloads. Where nobody works
+    on jobs there is nothing to wait for.
+    """
+    end = time.monotonic() + MOST_S
+    jobs = Job.objects.filter(system=system_id)
+    begins = jobs.filter(Q(next_at=None) | Q(next_at__lte=Now()), state=Job.State.QUEUED)
+    at_work = jobs.filter(lease_until__gt=Now())
+    while begins.exists() and at_work.exists() and time.monotonic() < end:
+        time.sleep(_LOOK_S)
