@@ -47,9 +47,9 @@ def of_rows(expanded: Expanded, given: Given, places: Iterable[Wrong]) -> Placed
 
 
 def _origin(expanded: Expanded, where: str) -> Origin | None:
-    """The one that says most: a column of a row, a row, a parameter."""
+    """The one that says most: a column of a row, a row, a parameter; of several the one asked for last."""
     found = expanded.origins_of(where)
-    return max(found, key=lambda each: (each.column != "", each.row), default=None)
+    return max(reversed(found), key=lambda each: (each.column != "", each.row), default=None)
 
 
 def _row(origin: Origin, given: Given) -> str:

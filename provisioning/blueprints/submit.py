@@ -17,7 +17,7 @@ from accounts_app.models import Account, NatsUser, System
 from accounts_app.natsconf.document import Document, DocumentError, read_document
 from accounts_app.preview import Preview, preview
 from accounts_app.wrong import ReconcileError
-from provisioning.blueprints import handover, listeners
+from provisioning.blueprints import foreseen, handover, listeners
 from provisioning.blueprints.expand import Expanded, expand
 from provisioning.blueprints.faults import Placed, of_places, of_rows
 from provisioning.blueprints.parameters import Fault, Given, ParameterErrors, by_parameter, read_parameters, told
@@ -197,8 +197,16 @@ def _previewed(system: System, ready: _Ready) -> Look | Placed:
         return of_rows(ready.expanded, ready.given, error.places)
     except ValidationError as error:
         return Placed((), tuple(error.messages))
-    accounts = tuple(tell_accounts(system, ready.document))
-    return Look(ready.title, accounts, seen.as_dict(seen.answer.secrets), problems=seen.faults, notes=ready.notes)
+    places = [*foreseen.too_large(system, ready.document), *foreseen.refused(ready.expanded.document, seen.warnings)]
+    found = of_places(ready.expanded, ready.given, places)
+    return Look(
+        ready.title,
+        tuple(tell_accounts(system, ready.document)),
+        seen.as_dict(seen.answer.secrets),
+        found.faults,
+        (*seen.faults, *found.problems),
+        ready.notes,
+    )
 
 
 def _foreign(system: System, spec: BlueprintSpec, ready: _Ready) -> Placed | None:

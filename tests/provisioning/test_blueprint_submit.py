@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from accounts_app import credentials
 from accounts_app.door import through
-from accounts_app.models import Account, AuditEntry, NatsUser, System
+from accounts_app.models import Account, AuditEntry, NatsUser, Server, System
 from accounts_app.natsconf.document import DocumentError
 from provisioning.blueprints import catalogue, handover
 from provisioning.blueprints.reading import read_blueprint
@@ -96,6 +96,24 @@ def test_a_missing_listener_is_said_before_it_is_missed(system, tmp_path, settin
     assert "needs a listener for mqtt" in note
     (tmp_path / "nats-server.conf").write_text("mqtt { port: 1883 }\n" + main)
     assert look(system, SPEC, {**GIVEN, "mqtt": True}).notes == ()
+
+
+def test_what_the_servers_would_refuse_is_said_at_the_parameter(system):
+    Server.objects.create(system=system, name="n1", server_id="N", jetstream_max_mem=0, jetstream_max_file=900 << 20)
+    spec = catalogue.find("work-queue").spec
+    given = {"name": "JOBS", "owner": "us", "queues": ["a"]}
+    assert look(system, spec, given).good
+    told = look(system, spec, {**given, "resilient": True}).as_dict()
+    assert told["faults"] == {"resilient": ["There is one server with JetStream, too few for 3 replicas."]}
+    assert told["accounts"][0]["name"] == "JOBS"  # what it would be is shown all the same
+    told = look(system, spec, {**given, "size": "medium"}).as_dict()
+    assert told["faults"] == {
+        "size": ["The accounts together would reserve 1.1 GiB of disk, and a server has 900 MiB."]
+    }
+    factories.account("OTHER", system=system, jetstream=True, jetstream_max_file=800 << 20)
+    assert "992 MiB" in look(system, spec, given).as_dict()["faults"]["size"][0]
+    Account.objects.filter(name="OTHER").update(enabled=False)
+    assert look(system, spec, given).good
 
 
 def test_permissions_are_told_in_words():
