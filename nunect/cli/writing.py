@@ -127,7 +127,7 @@ def show_preview(told: Mapping[str, Any], *, conf: bool = False, err: bool = Fal
     changes = told.get("changes") or []
     taking = [each for each in changes if each.get("removes_access")]
     others = [each for each in changes if not each.get("removes_access")]
-    for title, colour, chosen in (("Takes access away", "red", taking), ("Changes", "green", others)):
+    for title, colour, chosen in (("Takes away", "red", taking), ("Changes", "green", others)):
         if chosen:
             output.say(click.style(f"{title} ({len(chosen):,}):", fg=colour, bold=True), err=err)
             output.lines_of((_line(each) for each in chosen), err=err)
