@@ -55,7 +55,7 @@ class Product:
                 start_new_session=True,
             )
         if wait:
-            self.wait_for("is ready", 60)
+            self.wait_for("is ready", 180)  # on a machine with much to do; the product itself says when it gives up
         return self
 
     def said(self):
