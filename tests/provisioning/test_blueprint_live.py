@@ -12,12 +12,13 @@ from accounts_app.door import through
 from accounts_app.models import NatsUser
 from provisioning.blueprints import catalogue, handover
 from provisioning.blueprints.connecting import connections
+from provisioning.blueprints.reading import read_blueprint
 from provisioning.blueprints.submit import issue_again, look, provision
 from provisioning.models import Job
 from tests.factories import admin
 from tests.ports import free_ports
 from tests.provisioning.holders import Holder, Mqtt, enters
-from tests.provisioning.jobs_world import told, until
+from tests.provisioning.jobs_world import told, turn, until
 
 OF_OTHERS = ("$JS.API.STREAM.DELETE.EVENTS", "$JS.API.STREAM.CREATE.X", "$SYS.REQ.SERVER.PING", "anything")
 
@@ -127,6 +128,38 @@ async def all_of(pulling):
     for message in await pulling.fetch(info.num_pending, 20):
         await message.ack_sync(20)
         yield message
+
+
+def test_a_resilient_team_on_a_cluster_of_which_a_node_is_down(cluster):
+    """The job waits and says for whom; when the node is back, the team stores on all three."""
+    cluster.system.public_url = cluster.url_of("n1")
+    cluster.system.save(update_fields=["public_url"])
+    cluster.apply()
+    text = catalogue.find("event-driven-team").text.replace("1207959552", "900000000")  # what its servers have
+    spec = read_blueprint(text.replace("small: 256MiB", "small: 128MiB"))
+    given = {"name": "SHOP", "owner": "us", "prefix": "shop", "services": ["orders"], "resilient": True}
+    away = next(name for name in cluster.followers() if name != "n1")
+    cluster.kill(away)
+    with through("rest", person=admin()):
+        made = provision(cluster.system, spec, given)
+    job = until(cluster, made.job, Job.State.WAITING)
+    while away not in job.waits_for:
+        turn(cluster)
+        job.refresh_from_db()
+    with pytest.raises(handover.HandOverError, match="aren't ready"):
+        handover.open_once(made.token)
+    cluster.start(away)
+    cluster.apply(fresh=True)  # the sweep finds it
+    assert until(cluster, job).state == Job.State.DONE, told(job)
+    handed = handover.open_once(made.token)
+
+    async def work():
+        async with Holder(handed["SHOP-orders"]) as orders, Holder(handed["SHOP-on-duty"]) as people:
+            assert (await orders.js.publish("shop.orders.created", b"one")).seq == 1
+            replicas = {info.config.name: info.config.num_replicas for info in await people.js.streams_info()}
+            assert replicas == {"EVENTS": 3, "DEAD_LETTERS": 3, "KV_config": 3}
+
+    asyncio.run(work())
 
 
 def test_a_work_queue(world):
