@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.permissions import AllowAny
@@ -82,7 +82,7 @@ class Open(APIView):
 
     @extend_schema(
         request=Opening,
-        responses={200: Opened},
+        responses={200: PolymorphicProxySerializer("OpenedOrAwaited", [Opened, Awaited], None)},
         parameters=[OpenApiParameter("dry_run", bool, description="Say what it would open, and open nothing.")],
     )
     def post(self, request: Any) -> Response:

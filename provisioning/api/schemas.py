@@ -34,11 +34,17 @@ class JobSchema(Schema):
 
 
 class PlainSchema(Schema):
-    """Of a POST after which there is nothing to wait for, and that is never answered twice."""
+    """Of a POST after which there is nothing to wait for, that is never answered twice, and that comes too late."""
 
     def get_override_parameters(self) -> list[Any]:
         without = (DRY, PREFER, KEY, MATCH)
         return [each for each in super().get_override_parameters() if each not in without]
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super().get_operation(*args, **kwargs)
+        if operation:
+            operation["responses"]["410"] = self._problem(410)
+        return operation
 
     def _say_writes(self, answers: dict[str, Any]) -> None:
         """It changes no row that servers follow."""
