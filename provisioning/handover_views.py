@@ -107,7 +107,7 @@ def _token(request: HttpRequest) -> tuple[str, JsonResponse | None]:
             {"reason": "slow", "detail": sentence}, status=429, headers={**HEADERS, "Retry-After": str(wait)}
         )
     token: Any = None
-    if int(request.META.get("CONTENT_LENGTH") or 0) <= LONGEST:
+    if len(request.body) <= LONGEST:
         try:
             told = json.loads(request.body)
             token = told.get("token") if isinstance(told, dict) else None

@@ -115,6 +115,17 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
+// unfold writes the name of a chosen file into the first text field that it finds around; of ours that is another one
+document.addEventListener(
+  "change",
+  (event) => {
+    if (!event.target.matches("input.nu-file")) return;
+    event.stopImmediatePropagation();
+    event.target.dispatchEvent(new CustomEvent("nu-file", { bubbles: true }));
+  },
+  true,
+);
+
 const once = (form, sent) => form.querySelectorAll("button").forEach((button) => (button.disabled = sent));
 
 document.addEventListener("submit", (event) => {

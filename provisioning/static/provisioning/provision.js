@@ -50,14 +50,15 @@ function soon(event) {
 async function taken(event) {
   const [file] = event.target.files ?? [];
   const text = event.target.closest("[data-nu-param]")?.querySelector("textarea");
-  if (!file || !text || file.size > 5_000_000) return;
+  if (!file || !text || file.size > 5_000_000) return soon(event);
   text.value = (await file.text()).replace(/^\uFEFF/, "");
   event.target.value = "";
   soon({ target: text });
 }
 
 form.addEventListener("input", soon);
-form.addEventListener("change", (event) => (event.target.type === "file" ? taken(event) : soon(event)));
+form.addEventListener("change", soon);
+form.addEventListener("nu-file", taken);
 form.querySelector("[data-nu-lookbutton]").hidden = true; // it looks by itself
 form.querySelector("[data-nu-hint]").hidden = true;
 look();
