@@ -20,25 +20,13 @@ from unfold.widgets import (
 )
 
 from accounts_app.jetstream.settings import SETTINGS, UNLIMITED, Kind, Setting, settings_of
-from accounts_app.jetstream.words import duration_text, read_value, write_value
+from accounts_app.jetstream.words import bytes_text, duration_text, read_value, write_value
 
 SHORT = ("choice", "whole", "bytes", "duration", "flag", "time")  # two of them fit beside each other
 MOST_PARTS = 100  # of a list of parts in one form
-_UNITS = {"TiB": 1024**4, "GiB": 1024**3, "MiB": 1024**2, "KiB": 1024}
-_READABLE = 10_240  # units, beyond which a plain number is as easy to read
 _PLACEHOLDERS = {"durations": "1s, 5s, 30s, 2m", "map": "team=orders", "time": "2027-01-31T12:00:00Z"}
 FROM_NOW = _("With its zone; or 2h: two hours from now.")
 _FROM_NOW = re.compile(r"(?:in\s+|\+)?(\d+(?:\.\d+)?(?:ms|[smhdw])(?:\s*\d+(?:ms|[smhdw]))*)\Z", re.IGNORECASE)
-
-
-def bytes_text(size: int) -> str:
-    """A size exactly, as people write it: 1073741824 → "1GiB", 1500 → "1500", -1 → "unlimited"."""
-    if size == UNLIMITED:
-        return "unlimited"
-    for unit, factor in _UNITS.items():
-        if size and size % factor == 0 and size // factor < _READABLE:
-            return f"{size // factor}{unit}"
-    return str(size)
 
 
 def text_of(setting: Setting, value: Any) -> str:

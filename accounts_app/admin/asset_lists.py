@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import DropdownFilter
 
 from accounts_app import assets
@@ -75,12 +76,12 @@ class StreamColumns(AssetColumns):
         return values.subjects_cell(row)
 
     @admin.display(description=_("storage"))
-    def storage(self, row: Stream) -> str:
-        return str(values.settings_now(row)["storage"])
-
-    @admin.display(description=_("replicas"))
-    def replicas(self, row: Stream) -> str:
-        return str(values.settings_now(row)["replicas"])
+    def storage(self, row: Stream) -> Any:
+        now = values.settings_now(row)
+        if now["replicas"] == 1:
+            return now["storage"]
+        told = ngettext("%d replica", "%d replicas", now["replicas"]) % now["replicas"]
+        return format_html('{} <span title="{}">×{}</span>', now["storage"], told, now["replicas"])
 
     @admin.display(description=_("messages"), ordering=F("counts__messages").asc(nulls_first=True))
     def messages(self, row: Stream) -> str:

@@ -10,6 +10,7 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from accounts_app.admin import asset_values as values
 from accounts_app.admin.asset_forms import AssetForm
 from accounts_app.forecasting import forecast_of
+from accounts_app.jetstream.differences import in_words
 from accounts_app.jetstream.settings import settings_of
 from accounts_app.jetstream.wire import effective
 from accounts_app.models import Asset
@@ -70,7 +71,7 @@ def outlook(form: AssetForm, row: Asset | None) -> Outlook:
         before, after = effective(kind, form.before), effective(kind, made.config)
         for name, title in named.items():
             if before[name] != after[name]:
-                old, new = values.words_of(kind, name, before[name]), values.words_of(kind, name, after[name])
+                old, new = in_words(kind, name, before[name]), in_words(kind, name, after[name])
                 found.changes.append(Changed(title, old, new))
     for one in forecast_of(made):
         found.warnings.append(Warned(one.severity, named.get(one.setting, ""), one.sentence))

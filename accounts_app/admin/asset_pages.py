@@ -22,7 +22,7 @@ from accounts_app.access import require_reach
 from accounts_app.admin import asset_values as values
 from accounts_app.admin.asset_outlook import outlook
 from accounts_app.admin.base import head_of
-from accounts_app.jetstream.differences import drift_digest
+from accounts_app.jetstream.differences import drift_digest, in_words
 from accounts_app.jetstream.settings import settings_of
 from accounts_app.models import Asset, Consumer
 
@@ -222,8 +222,8 @@ def drift_rows(row: Asset) -> list[dict[str, str]]:
         found.append(
             {
                 "setting": setting.title,
-                "wanted": values.words_of(kind, name, each.get("wanted")),
-                "seen": values.words_of(kind, name, each.get("seen")),
+                "wanted": in_words(kind, name, each.get("wanted")),
+                "seen": in_words(kind, name, each.get("seen")),
                 "words": str(each.get("words", "")),
             }
         )

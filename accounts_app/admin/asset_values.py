@@ -12,9 +12,9 @@ from django.utils.translation import gettext as say
 from django.utils.translation import ngettext
 
 from accounts_app import units
-from accounts_app.admin.asset_fields import bytes_text, sections_of
+from accounts_app.admin.asset_fields import sections_of
 from accounts_app.jetstream.differences import in_words
-from accounts_app.jetstream.settings import Kind, settings_of
+from accounts_app.jetstream.settings import Kind
 from accounts_app.jetstream.wire import complete, effective, from_server
 from accounts_app.models import Asset, Consumer, Stream
 
@@ -57,15 +57,6 @@ def settings_now(row: Asset) -> dict[str, Any]:
 def said_of(row: Asset) -> dict[str, Any]:
     """{setting: canonical value} that differ from the defaults."""
     return dict(row.config) if row.managed or row.seen is None else from_server(kind_of_row(row), row.seen)
-
-
-def words_of(kind: Kind, name: str, value: Any) -> str:
-    """A setting's value as a person reads it."""
-    setting = settings_of(kind)[name]
-    if setting.type == "bytes" and isinstance(value, int) and value > 0:
-        exact = bytes_text(value)
-        return exact if not exact.isdigit() else f"{value:,} bytes"
-    return in_words(kind, name, value)
 
 
 def count_of(row: Asset, name: str) -> int | None:
@@ -113,7 +104,7 @@ def sections_now(row: Asset) -> list[tuple[str, list[Shown]]]:
     found = []
     for title, settings in sections_of(kind).items():
         shown = [
-            Shown(one.title, one.help, words_of(kind, one.name, now[one.name]), one.name not in said)
+            Shown(one.title, one.help, in_words(kind, one.name, now[one.name]), one.name not in said)
             for one in settings
             if one.name in said or title == ""
         ]

@@ -28,6 +28,7 @@ from accounts_app.admin.asset_lists import (
 )
 from accounts_app.admin.asset_pages import AssetPages
 from accounts_app.admin.base import RelatedFilter, RowAdmin, counted
+from accounts_app.jetstream.differences import in_words
 from accounts_app.jetstream.settings import Kind, Setting
 from accounts_app.models import Asset, Consumer, Stream
 
@@ -81,7 +82,7 @@ class AssetAdmin(AssetPages, AssetList, RowAdmin):
         for one in settings:
             if one.name in said:
                 large = one.type in ("object", "objects", "map")
-                told.append(one.title if large else f"{one.title} {values.words_of(kind, one.name, said[one.name])}")
+                told.append(one.title if large else f"{one.title} {in_words(kind, one.name, said[one.name])}")
         return f"{title} · {', '.join(told)}" if told else title
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -146,7 +147,6 @@ class StreamAdmin(StreamColumns, AssetAdmin):
         "kind_word",
         "subjects",
         "storage",
-        "replicas",
         "messages",
         "size",
         "consumer_count",

@@ -11,7 +11,7 @@ from typing import Any
 
 from accounts_app.jetstream.settings import settings_of
 from accounts_app.jetstream.wire import SERVERS_OWN, Config, complete, effective
-from accounts_app.jetstream.words import write_value
+from accounts_app.jetstream.words import bytes_text, write_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,9 @@ def in_words(kind: str, name: str, canonical: Any) -> str:
         return "no limit" if setting.default in (-1, 0) or canonical == -1 else "0"
     if isinstance(canonical, bool):
         return "yes" if canonical else "no"
+    if setting.type == "bytes" and isinstance(canonical, int):
+        text = bytes_text(canonical)
+        return f"{canonical:,} bytes" if text.isdigit() else text
     value = write_value(setting, canonical)
     if isinstance(value, list):
         return ", ".join(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in value)

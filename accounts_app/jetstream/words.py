@@ -29,6 +29,8 @@ _POWERS = tuple(enumerate(("k", "m", "g", "t", "p", "e"), start=1))
 _BYTES = {"": 1, "b": 1}  # as a server reads its conf: 1K is 1000, 1KB and 1KiB are 1024 (`conf/lex.go`)
 _BYTES |= {unit: 1000**power for power, unit in _POWERS}
 _BYTES |= {unit + end: 1024**power for power, unit in _POWERS for end in ("b", "i", "ib")}
+_WRITTEN_SIZES = {"TiB": 1024**4, "GiB": 1024**3, "MiB": 1024**2, "KiB": 1024}
+_READABLE = 10_240  # units, beyond which a plain number is as easy to read
 _NUMBER = r"(?:[0-9]{1,25}(?:\.[0-9]{0,25})?|\.[0-9]{1,25})"
 _DURATION = re.compile(rf"({_NUMBER})\s*(ns|us|µs|μs|ms|s|m|h|d|w|y)\s*")
 _SIZE = re.compile(rf"({_NUMBER})\s*([a-z]{{0,3}})", re.IGNORECASE)
@@ -71,6 +73,16 @@ def duration_text(ns: int) -> str:
         count, rest = divmod(rest, _NS[unit])
         text += f"{count}{unit}" if count else ""
     return f"-{text}" if ns < 0 else text
+
+
+def bytes_text(size: int) -> str:
+    """A size as people write it, exactly: 1073741824 → "1GiB", 1500 → "1500", -1 → "unlimited"."""
+    if size == -1:
+        return "unlimited"
+    for unit, factor in _WRITTEN_SIZES.items():
+        if size and size % factor == 0 and size // factor < _READABLE:
+            return f"{size // factor}{unit}"
+    return str(size)
 
 
 def check_canonical(setting: Setting, value: Any) -> Any:
