@@ -207,7 +207,8 @@ class Run:
     def _verify(self, generated: Generated) -> None:
         names = {one.name for one in self.seen}
         answers = self.fleet.see(names)
-        self.seen = [one for one in answers if one.name in names]  # one that has just come is the next run's
+        # one that has just come is the next run's; after a signal all have
+        self.seen = [one for one in answers if not names or one.name in names]
         wrong = [one.name for one in self.seen if one.sha256 != generated.sha256]
         if wrong:
             raise NotVerified(f"{', '.join(wrong)} answered “reloaded” and runs another configuration.")
