@@ -11,7 +11,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as say
 
-from provisioning.blueprints.parameters import MOST_ENTRIES, by_parameter, size_words
+from provisioning.blueprints.measures import size_words
+from provisioning.blueprints.parameters import MOST_ENTRIES, by_parameter
 from provisioning.blueprints.specs import BlueprintSpec, ParameterSpec
 from provisioning.blueprints.submit import Look
 

@@ -13,7 +13,7 @@ from .parameters import Given
 from .references import Reference, pieces
 from .specs import BlueprintError, BlueprintSpec, ValueSpec
 
-MOST_VALUES = 2_000_000  # of a document
+MOST_VALUES = 500_000  # of a document
 CONTROL = ("for_each", "as", "when", "unless", "value")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .parameters import MOST, MOST_ENTRIES
+from .parameters import MOST_ENTRIES
+from .simple import MOST
 from .specs import BlueprintSpec, ParameterSpec
 
 _PATTERNS = {

@@ -8,8 +8,9 @@ import yaml
 
 from provisioning.blueprints import catalogue
 from provisioning.blueprints.expand import CONTROL, expand
+from provisioning.blueprints.parameter_reading import COMMON, OF_TYPE
 from provisioning.blueprints.parameters import read_parameters
-from provisioning.blueprints.reading import _COMMON, _OF_TYPE, _TOP, read_blueprint
+from provisioning.blueprints.reading import TOP, read_blueprint
 from provisioning.blueprints.samples import samples
 from provisioning.blueprints.specs import TYPES
 from provisioning.blueprints.submit import look
@@ -46,13 +47,13 @@ def test_the_first_example_can_be_provisioned(db):
 
 
 def test_every_key_and_type_is_told():
-    assert table("Keys").keys() == set(_TOP)
+    assert table("Keys").keys() == set(TOP)
     types = table("Parameters")
     assert list(types) == list(TYPES)
-    for kind, keys in _OF_TYPE.items():
+    for kind, keys in OF_TYPE.items():
         missing = [key for key in keys if f"`{key}" not in types[kind]]
         assert not missing, (kind, missing)
-    for key in _COMMON:
+    for key in COMMON:
         assert f"`{key}" in PAGE
     assert table("Lists").keys() == set(CONTROL)
 

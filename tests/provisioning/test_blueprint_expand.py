@@ -1,9 +1,9 @@
 """Expansion fills in and repeats, and evaluates nothing: what people give comes out as they gave it."""
 
-import time
+import cProfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts_app import credentials
@@ -102,10 +102,11 @@ def test_dollars_of_nats_stay():
     assert pieces("a${b.c}d") == ("a", Reference("b", "c"), "d")
 
 
-def test_too_much_is_refused_with_its_place():
+def test_too_much_is_refused_with_its_place(monkeypatch):
+    monkeypatch.setattr("provisioning.blueprints.expand.MOST_VALUES", 5000)
     nested = {"for_each": "${l}", "as": "a", "x": [{"for_each": "${l}", "as": "b", "y": ["${a}${b}"] * 5}]}
-    with pytest.raises(BlueprintError, match=r"accounts.*makes more than 2,000,000"):
-        of([nested], l=list(range(1000)))
+    with pytest.raises(BlueprintError, match=r"accounts.*makes more than 5,000"):
+        of([nested], l=list(range(100)))
 
 
 # Properties
@@ -146,7 +147,6 @@ trees = st.recursive(
 
 
 @given(st.lists(entries(trees), max_size=4), st.booleans())
-@settings(max_examples=200)
 def test_no_reference_is_left(tree, flag):
     found = of(tree, a="A", b=7, l=["p", "q"], f=flag, e="unused")
     assert "${" not in str(found)
@@ -173,13 +173,13 @@ def test_a_table_costs_what_its_rows_cost():
         accounts=({"name": "A", "users": [{"for_each": "${t}", "as": "r", "name": "${r.n}", "role": "d"}]},),
     )
 
-    def seconds(rows):
-        begun = time.process_time()
+    def calls(rows):
+        """How many calls it takes, which no busy machine changes."""
         csv = "n\n" + "".join(f"d{number}\n" for number in range(rows))
-        found = expand(spec, read_parameters(spec, {"t": csv}))
+        counted = cProfile.Profile()
+        found = counted.runcall(lambda: expand(spec, read_parameters(spec, {"t": csv})))
         assert len(found.document["accounts"][0]["users"]) == rows
-        return time.process_time() - begun
+        return sum(entry.callcount for entry in counted.getstats())
 
-    seconds(100)
-    small, large = min(seconds(2000) for _ in range(3)), min(seconds(8000) for _ in range(3))
-    assert large < small * 8  # four times the rows
+    calls(10)
+    assert calls(4000) < calls(1000) * 4.1
