@@ -16,6 +16,7 @@ from accounts_app.api import shapes
 from accounts_app.api.fields import Strict, Text
 from accounts_app.api.query import OF_WRITES, flag, only_known
 from accounts_app.api.rows import only_system
+from accounts_app.api.standing import of_accounts
 from accounts_app.api.writing import write
 from accounts_app.applying import Applied, apply_document, export_document
 from accounts_app.importing import ImportReport, import_conf
@@ -81,7 +82,7 @@ class Apply(APIView):
             system,
             lambda: apply_document(system, document, prune=prune),
             _applied,
-            about=lambda done: Account.objects.filter(system=system, name__in=names).values_list("pk", flat=True),
+            about=lambda done: of_accounts(system, names),
         )
 
     @extend_schema(

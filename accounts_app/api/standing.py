@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+from django.db.models import F, Q
+
 from accounts_app.access import reaches_all
 from accounts_app.models import Account, Consumer, Stream, System
 from accounts_app.models.base import ConfigModel
@@ -56,6 +58,19 @@ def home_of(result: Any) -> Iterable[Target]:
     if isinstance(row, Asset) and row.pk:
         return [(row._meta.model_name or "", row.pk)]
     return row.affects()[1] if isinstance(row, ConfigModel) and row.pk else ()
+
+
+def of_accounts(system: System, names: Iterable[str]) -> list[Target]:
+    """Accounts by name, with those of their streams and consumers that the servers don't have yet."""
+    accounts = list(Account.objects.filter(system=system, name__in=names).values_list("pk", flat=True))
+    behind = ~Q(wanted=F("done"))
+    streams = Stream.objects.filter(behind, account__in=accounts, managed=True).order_by().values_list("pk", flat=True)
+    consumers = Consumer.objects.filter(behind, stream__account__in=accounts, managed=True).order_by()
+    return [
+        *accounts,
+        *(("stream", pk) for pk in streams),
+        *(("consumer", pk) for pk in consumers.values_list("pk", flat=True)),
+    ]
 
 
 def sync_of(system: System, targets: dict[str, int], person: Any) -> dict[str, Any]:

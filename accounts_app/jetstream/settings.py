@@ -251,6 +251,7 @@ CONSUMER: tuple[Setting, ...] = (
         "Back-off",
         "How long before each new try; needs more deliveries than steps.",
         [],
+        least=1,
         section="Redelivery",
     ),
     Setting("max_ack_pending", "whole", "Unacknowledged at once", "", 1000, section="Redelivery"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.urls import reverse
 from rest_framework import serializers
 
 from accounts_app.api.fields import Number, Strict
+from accounts_app.door import LOCAL
 from provisioning.blueprints.submit import Submitted
 from provisioning.models import HandOver, Job, JobLine, JobStep
 
-PICK_UP = "/handover/"  # the page on which a person opens a link; the token stays behind the #
 FACTS = (
     "id", "kind", "title", "blueprint", "blueprint_version", "accounts", "author", "door", "state", "asked", "step",
     "problem", "problem_step", "waits_for", "created_at", "started_at", "ended_at",
@@ -94,10 +96,9 @@ class Lifetime(Strict, serializers.Serializer[Any]):
 
 
 def link_of(request: Any, made: Submitted) -> dict[str, Any]:
-    """The one-time link of a job that has just begun, as it is told once."""
+    """The one-time link of a job that has just begun, as it is told once. Its token stays behind the #."""
     ends = made.job.hand_overs.values_list("expires_at", flat=True).get()
-    return {
-        "url": f"{request.build_absolute_uri(PICK_UP)}#{made.token}",
-        "token": made.token,
-        "expires_at": ends,
-    }
+    page = request.build_absolute_uri(reverse("handover"))
+    if request.META.get(LOCAL) is True and request.get_host() in ("localhost", "127.0.0.1"):
+        page = f"http://{request.get_host()}:{settings.PORT}{reverse('handover')}"  # it came through no port
+    return {"url": f"{page}#{made.token}", "token": made.token, "expires_at": ends}

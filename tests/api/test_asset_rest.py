@@ -350,3 +350,39 @@ def test_a_token_reaches_the_streams_of_its_accounts_only(ada, acme, first):
     assert mine.post("streams/", KINDS["streams"]).status_code == 201
     read = Api(token_of(ada, "read"))
     assert read.post("streams/", {**KINDS["streams"], "name": "B", "subjects": ["b"]}).status_code == 403
+
+
+def test_a_look_tells_of_the_stream_and_of_what_would_be_lost(api, drifted):
+    stand(drifted, counts={"messages": 1204, "bytes": 5000}, drift=[])
+    made = api.post("streams/?dry_run=true", KINDS["streams"]).data
+    assert "stream `ORDERS`" in made["changes"][0]["text"]
+    gone = api.delete(f"streams/{drifted.pk}/?data=delete&dry_run=true").data
+    assert (gone["changes"][0]["removes_access"], "1,204" in str(gone)) == (True, True)
+
+
+def test_a_document_says_how_far_its_streams_are(api, acme):
+    said = {"accounts": [{"name": "ACME", "jetstream": True, "streams": [{"name": "A", "subjects": ["a"]}]}]}
+    assert api.post("apply/", said).data["sync"]["state"] == "pending"
+    stand(acme, done=F("wanted"))
+    assert api.post("apply/", said).data["sync"] == {"state": "pending", "revision": None, "problem": "", "field": ""}
+    stream = Stream.objects.get(name="A")
+    more = {"problem": "There is no room.", "problem_field": "max_bytes", "problem_wanted": F("wanted")}
+    stand(stream, problem_kind="failed", **more)
+    sync = api.post("apply/", said).data["sync"]
+    assert (sync["state"], sync["problem"], sync["field"]) == ("failed", "There is no room.", "max_bytes")
+    applied(stream)
+    assert api.post("apply/", said).data["sync"]["state"] == "applied"
+
+
+@pytest.mark.parametrize(
+    "path, body, field",
+    [
+        ("streams/", {"subjects": ["orders..x"]}, "subjects"),
+        ("consumers/", {"backoff": ["1s", "5s"], "max_deliver": 1}, "backoff"),
+        ("consumers/", {"backoff": [0], "max_deliver": 5}, "backoff"),
+        ("streams/", {"mirror": {"name": "A"}}, "subjects"),
+    ],
+)
+@pytest.mark.parametrize("ask", ["", "?dry_run=true"])
+def test_what_does_not_go_together_is_told_at_its_setting(api, first, path, body, field, ask):
+    assert field in errors(api.post(path + ask, {**KINDS[path[:-1]], **body}))

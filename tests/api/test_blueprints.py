@@ -82,6 +82,13 @@ def test_provisioning_is_a_job_and_a_link(api, small):
     assert not Account.objects.filter(name="ACME").exists()  # that is the job's to do
 
 
+def test_a_link_of_a_command_of_the_machine_itself_leads_to_its_port(api, small, settings):
+    local = {"nunect.local": True, "HTTP_HOST": "localhost"}
+    body = {"parameters": GIVEN}
+    answer = api.client.post(f"/api/v1/{PROVISION}", body, content_type="application/json", **local)
+    assert answer.json()["hand_over"]["url"].startswith(f"http://localhost:{settings.PORT}/handover/#")
+
+
 def test_the_same_key_makes_one_job_and_tells_its_link_again(api, small):
     first = api.post(PROVISION, {"parameters": GIVEN}, Idempotency_Key="k1")
     second = api.post(PROVISION, {"parameters": GIVEN}, Idempotency_Key="k1")
