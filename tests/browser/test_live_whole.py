@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from tests.monitoring.line import Line
+from tests.provisioning.holders import Holder
 from tests.whole.product import Product
 
 pytestmark = pytest.mark.browser
@@ -104,6 +108,40 @@ def pid_of(product, words):
                 return pid
         assert time.monotonic() < end, f"nobody runs {words}"
         time.sleep(0.1)
+
+
+async def published(handed):
+    """The stream that has stored what a client says who connects as it was handed over."""
+    async with Holder(handed) as holder:
+        ack = await holder.js.publish("shop.orders.created", b"1")
+    return ack.stream, ack.seq
+
+
+def test_a_team_comes_from_a_blueprint_in_three_clicks(eyes, chromium):
+    """Start page, catalogue, form; then its job goes on by itself, and the owner's link opens what a client needs."""
+    page = eyes.page
+    page.get_by_role("link", name="New from a blueprint").first.click()
+    page.get_by_role("link", name="Use it Event-driven team").click()
+    for name, value in (("name", "SHOP"), ("owner", "ada"), ("prefix", "shop"), ("services", "orders, billing")):
+        page.fill(f"[name=p-{name}]", value)
+    page.get_by_role("button", name="Provision").click()
+    link = page.locator("#nu-link").inner_text()
+    job = page.url
+    page.locator("[data-nu-job] > .nu-head .nu-chip", has_text="done").wait_for(timeout=120_000)
+    assert page.url == job and page.locator("#nu-link").count() == 1  # it was not loaded again
+    context = chromium.new_context()
+    owner = context.new_page()
+    owner.goto(link)
+    owner.get_by_role("button", name="Show the credentials").click()
+    with owner.expect_download() as download:
+        owner.get_by_role("button", name="Download all as JSON").click()
+    users = json.loads(Path(download.value.path()).read_text())
+    context.close()
+    with ThreadPoolExecutor(1) as aside:  # Playwright's loop runs in this thread
+        assert aside.submit(asyncio.run, published(users["SHOP-orders"])).result() == ("EVENTS", 1)
+    page.get_by_text("picked up", exact=True).wait_for(timeout=60_000)  # the page says so by itself
+    page.get_by_role("link", name="I have stored it").click()
+    page.wait_for_url("**/change/")
 
 
 def test_what_happens_is_on_the_screen_a_moment_later(eyes, product, nats_port, svc):
