@@ -408,6 +408,22 @@ def test_lists_are_searched_by_name_and_subject_and_sorted_by_what_was_counted(p
     assert [tab["count"] for tab in tabs] == [4, 3, 1, 0]
 
 
+def test_the_menu_counts_what_differs(page, client, of):
+    stream = seen(factories.stream(of, max_age=DAY_NS), max_age=2 * DAY_NS)
+    seen(factories.stream(of, "CALM"))
+    for name in ("a", "b"):
+        seen(factories.consumer(stream, name), max_deliver=7)
+
+    def badges():
+        groups = page.get(STREAMS).context["sidebar_navigation"]
+        items = {str(item["title"]): item.get("badge") for group in groups for item in group["items"]}
+        return items.get("Streams and buckets"), items.get("Consumers")
+
+    assert badges() == (1, 2)
+    client.force_login(factories.staff("vera", "accounts_app.view_stream"))
+    assert badges() == (1, None)
+
+
 def test_five_thousand_streams_are_listed_quickly(page, of, django_assert_max_num_queries):
     rows = [
         Stream(account=of, name=f"S{n:04}", config={"subjects": [f"s.{n}.>"]}, counts={"bytes": n}) for n in range(5000)
