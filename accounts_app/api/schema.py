@@ -44,7 +44,10 @@ SUMMARIES = {
     "destroy": "Delete one {one}",
 }
 METHODS = {"retrieve": "get", "partial_update": "patch", "destroy": "delete"}
-LINKED = (*METHODS, "history", "rotate", "enable", "disable", "connect", "conf", "diff", "adopt", "accept", "revert")
+LINKED = (
+    *METHODS, "history", "rotate", "enable", "disable", "connect", "conf", "diff",
+    "adopt", "accept", "revert", "ignore", "log", "retry", "resume", "cancel", "roll_back", "hand_over",
+)  # fmt: skip
 
 
 class Schema(AutoSchema):

@@ -6,8 +6,11 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection
 from django.db.models import F, QuerySet
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from accounts_app.api import writing
+from accounts_app.jetstream.settings import SETTINGS
 from accounts_app.models import AuditEntry, Consumer, Stream
 from tests import factories
 from tests.api.conftest import Api, errors, token_of
@@ -386,3 +389,27 @@ def test_a_document_says_how_far_its_streams_are(api, acme):
 @pytest.mark.parametrize("ask", ["", "?dry_run=true"])
 def test_what_does_not_go_together_is_told_at_its_setting(api, first, path, body, field, ask):
     assert field in errors(api.post(path + ask, {**KINDS[path[:-1]], **body}))
+
+
+PLAIN = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["", "0", "-1", "7d", "1GiB", "unlimited", "orders.>", "2027-01-31T12:00:00Z", "9" * 40, "-5s"]),
+    st.text(max_size=6),
+)  # fmt: skip
+FIELDS = st.sampled_from(["name", "src", "dest", "external", "api", "opt_start_seq", "subject_transforms", "tags", "x"])
+VALUES = st.recursive(
+    PLAIN, lambda one: st.lists(one, max_size=3) | st.dictionaries(FIELDS, one, max_size=3), max_leaves=4
+)
+NAMES = {"streams": "stream", "kv-buckets": "kv", "object-buckets": "object", "consumers": "consumer"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_a_setting_is_it_is_taken_or_told_at_its_field(api, first, kind, data):
+    names = st.sampled_from([setting.name for setting in SETTINGS[NAMES[kind]]])
+    said = data.draw(st.dictionaries(names, VALUES, min_size=1, max_size=2))
+    answer = api.post(f"{kind}/?dry_run=true", {**KINDS[kind], **said})
+    assert answer.status_code in (200, 422), answer.data
+    if answer.status_code == 422:
+        assert all(errors(answer).values())
