@@ -62,7 +62,7 @@ _HAND_OVER = {
 }
 _WHOLE = {
     **_JOB,
-    "parameters": {"name": "acme"},
+    "parameters": {"name": "ACME", "queues": ["invoices"]},
     "results": {},
     "steps": [_STEP, _WAITS],
     "hand_overs": [_HAND_OVER],
@@ -115,7 +115,7 @@ _CHANGE = {"account": "ACME", "text": "account `ACME` is new", "removes_access":
 ROWS: dict[str, dict[str, Any]] = {"jobs": _JOB}
 REQUESTS: dict[str, Any] = {
     "blueprints_create": {"text": _TEXT},
-    "blueprints_provision": {"parameters": {"name": "acme"}},
+    "blueprints_provision": {"parameters": {"name": "ACME", "queues": ["invoices"]}},
     "accounts_retire": {"confirm": "ACME", "data": "keep", "window_s": 86400},
     "jobs_hand_over": {"lifetime_s": 86400},
     "hand_overs_open": {"token": TOKEN},
