@@ -172,7 +172,7 @@ def _apps(request: HttpRequest, item: Callable[..., dict[str, Any] | None]) -> l
 
 
 def _drifted(request: HttpRequest) -> dict[str, int]:
-    """{"stream" or "consumer": how many differ from their rows}, of those that the person sees; one question for both."""
+    """{"stream" or "consumer": how many that the person sees differ from their rows}, in one question."""
     asked = [
         _rows(request, model)
         .filter(in_state("drifted"))
