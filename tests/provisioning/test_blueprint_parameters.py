@@ -45,7 +45,7 @@ def devices(text):
         ("{type: account_name}", "SHOP", "SHOP"),
         ("{type: user_name}", "Ada L.", "Ada L."),
         ("{type: subject}", "shop.*.>", "shop.*.>"),
-        ("{type: nkey}", NKEY, NKEY),
+        pytest.param("{type: nkey}", NKEY, NKEY, id="an nkey"),
         ("{type: choice, choices: {3: three}}", 3, "3"),
         ("{type: choice, choices: [a, b], default: b}", None, "b"),
         ("{type: whole}", " -12 ", -12),
