@@ -28,7 +28,7 @@ def take_back(job: Job) -> Wait | None:
         return None
     if "assets_back" not in rows.result:
         with fence(job):
-            if told := changed_since.sentence(job):
+            if told := changed_since.sentence(job, own=job.asked != Job.Ask.CANCEL):
                 raise StepFailed(told)
             _put_back(job, rows)
     return brought(job)
@@ -56,10 +56,7 @@ def _put_back(job: Job, rows: JobStep) -> None:
     for model in kept.ASSETS:
         _restore(model, accounts.exclude(pk__in=made), before.get(model._meta.label, []))
     rows.result = {**rows.result, "assets_back": True}
-    left = undo["left"]
-    config = {model._meta.label for model in kept.CONFIG}
-    left["rows"] = {label: hashes for label, hashes in left["rows"].items() if label in config}
-    rows.undo = json.dumps({**undo, "left": left})
+    rows.undo = json.dumps({**undo, "left": kept.without_assets(undo["left"])})
     rows.save(update_fields=["result", "undo"])
 
 

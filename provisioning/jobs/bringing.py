@@ -12,6 +12,8 @@ from provisioning.jobs import kept
 from provisioning.jobs.protocol import StepFailed, Wait
 from provisioning.models import Claim, Job, JobStep
 
+MOST = 200  # accounts of other jobs that are brought along
+
 
 def brought(job: Job) -> Wait | None:
     """Bring what is behind to the servers; None once nothing is. Raises StepFailed for what they refuse."""
@@ -34,8 +36,13 @@ def _accounts_at_this_step(job: Job) -> list[int]:
     enforced = near.filter(name="enforced", state=JobStep.State.DONE).values("job")
     open_ = (JobStep.State.PENDING, JobStep.State.RUNNING, JobStep.State.WAITING)
     others = near.filter(name="assets", state__in=open_, job__in=enforced).values("job")
-    names = Claim.objects.filter(Q(job__in=others) | Q(job=job)).values("account")
-    return list(Account.objects.filter(system=job.system_id, name__in=names).values_list("pk", flat=True))
+    rows = Account.objects.filter(system=job.system_id)
+    names = Claim.objects.filter(job__in=others).values("account")
+    near_by = rows.filter(name__in=names).exclude(name__in=job.accounts).order_by("pk")
+    return [
+        *rows.filter(name__in=job.accounts).values_list("pk", flat=True),
+        *near_by.values_list("pk", flat=True)[:MOST],
+    ]
 
 
 def _whom(problem: str) -> str:

@@ -8,10 +8,10 @@ from provisioning.jobs import kept
 from provisioning.models import Job, JobStep
 
 
-def sentence(job: Job) -> str:
-    """What was changed since, "" when all is as the job left it."""
+def sentence(job: Job, *, own: bool = True) -> str:
+    """What was changed since, "" when all is as the job left it. own: look at accounts that it has made, too."""
     for step in job.steps.exclude(state__in=(JobStep.State.PENDING, JobStep.State.UNDONE)):
         left = json.loads(step.undo or "{}").get("left")
-        if left and (told := kept.difference(job.system, job.accounts, left)):
+        if left and (told := kept.difference(job.system, job.accounts, left, own=own)):
             return told
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 
 from provisioning.errors import ProvisioningError
 

@@ -51,32 +51,54 @@ def dumps(rows: Any) -> str:
     return json.dumps(rows, default=lambda value: value.isoformat())
 
 
-def fingerprint(system: System, names: Collection[str], made: Collection[str]) -> dict[str, dict[str, str]]:
-    """{label: {primary key: hash}} of the rows of accounts. made: those that a job has made itself, whose
-    credentials may be new ones since."""
-    found: dict[str, dict[str, str]] = {}
-    for own in (True, False):
-        some = [name for name in names if (name in made) is own]
-        for label, rows in read(system, some).items():
-            kept = found.setdefault(label, {})
-            kept.update((str(row["pk"]), _hash(row, own=own)) for row in rows if _is_peoples(row["fields"]))
-    return found
+def fingerprint(system: System, names: Collection[str], made: Collection[str]) -> dict[str, Any]:
+    """What a job leaves: hashes of the rows of the accounts that it has made, and of the others.
+
+    Of those that it has made, credentials are not looked at: they may be new ones since.
+    """
+    return {
+        "made": sorted(made),
+        "own": _hashes(system, made, own=True),
+        "others": _hashes(system, [name for name in names if name not in made], own=False),
+    }
 
 
-def difference(system: System, names: Collection[str], left: Mapping[str, Any]) -> str:
-    """What differs from a fingerprint, in one sentence; "" when nothing does."""
+def difference(system: System, names: Collection[str], left: Mapping[str, Any], *, own: bool = True) -> str:
+    """What differs from a fingerprint, in one sentence; "" when nothing does. own: look at accounts that the job
+    has made, too."""
     now = fingerprint(system, names, left["made"])
-    for model in (each for each in (*CONFIG, *ASSETS) if each._meta.label in left["rows"]):
-        label, word = model._meta.label, str(model._meta.verbose_name)
-        before, after = left["rows"][label], now[label]
-        for pk in before.keys() | after.keys():
-            if before.get(pk) == after.get(pk):
-                continue
-            act = "added" if pk not in before else "deleted" if pk not in after else "changed"
-            row = model._base_manager.filter(pk=pk).first() if pk in after else None
-            called = f"{word} “{row}”" if row is not None else f"a {word}"
-            return f"{called[0].upper()}{called[1:]} was {act} since: this can't be taken back without losing that."
+    for part in ("own", "others") if own else ("others",):
+        for model in (each for each in (*CONFIG, *ASSETS) if each._meta.label in left[part]):
+            before, after = left[part][model._meta.label], now[part][model._meta.label]
+            if differing := sorted(pk for pk in before.keys() | after.keys() if before.get(pk) != after.get(pk)):
+                return _told(model, differing[0], before, after)
     return ""
+
+
+def without_assets(left: Mapping[str, Any]) -> dict[str, Any]:
+    """A fingerprint that says nothing of streams and consumers."""
+    labels = {model._meta.label for model in CONFIG}
+
+    def less(hashes: Mapping[str, Any]) -> dict[str, Any]:
+        return {label: rows for label, rows in hashes.items() if label in labels}
+
+    return {"made": left["made"], "own": less(left["own"]), "others": less(left["others"])}
+
+
+def _told(model: type[Any], pk: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    act = "added" if pk not in before else "deleted" if pk not in after else "changed"
+    row = model._base_manager.filter(pk=pk).first() if pk in after else None
+    word = str(model._meta.verbose_name)
+    called = f"{word[0].upper()}{word[1:]} “{row}”" if row is not None else f"A {word}"
+    return f"{called} was {act} since: this can't be taken back without losing that."
+
+
+def _hashes(system: System, names: Collection[str], *, own: bool) -> dict[str, dict[str, str]]:
+    """{label: {primary key: hash}}"""
+    return {
+        label: {str(row["pk"]): _hash(row, own=own) for row in rows if _is_peoples(row["fields"])}
+        for label, rows in read(system, names).items()
+    }
 
 
 def put_back(system: System, names: Collection[str], rows: Rows) -> None:

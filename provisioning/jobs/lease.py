@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import Error as DatabaseError
+from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -37,7 +39,7 @@ def take(job_id: int) -> str:
 
     From now on its next_at is empty, so that whoever calls for another look meanwhile is heard.
     """
-    lease = secrets.token_hex(16)
+    lease = f"{os.getpid()}-{secrets.token_hex(11)}"  # the number tells people which process it is
     taken = _free().filter(pk=job_id).update(lease=lease, lease_until=_until(), next_at=None)
     return lease if taken else ""
 
@@ -60,7 +62,7 @@ def fence(job: Job) -> Iterator[Job]:
     gets LeaseLost, and has written nothing. Others hear of the job after the commit.
     """
     with transaction.atomic():
-        row = Job.objects.select_for_update().filter(pk=job.pk, lease=job.lease).first() if job.lease else None
+        row = _locked().filter(pk=job.pk, lease=job.lease).first() if job.lease else None
         if row is None:
             raise LeaseLost
         yield row
@@ -102,6 +104,11 @@ class Keeper(threading.Thread):
 
 def _free() -> QuerySet[Job]:
     return Job.objects.filter(Q(lease="") | Q(lease_until__lt=Now()), state__in=Job.ACTIVE)
+
+
+def _locked() -> QuerySet[Job]:
+    """Locked as an update locks them: who opens a link writes a line of the log, and must not wait for this."""
+    return Job.objects.select_for_update(no_key=True)
 
 
 def _until() -> Any:

@@ -135,13 +135,16 @@ def resume(job: Job) -> None:
 
 @transaction.atomic
 def cancel(job: Job) -> None:
-    """Stop a job and take back what it has done. Raises ValidationError when it is too late for that."""
+    """Stop a job and take back what it has done; accounts that it has made go with all that is in them by now.
+
+    Raises ValidationError when it is too late for that, or when somebody has changed an account that was there before.
+    """
     row = _locked(job)
     if row.state not in _UNDER_WAY:
         told = row.get_state_display()
         hint = _(" Roll it back instead.") if row.state in (Job.State.FAILED, Job.State.DONE) else ""
         raise ValidationError(_("Only a job under way can be cancelled; this one is %s.") % told + hint)
-    _check_way_back(row)
+    _check_way_back(row, own=False)
     if not row.steps.exclude(state=JobStep.State.PENDING).exists():
         _end_unbegun(row)
     else:
@@ -176,7 +179,7 @@ def roll_back(job: Job) -> None:
 
 def _locked(job: Job) -> Job:
     """The row of now. Every writer locks a job before its system, never the other way round."""
-    return Job.objects.select_for_update().get(pk=job.pk)
+    return Job.objects.select_for_update(no_key=True).get(pk=job.pk)
 
 
 def _claim(job: Job) -> None:
@@ -188,12 +191,15 @@ def _answers_holds() -> bool:
     return person is not None and may(person, "change", Hold)
 
 
-def _check_way_back(job: Job) -> None:
-    """Raise ValidationError when what the job did can't be taken back, or not without losing another's change."""
+def _check_way_back(job: Job, *, own: bool = True) -> None:
+    """Raise ValidationError when what the job did can't be taken back, or not without losing another's change.
+
+    own: also a change of an account that the job has made itself, and that goes as a whole.
+    """
     for step in job.steps.exclude(state__in=(JobStep.State.PENDING, JobStep.State.SKIPPED)):
         if step.name in ("removal", "gone"):
             raise ValidationError(_("The account is being removed already; this can't be taken back."))
-    changed = changed_since.sentence(job)
+    changed = changed_since.sentence(job, own=own)
     if changed:
         raise ValidationError(changed)
 

@@ -36,8 +36,9 @@ class Rotate(Step):
                 except ValidationError as error:
                     raise StepFailed(" ".join(error.messages)) from error
                 keep_secrets(job, secrets)
+                after = {str(row.pk): _login(row) for row in rows}
                 step.result = {"wanted": counters(job.system, job.accounts)}
-                step.undo = kept.dumps({"before": before})
+                step.undo = kept.dumps({"before": before, "after": after})
                 step.save(update_fields=["result", "undo"])
         count = len(json.loads(step.undo)["before"])
         return Done(f"{count} credential{'s' if count != 1 else ''} made.")
@@ -47,16 +48,25 @@ class Rotate(Step):
             return Done("No credential was made.")
         if "back" not in step.result:
             with fence(job):
-                for former in json.loads(step.undo)["before"]:
-                    row = NatsUser.objects.filter(pk=former.pop("pk")).first()
-                    for name, value in former.items() if row is not None else ():
-                        setattr(row, name, _column(name).to_python(value))
-                    if row is not None:
-                        row.save(update_fields=list(former))
+                self._put_back(json.loads(step.undo))
                 step.result = {**step.result, "back": counters(job.system, job.accounts)}
                 step.undo = "{}"
                 step.save(update_fields=["result", "undo"])
         return waits_for_accounts(job, step.result["back"]) or Done("The former credentials work again.")
+
+    def _put_back(self, undo: dict[str, Any]) -> None:
+        """Former credentials, but of those who have got yet another one since."""
+        for former in undo["before"]:
+            pk = former.pop("pk")
+            row = NatsUser.objects.filter(pk=pk).first()
+            if row is not None and _login(row) == undo["after"][str(pk)]:
+                for name, value in former.items():
+                    setattr(row, name, _column(name).to_python(value))
+                row.save(update_fields=list(former))
+
+
+def _login(row: NatsUser) -> list[str]:
+    return [row.credential, row.password_hash, row.nkey]
 
 
 def _column(name: str) -> Any:

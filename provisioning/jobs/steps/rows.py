@@ -73,15 +73,14 @@ class Rows(Step):
             keep_secrets(job, applied.secrets)
             wanted = counters(job.system, names)
             step.result = {"wanted": wanted, "made": made, "changes": applied.changes.as_dict()}
-            left = {"made": made, "rows": kept.fingerprint(job.system, names, made)}
-            step.undo = kept.dumps({"before": before, "left": left})
+            step.undo = kept.dumps({"before": before, "left": kept.fingerprint(job.system, names, made)})
             step.save(update_fields=["result", "undo"])
 
     def _put_back(self, job: Job, step: JobStep) -> None:
         undo, made = json.loads(step.undo), step.result["made"]
         with fence(job):
             System.objects.select_for_update().get(pk=job.system_id)
-            if told := changed_since.sentence(job):
+            if told := changed_since.sentence(job, own=job.asked != Job.Ask.CANCEL):
                 raise StepFailed(told)
             try:
                 check_deletable(Account.objects.filter(system=job.system_id, name__in=made))
