@@ -39,7 +39,7 @@ class Assets(ConfigResource):
 
     kind: ClassVar[Kind]
     ordering = {**BY_NAME, "created_at": "created_at"}
-    UNSTABLE = ("state", "counts", "drift", "seen", "seen_at")
+    UNSTABLE = ("state", "counts", "drift", "seen", "seen_at", *SERVERS_OWN)  # what servers move by themselves
 
     def parameters(self) -> Collection[str]:
         return OF_WRITES | {"data"} if self.action == "destroy" else super().parameters()

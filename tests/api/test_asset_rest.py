@@ -304,7 +304,8 @@ def test_what_is_kept_is_observed_from_then_on(api, drifted):
 
 def test_a_stale_write_is_refused_and_a_look_is_no_change(api, first):
     seen = api.get(f"streams/{first.pk}/").headers["ETag"]
-    stand(first, counts={"messages": 1}, seen=SEEN)
+    stand(first, counts={"messages": 1}, seen={**SEEN, "allow_direct": True})
+    assert api.get(f"streams/{first.pk}/").data["allow_direct"] is True
     assert api.get(f"streams/{first.pk}/").headers["ETag"] == seen
     assert api.patch(f"streams/{first.pk}/", {"max_msgs": 1}, If_Match=seen).status_code == 200
     assert api.patch(f"streams/{first.pk}/", {"max_msgs": 2}, If_Match=seen).status_code == 412
