@@ -42,12 +42,14 @@ from monitoring import store
 from monitoring.figures import figures
 from monitoring.live_views import PAGES, live_context, live_items, systems_of
 from monitoring.models import ArchivedEvent
+from provisioning.blueprints.catalogue import all_blueprints
 from provisioning.models import Blueprint, Drift, Hold, Job, Revision
 from provisioning.telling import authors_of, in_words
 
 PENDING = 3  # accounts that only wait for the servers
 SHOWN = 8  # rows of each list; the rest is behind its link
 FOUND = 8  # hits of each kind in the command search
+FOR_A_PERSON = Q(state=Job.State.FAILED) | Q(state=Job.State.WAITING, waits_for__startswith="a person")  # jobs
 _COLOURS = {"dev": "info", "stage": "warning", "prod": "danger"}
 
 
@@ -164,10 +166,10 @@ def _apps(request: HttpRequest, item: Callable[..., dict[str, Any] | None]) -> l
     """Blueprints for those who may read or use them, and jobs with how many wait for a person."""
     uses = _may(request, "add", Job) or _may(request, "view", Blueprint)
     catalogue = reverse("admin:provisioning_blueprint_catalogue")
-    failed = _rows(request, Job).filter(state=Job.State.FAILED).count() if _may(request, "view", Job) else 0
+    waiting = _rows(request, Job).filter(FOR_A_PERSON).count() if _may(request, "view", Job) else 0
     return [
         {"title": _("Blueprints"), "icon": "architecture", "link": catalogue} if uses else None,
-        item(_("Jobs"), "task_alt", Job, failed),
+        item(_("Jobs"), "task_alt", Job, waiting),
     ]
 
 
@@ -276,6 +278,7 @@ _SEARCHED: tuple[tuple[type[Any], str, str, str], ...] = (
     (Server, "name", "dns", "system"),
     (Export, "subject", "upload", "account"),
     (Import, "subject", "download", "account"),
+    (Job, "title", "task_alt", ""),
     (Stream, "name", "database", "account"),
     (Consumer, "name", "group_work", "stream"),
 )
@@ -293,8 +296,26 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
             link = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
             owner = getattr(row, parent, None) if parent else None
             about = f"{meta.verbose_name} · {owner}" if owner else str(meta.verbose_name)
-            hits.append(SearchResult(title=str(row), description=about, link=link, icon=icon))
-    return hits + _connections(request, term)
+            title = f"{row.pk} · {row.title}" if isinstance(row, Job) else str(row)
+            hits.append(SearchResult(title=title, description=about, link=link, icon=icon))
+    return hits + _blueprints(request, term) + _connections(request, term)
+
+
+def _blueprints(request: HttpRequest, term: str) -> list[SearchResult]:
+    """Blueprints that the person may use, by name or title: straight to their forms."""
+    if not (_may(request, "add", Job) and reaches_all(request.user)):
+        return []
+    entries = (each for each in all_blueprints() if each.enabled)
+    found = [each for each in entries if term.lower() in f"{each.name} {each.title}".lower()][:FOUND]
+    return [
+        SearchResult(
+            each.title or each.name,
+            str(_("blueprint")),
+            reverse("admin:provisioning_blueprint_provision", args=[each.name]),
+            "architecture",
+        )
+        for each in found
+    ]
 
 
 def _pages(request: HttpRequest, term: str) -> list[SearchResult]:

@@ -282,6 +282,23 @@ def test_a_failed_job_says_where_and_why(page, db):
         if one["title"] == "Jobs"
     )
     assert jobs["badge"] == 1
+    make_job("waiting", waits_for="a person's yes to the held change of ACME: 20 users would go.")
+    make_job("waiting", waits_for="n3")
+    (jobs,) = (
+        one
+        for group in navigation(page.get("/admin/").wsgi_request)
+        for one in group["items"]
+        if one["title"] == "Jobs"
+    )
+    assert jobs["badge"] == 2
+
+
+def test_the_command_search_finds_jobs_and_blueprints(page, client, blueprint):
+    make_job(accounts=["ACME"])
+    found = text(page.get("/admin/search/", {"s": "small", "extended": "1"}))
+    assert FORM in found and "A small team: ACME" in found
+    client.force_login(factories.staff("vic", "accounts_app.view_account"))
+    assert "small" not in text(client.get("/admin/search/", {"s": "small", "extended": "1"})).split("<input")[0].lower()
 
 
 BUTTONS = {
