@@ -1,7 +1,8 @@
 """Pictures of the product full of demo data, for the README: `python scripts/screenshots.py [FOLDER]`.
 
 It starts the whole product on a state of its own, lets clients come and go (traffic.py, for TRAFFIC_S seconds), tells
-a short story in rows meanwhile, looks at it with headless Chromium (CHROMIUM names another one) and stops everything.
+a short story in rows and jobs (teams.py) meanwhile, looks at it with headless Chromium (CHROMIUM names another one) and
+stops everything.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from teams import teams
 from traffic import CAST, STRANGERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +46,18 @@ PICTURES = (  # (page, theme, size)
     ("user", "light", FORM),
     ("revision", "dark", FORM),
     ("held", "light", WIDE),
+    ("catalogue", "light", WIDE),
+    ("blueprint", "light", FORM),
+    ("blueprint", "dark", FORM),
+    ("job", "dark", WIDE),
+    ("job-failed", "light", WIDE),
+    ("jobs", "light", WIDE),
+    ("handover", "light", WIDE),
+    ("streams", "dark", WIDE),
+    ("stream", "light", FORM),
+    ("retire", "light", WIDE),
 )
+ONLY = set(filter(None, os.environ.get("PICTURES", "").split(",")))  # names of pages; empty: all
 
 
 def main() -> int:
@@ -53,10 +66,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="nunect-pictures-") as state, product(Path(state)) as address:
         secrets = people()
         with traffic(secrets):
-            pages = story()
+            pages = teams(_until)
+            if not ONLY or not pages.keys() >= ONLY:
+                pages |= story()
             with looking(address) as look:
                 for name, theme, size in PICTURES:
-                    look(name, pages[name], theme, size, folder)
+                    if not ONLY or name in ONLY:
+                        look(name, pages[name], theme, size, folder)
     return 0
 
 
@@ -254,6 +270,8 @@ def looking(address: str) -> Iterator[Look]:
                 page.wait_for_selector("[data-nu-dot][data-kind=live]")
             if name == "connections":
                 page.locator(".nt-row", has_text="orders-checkout").first.click(position={"x": 16, "y": 8})
+            if name == "handover":
+                page.get_by_role("button").first.click()
             if name == "user":
                 rules = page.get_by_text("stands for one token").first
                 rules.evaluate("here => { here.style.scrollMarginTop = '28px'; here.scrollIntoView() }")

@@ -73,7 +73,7 @@ def _held(job: Job, names: Collection[str], *, agreed_since: datetime | None) ->
             with through("worker", person=person, reason=f"job {job.pk}"):
                 decisions.approve(hold)
             continue
-        return Wait(f"a person's yes to the held change of {hold.account}: {hold.reason}", 5.0)
+        return Wait(f"a person's yes to the held change of {hold.account}: {hold.reason.rstrip('.')}", 5.0)
     return None
 
 
