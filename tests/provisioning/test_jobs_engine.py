@@ -12,7 +12,7 @@ from accounts_app.door import current_door, through
 from accounts_app.models import AuditEntry
 from provisioning.bootstrap import ensure_system
 from provisioning.events import job_changed
-from provisioning.jobs import engine, lease, paths, services
+from provisioning.jobs import engine, lease, paths, services, turn
 from provisioning.jobs.protocol import Done, Step, StepFailed, Wait
 from provisioning.models import Claim, Job
 from tests.factories import admin
@@ -204,6 +204,21 @@ def test_a_cancel_during_a_step_is_heard_when_the_step_is_over(path):
     path[0].answers = [lambda: as_ada(services.cancel, job) or Done()]
     job = look(job)
     assert job.state == "cancelled"
+    assert [step.asked for step in path] == [["do", "undo"], [], []]
+
+
+def test_a_cancel_in_the_last_moment_before_a_step_keeps_it_from_beginning(path, monkeypatch):
+    """Between the look at what is asked and the step's beginning: a removal that began then could not be taken back."""
+    job, asked = begin(), turn.Turn._asked
+
+    def late(self):
+        told = asked(self)
+        if path[0].asked == ["do"] and not told:
+            as_ada(services.cancel, job)
+        return told
+
+    monkeypatch.setattr(turn.Turn, "_asked", late)
+    assert look(job).state == "cancelled"
     assert [step.asked for step in path] == [["do", "undo"], [], []]
 
 

@@ -155,6 +155,17 @@ def test_what_somebody_changed_since_is_not_taken_back(world):
     assert until(world, job).state == "rolled_back"
 
 
+def test_a_cancel_takes_a_new_account_with_all_that_is_in_it_by_now(world):
+    world.apply()
+    before = dump(world)
+    job, _ = provision(world, document())
+    engine.work(5)
+    world.permit(NatsUser.objects.get(name="acme-svc"), "publish mine.>")
+    as_ada(services.cancel, job)
+    assert until(world, job, Job.State.CANCELLED), told(job)
+    assert dump(world) == before
+
+
 def test_what_changes_while_it_is_taken_back_stops_it_and_is_said(world):
     job, _ = provision(world, document())
     until(world, job)
