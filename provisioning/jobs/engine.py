@@ -36,7 +36,7 @@ def advance(job_id: int) -> bool:
     token = lease.take(job_id)
     if not token:
         return False
-    job = Job.objects.select_related("system", "author", "asked_by").get(pk=job_id)
+    job = Job.objects.select_related("system", "author", "asked_by").defer("inputs", "parameters").get(pk=job_id)
     job.lease = token
     passed.send(sender=Job, point="taken", step="", job_id=job_id)
     try:

@@ -62,7 +62,7 @@ def fence(job: Job) -> Iterator[Job]:
     gets LeaseLost, and has written nothing. Others hear of the job after the commit.
     """
     with transaction.atomic():
-        row = _locked().filter(pk=job.pk, lease=job.lease).first() if job.lease else None
+        row = _locked().defer("inputs", "parameters").filter(pk=job.pk, lease=job.lease).first() if job.lease else None
         if row is None:
             raise LeaseLost
         yield row

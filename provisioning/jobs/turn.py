@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.dispatch import Signal
 from django.utils import timezone
@@ -59,7 +60,7 @@ class Turn:
             return False
         if self.job.state == Job.State.QUEUED and not self._turn_has_come():
             return False
-        step = self.job.steps.exclude(state__in=(_State.DONE, _State.SKIPPED)).first()
+        step = self._steps().exclude(state__in=(_State.DONE, _State.SKIPPED)).first()
         if step is None:
             with fence(self.job) as row:
                 if not row.asked:
@@ -94,7 +95,7 @@ class Turn:
                 self._write_job(state=Job.State.UNDOING, waits_for="")
                 self.job.steps.filter(state__in=_BEGUN).update(attempts=0)
                 withdraw(self.job)
-        step = self.job.steps.filter(state__in=_BEGUN).last()
+        step = self._steps().filter(state__in=_BEGUN).last()
         if step is None:
             cancelled = self.job.asked == Job.Ask.CANCEL
             with fence(self.job):
@@ -214,6 +215,10 @@ class Turn:
         return others
 
     # --- rows -------------------------------------------------------------------
+
+    def _steps(self) -> QuerySet[JobStep]:
+        """The steps, what is sealed in them read only by whoever needs it."""
+        return self.job.steps.defer("undo")
 
     def _pause(self, seconds: float) -> bool:
         """Not before so many seconds, unless somebody has called for another look since this one began."""
