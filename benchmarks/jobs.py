@@ -30,7 +30,7 @@ for number in range(count):
         {"name": f"{name.lower()}-worker", "permissions": ["subscribe orders.>"]},
     ]}
     if streams:
-        stream = {"name": "ORDERS", "subjects": ["orders.>"], "max_bytes": "10MiB", "storage": "memory"}
+        stream = {"name": "ORDERS", "subjects": ["orders.>"], "max_bytes": "100KiB"}
         account["streams"] = [{**stream, "consumers": [{"name": "worker"}]}]
     with through("command", person=ada):
         services.start("provision", system, title=f"Team {number}", accounts=[name],
