@@ -15,7 +15,7 @@ from nunect.cli.client import Failure, Refused
 from nunect.cli.credentials import Folder, pick_up, show
 from nunect.cli.durations import Duration
 from nunect.cli.following import follow, verdict
-from nunect.cli.jobs import end_of
+from nunect.cli.jobs import end_of, job
 from nunect.cli.objects import pairs
 from nunect.cli.progress import Waiting
 from nunect.cli.resources import RESOURCES, find
@@ -88,30 +88,26 @@ def provision(
     if folder is not None:
         folder.check()
     answer = send(session, "POST", path, body, how=How(key=key or str(uuid.uuid4())), what="Asking")
-    number, hand_over = int(answer.data["job"]["id"]), answer.data.get("hand_over")
     if no_follow:
         return _left(session, answer.data)
-    try:
-        row = follow(session, number)
-    except (KeyboardInterrupt, click.Abort, Failure):
-        output.say(f"Job {number} goes on without you: `nunect job follow {number}`.", err=True)
-        _say_link(hand_over)
-        raise
-    if row["state"] != "done" or hand_over is None or link:
-        if row["state"] == "done":
-            _say_link(hand_over, alone=not session.as_json)
-        return end_of(session, {**row, "hand_over": hand_over} if session.as_json and link else row)
-    users = pick_up(session.client, hand_over["token"])
-    kept = folder.keep(users) if folder is not None else ""
-    if session.as_json:
-        output.print_json({**row, "credentials": kept or users})
-        return 0
-    output.say(verdict(row), err=True)
-    if kept:
-        output.say(f"{output.count(len(users), 'credential')}: {kept}", err=True)
-    else:
-        show(users)
-    return 0
+    return _to_the_end(session, answer.data, link, folder)
+
+
+@job.command("new-credentials", short_help="New credentials for its users; the former ones end.")
+@click.argument("number", type=click.IntRange(1, 10**18), metavar="ID")
+@click.option("--link", is_flag=True, help="Print the one-time link for the owner, rather than the credentials.")
+@click.option("--creds-to", type=click.Path(file_okay=False), metavar="FOLDER", help="Write the credentials there.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@command_options
+def new_credentials(session: Session, number: int, link: bool, creds_to: str | None, yes: bool) -> int:
+    """Give the users of a job new credentials, as when the first ones were lost. The former ones end."""
+    title = output.plain(str(session.client.get(f"jobs/{number}/").data["title"]))
+    folder = Folder(creds_to) if creds_to and not link else None
+    if folder is not None:
+        folder.check()
+    sure(f"Replace the credentials of job {number} ({title})? Clients that have the former ones are shut out.", yes)
+    answer = send(session, "POST", f"jobs/{number}/hand-over/", how=How(), what="Asking")
+    return _to_the_end(session, answer.data, link, folder)
 
 
 @click.command(short_help="List blueprints, or tell the parameters of one.")
@@ -166,7 +162,10 @@ def retire(session: Session, account: str, window: timedelta, data: str, confirm
     """
     row = find(session.client, RESOURCES["accounts"], account)
     if not confirm:
-        output.say(f"Users of {output.plain(row['name'])} are shut out now. Its data: {data}.", err=True)
+        name = output.plain(row["name"])
+        output.say(
+            f"This shuts the users of {name} out at once, and removes it in {window}. Its data: {data}.", err=True
+        )
         confirm = click.prompt("Type the name of the account to go on", err=True, default="", show_default=False)
     body = {"confirm": confirm, "window_s": round(window.total_seconds()), "data": data}
     answer = send(session, "POST", f"accounts/{row['id']}/retire/", body, how=How(), what="Asking")
@@ -183,6 +182,32 @@ def retire(session: Session, account: str, window: timedelta, data: str, confirm
 
 
 # --- helpers -------------------------------------------------------------------------------------
+
+
+def _to_the_end(session: Session, data: Mapping[str, Any], link: bool, folder: Folder | None) -> int:
+    """Follow a job that makes credentials, and hand them over; the exit code."""
+    number, hand_over = int(data["job"]["id"]), data.get("hand_over")
+    try:
+        row = follow(session, number)
+    except (KeyboardInterrupt, click.Abort, Failure):
+        output.say(f"Job {number} goes on without you: `nunect job follow {number}`.", err=True)
+        _say_link(hand_over)
+        raise
+    if row["state"] != "done" or hand_over is None or link:
+        if hand_over is not None and row["state"] in ("done", "failed"):
+            _say_link(hand_over, alone=not session.as_json and row["state"] == "done")
+        return end_of(session, {**row, "hand_over": hand_over} if session.as_json else row)
+    users = pick_up(session.client, hand_over["token"])
+    kept = folder.keep(users) if folder is not None else ""
+    if session.as_json:
+        output.print_json({**row, "credentials": kept or users})
+        return 0
+    output.say(verdict(row), err=True)
+    if kept:
+        output.say(f"{output.count(len(users), 'credential')}: {kept}", err=True)
+    else:
+        show(users)
+    return 0
 
 
 def _found(session: Session, name: str) -> dict[str, Any]:
@@ -259,6 +284,6 @@ def _say_link(hand_over: Mapping[str, Any] | None, *, alone: bool = False) -> No
     """The one-time link; alone: on stdout."""
     if hand_over is None:
         return
-    until = f"{hand_over['expires_at'][:16].replace('T', ' ')}"
+    until = f"{hand_over['expires_at'][:16].replace('T', ' ')} UTC"
     output.say(f"Its credentials wait behind a link that works once, until {until}:", err=True)
     output.say(hand_over["url"], err=not alone)
