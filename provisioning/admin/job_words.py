@@ -159,6 +159,8 @@ def pairs(told: Any) -> Iterator[tuple[str, str, str]]:
             continue
         if isinstance(value, bool):
             short = say("yes") if value else say("no")
+        elif name.endswith("_s") and isinstance(value, int | float):
+            name, short = name[:-2], spoken(value)
         elif isinstance(value, list) and all(isinstance(one, str) for one in value):
             short = ", ".join(value)
         elif isinstance(value, list | dict):
@@ -170,7 +172,7 @@ def pairs(told: Any) -> Iterator[tuple[str, str, str]]:
             continue
         whole = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
         head = (
-            ngettext("%d entry", "%d entries", len(value)) % len(value)
+            ngettext("%s entry", "%s entries", len(value)) % f"{len(value):,}"
             if isinstance(value, list | dict)
             else f"{short[: LONG - 1]}…"
         )
