@@ -42,6 +42,7 @@ from monitoring import store
 from monitoring.figures import figures
 from monitoring.live_views import PAGES, live_context, live_items, systems_of
 from monitoring.models import ArchivedEvent
+from monitoring.stuck_assets import stuck
 from provisioning.blueprints.catalogue import all_blueprints
 from provisioning.models import Blueprint, Drift, Hold, Job, Revision
 from provisioning.telling import authors_of, in_words
@@ -228,6 +229,10 @@ def _system(request: HttpRequest, system: System) -> dict[str, Any]:
         found["holds"] = _rows(request, Hold).filter(system=system, state=Hold.State.OPEN)[:SHOWN]
     if _may(request, "view", Drift):
         found["drifts"] = _rows(request, Drift).filter(system=system, state=Drift.State.OPEN)[:SHOWN]
+    found["stuck"] = stuck(
+        _rows(request, Stream).filter(account__system=system) if _may(request, "view", Stream) else None,
+        _rows(request, Consumer).filter(stream__account__system=system) if _may(request, "view", Consumer) else None,
+    )
     if _may(request, "view", Job):
         jobs = _rows(request, Job).filter(system=system)
         found["failed_jobs"] = jobs.filter(state=Job.State.FAILED)[:SHOWN]
@@ -250,6 +255,7 @@ def _system(request: HttpRequest, system: System) -> dict[str, Any]:
         or found.get("drifts")
         or found.get("pending")
         or found.get("failed_jobs")
+        or found["stuck"]
     )
     return found
 

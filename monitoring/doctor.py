@@ -14,8 +14,9 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from accounts_app.models import Account, Server, System
+from accounts_app.models import Account, Consumer, Server, Stream, System
 from monitoring import health, store
+from monitoring.stuck_assets import stuck
 from provisioning.binary import OLDEST, binary, parse_version
 from provisioning.errors import ProvisioningError
 from provisioning.files import GENERATED
@@ -188,3 +189,12 @@ def _waiting(system: System) -> Iterator[Finding]:
         yield Finding(
             "warning", f"System {system}", f"{drifts} drifts wait for an answer.", "Look at them in the admin."
         )
+    consumers = Consumer.objects.filter(stream__account__system=system)
+    for one in stuck(Stream.objects.filter(account__system=system), consumers):
+        what = f"JetStream of {system}"
+        if one.state == "failed":
+            told = f"The servers refuse {one.words}."
+            yield Finding("error", what, told, f"`{one.command}` names them; each says why: change their rows.")
+        else:
+            told = f"{one.words} {'differs from its row' if one.total == 1 else 'differ from their rows'}."
+            yield Finding("warning", what, told, f"Accept, revert or ignore what `{one.command}` names.")

@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from nunect.cli import output
-from nunect.cli.client import Client
+from nunect.cli.client import Client, Refused
 from nunect.cli.progress import Waiting
+from nunect.cli.resources import ASSETS, RESOURCES
 from nunect.cli.session import Session, command_options
-from nunect.cli.writing import named, troubled
+from nunect.cli.writing import PAGE, named, troubled
 
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
 ILL = 1  # exit code
@@ -49,14 +50,15 @@ def doctor(session: Session) -> int:
 def status(session: Session) -> int:
     """Show where commands go, who you are there, and how its systems and servers are.
 
-    Exit code 1 when it is not ready, or when an account is failed or held.
+    Exit code 1 when it is not ready, when an account is failed or held, or when the servers refuse a stream,
+    bucket or consumer.
     """
     client = session.client
     with Waiting("Asking"):
         told = _status(client)
     if session.as_json:
         output.print_json(told)
-        return 0 if told["health"]["ready"] and not any(told["accounts"].values()) else ILL
+        return 0 if told["health"]["ready"] and not _ill(told) else ILL
     me, parts = told["me"], told["health"]["parts"]
     reach = f", only {', '.join(me['accounts'])}" if me["accounts"] else ""
     output.say(output.plain(f"{told['where']}, version {me['version']}, as {me['person']} ({me['scope']}{reach})"))
@@ -72,11 +74,19 @@ def status(session: Session) -> int:
         if accounts:
             output.say()
             output.say(f"{output.count(len(accounts), 'account')} {output.word(state)}: {named(accounts)}")
+    for state, kinds in told["jetstream"].items():
+        for kind, number in kinds.items():
+            counted = output.count(number, RESOURCES[kind].one)
+            output.say(f"{counted} {output.word(state)}: `nunect list {kind} state={state}`.", err=True)
     if told["holds"]:
         output.say(f"{output.count(told['holds'], 'held change')}: `nunect holds`.", err=True)
     if ready != "ready":
         output.say("`nunect doctor` says what is wrong.", err=True)
-    return 0 if ready == "ready" and not any(told["accounts"].values()) else ILL
+    return 0 if ready == "ready" and not _ill(told) else ILL
+
+
+def _ill(told: dict[str, Any]) -> bool:
+    return any(told["accounts"].values()) or any(told["jetstream"]["failed"].values())
 
 
 def _status(client: Client) -> dict[str, Any]:
@@ -87,8 +97,22 @@ def _status(client: Client) -> dict[str, Any]:
         "systems": client.get("systems/").data["results"],
         "servers": client.get("servers/").data["results"],
         "accounts": {state: troubled(client, state) for state in ("failed", "held")},
+        "jetstream": {state: _assets(client, state) for state in ("failed", "drifted")},
         "holds": len(client.get("holds/", [("state", "open"), ("fields", "id")]).data["results"]),
     }
+
+
+def _assets(client: Client, state: str) -> dict[str, int]:
+    """{resource: how many of it are in a state}, of those that the person may see and that there are any of."""
+    found = {}
+    for kind in ASSETS:
+        query = [("state", state), ("fields", "id"), ("limit", str(PAGE))]
+        try:
+            found[kind] = sum(len(page.data["results"]) for page in client.pages(f"{kind}/", query))
+        except Refused as refused:
+            if refused.status != 403:
+                raise
+    return {kind: number for kind, number in found.items() if number}
 
 
 def _state(part: dict[str, Any]) -> str:

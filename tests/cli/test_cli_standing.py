@@ -149,3 +149,17 @@ def test_a_plain_port_asked_by_tls_is_told():
     reason.reason = "WRONG_VERSION_NUMBER"
     told = Remote(Target("https://n.example:8000", "nun_x"))._unreachable(reason, 1)
     assert str(told) == "https://n.example:8000 answers, but not by TLS: try http://n.example:8000."
+
+
+def test_status_counts_the_streams_that_wait_for_a_person(nunect, empty):
+    of = factories.account("KEEPS", jetstream=True)
+    QuerySet(Account).update(done=F("wanted"))
+    drifted, refused = factories.stream(of, "DRIFTED"), factories.stream(of, "KV_wrong", kind="kv")
+    factories.settled(drifted, drift=[{"setting": "max_age", "wanted": 0, "seen": 1, "words": "another age"}], seen={})
+    QuerySet(type(refused)).filter(pk=refused.pk).update(problem_kind="failed", problem_wanted=F("wanted"))
+    answer = nunect("status")
+    assert "1 stream drifted: `nunect list streams state=drifted`." in answer.stderr
+    assert "1 KV bucket failed: `nunect list kv-buckets state=failed`." in answer.stderr
+    assert answer.exit_code == 1
+    told = json.loads(nunect("status", "--json").stdout)["jetstream"]
+    assert told == {"failed": {"kv-buckets": 1}, "drifted": {"streams": 1}}
