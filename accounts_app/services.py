@@ -329,8 +329,11 @@ def connection_help(user: NatsUser, secret: str = "") -> ConnectionHelp:
         how = "tls=context"
         ready = "context = ssl.create_default_context(cafile='ca.pem')\n"
         ready += "    context.load_cert_chain('client.pem', 'client-key.pem')\n    "
+    note = ""
     if inbox := private_inbox(user):
         context["inbox_prefix"] = inbox
+        lines["NATS_INBOX_PREFIX"] = inbox
+        note = "# The nats command reads no inbox prefix from here: give it the context file. Programs read it.\n"
         how += f", inbox_prefix={_python(inbox)}"
     modules = "import asyncio\nimport ssl\n" if ready else "import asyncio\n"
     snippet = (
@@ -339,7 +342,7 @@ def connection_help(user: NatsUser, secret: str = "") -> ConnectionHelp:
         '    print("connected to", client.connected_url.netloc)\n'
         "    await client.drain()\n\n\nasyncio.run(main())\n"
     )
-    env = "".join(f"{name}={shlex.quote(value)}\n" for name, value in lines.items())
+    env = note + "".join(f"{name}={shlex.quote(value)}\n" for name, value in lines.items())
     return ConnectionHelp(url, json.dumps(context, indent=2, ensure_ascii=False) + "\n", snippet, env, files)
 
 

@@ -51,8 +51,10 @@ def test_contexts_and_snippets_set_it(shop):
     told = services.connection_help(user, "SEED")
     assert json.loads(told.context_json)["inbox_prefix"] == "_INBOX.svc"
     assert 'inbox_prefix="_INBOX.svc"' in told.snippet
+    assert told.env.splitlines()[0].startswith("# The nats command reads no inbox prefix")
+    assert "NATS_INBOX_PREFIX=_INBOX.svc\n" in told.env
     assert told.files == (("svc.nk", "SEED\n"),)
     compile(told.snippet, "snippet", "exec")
     usual = services.connection_help(factories.user(shop, "other", "subscribe >"))
-    assert "inbox" not in usual.context_json + usual.snippet
+    assert "inbox" not in (usual.context_json + usual.snippet + usual.env).lower()
     assert usual.files == ()
