@@ -94,7 +94,7 @@ def some(texts: Iterable[str]) -> SafeString:
     every = list(texts)
     more = len(every) - SUBJECTS
     shown = ", ".join(every[:SUBJECTS])
-    told = format_html('<code class="nu-mono nu-wrap" title="{}">{}</code>', "\n".join(every[:200]), shown)
+    told = format_html('<code class="nu-mono nu-cut" title="{}">{}</code>', "\n".join(every[:200]), shown)
     return format_html('{} <span class="nu-muted">+{}</span>', told, more) if more > 0 else told
 
 
