@@ -4,6 +4,14 @@ import { zip } from "./zip.js";
 
 const MANY = 4; // users that are shown without being asked for
 const AGAIN_MS = 5000;
+const HEADS = {
+  ready: "Credentials wait for you",
+  unknown: "This link opens nothing",
+  wrong: "This link opens nothing",
+  used: "This link was used",
+  over: "This link is over",
+  withdrawn: "This link was withdrawn",
+};
 const main = document.getElementById("page");
 const find = (name) => main.querySelector(`[data-${name}]`);
 const part = (name) => main.querySelector(`[data-part="${name}"]`);
@@ -30,19 +38,28 @@ function say(sentence, bad = true) {
   place.hidden = !sentence;
 }
 
+/** Say why a link opens nothing, below a head that promises nothing. */
+function refuse(told) {
+  find("ask-title").textContent = HEADS[told.reason] ?? HEADS.ready;
+  find("about").hidden = told.reason in HEADS;
+  say(told.detail, told.reason !== "not_ready");
+}
+
 async function look() {
   if (!token) {
+    find("ask-title").textContent = HEADS.unknown;
+    find("about").hidden = true;
     say("This address is not whole: it ends with # and a long word. Open the link as it was sent to you.");
     return;
   }
   const { ok, told } = await post(main.dataset.look);
   if (ok) {
-    const until = new Date(told.expires_at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+    const until = new Date(told.expires_at).toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
     const users = told.users.length === 1 ? `the user ${told.users[0]}` : `${told.users.length.toLocaleString("en")} users`;
     find("about").textContent = `${told.title}: the credentials of ${users}. They can be picked up until ${until}.`;
     say("");
   } else {
-    say(told.detail, told.reason !== "not_ready");
+    refuse(told);
     if (["not_ready", "away", "slow"].includes(told.reason)) setTimeout(look, AGAIN_MS);
   }
   find("offer").hidden = !ok;
@@ -173,7 +190,7 @@ find("open-button").addEventListener("click", async (event) => {
   event.target.disabled = false;
   if (ok) show(told);
   else {
-    say(told.detail, told.reason !== "not_ready");
+    refuse(told);
     if (told.reason === "not_ready") look();
   }
 });
