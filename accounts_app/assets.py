@@ -122,11 +122,11 @@ def remove(row: Asset, data: Data | None = None) -> None:
     record(f"{what} no longer managed", row, account=row.home.name)
     if isinstance(row, Stream):
         for consumer in row.consumers.filter(managed=True):
-            _let_go(consumer)
-    _let_go(row)
+            let_go(consumer)
+    let_go(row)
 
 
-def _let_go(row: Asset) -> None:
+def let_go(row: Asset) -> None:
     """The row only tells what is there from now on; without anything there, it goes."""
     if row.seen is None:
         type(row).count([row])

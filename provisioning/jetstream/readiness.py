@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from accounts_app.models import Account, Server, System
-from provisioning.models import RevisionBlock
+from provisioning.models import Claim, Job, JobStep, RevisionBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ def waits_of(system: System, accounts: Collection[int], servers: Servers) -> dic
             "account", "revision__number"
         )
     )
+    unseen = _unseen(system)
     columns = ("pk", "name", "enabled", "jetstream", "jetstream_control", "wanted", "done")
     told = ("problem_kind", "problem", "problem_wanted")
     for row in Account.objects.filter(system=system, pk__in=accounts).values_list(*columns, *told, named=True):
@@ -58,9 +59,19 @@ def waits_of(system: System, accounts: Collection[int], servers: Servers) -> dic
             found[row.pk] = f"Waits for account {row.name} to reach the servers."
         elif row.name not in blocks:
             found[row.pk] = f"Waits for account {row.name}, which is {row.problem_kind}: {row.problem}"
+        elif row.name in unseen:
+            found[row.pk] = f"Waits for job {unseen[row.name]} to look at what is there."
         elif lacking := servers.lacking(blocks[row.name]):
             found[row.pk] = f"Waits for {names(lacking)} to know account {row.name}."
     return found
+
+
+def _unseen(system: System) -> dict[str, int]:
+    """{account: the job that has written its rows and has not looked yet what the servers keep of it}"""
+    steps = JobStep.objects.filter(job__system=system, job__kind=Job.Kind.PROVISION)
+    written = steps.filter(name="rows", result__has_key="wanted").exclude(result__has_key="assets_back")
+    blind = steps.filter(name="enforced", job__in=written.values("job")).exclude(result__has_key="looked")
+    return dict(Claim.objects.filter(system=system, job__in=blind.values("job")).values_list("account", "job"))
 
 
 def names(servers: Iterable[str]) -> str:

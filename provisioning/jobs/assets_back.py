@@ -1,4 +1,5 @@
-"""The way back of streams and buckets: what a job has made goes with its data, what it has changed is as it was."""
+"""The way back of streams and buckets: what a job has made goes with its data, what it has changed is as it was, and
+what was there before stays."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from accounts_app.models import Account, Asset, Stream, record
-from provisioning.jobs import changed_since, kept
+from accounts_app.assets import let_go
+from accounts_app.models import Account, Asset, Consumer, Stream, record
+from provisioning.jobs import changed_since, found, kept
 from provisioning.jobs.bringing import brought
+from provisioning.jobs.found import Found
 from provisioning.jobs.lease import fence
 from provisioning.jobs.protocol import StepFailed, Wait
 from provisioning.models import Job, JobStep
@@ -27,10 +30,12 @@ def take_back(job: Job) -> Wait | None:
     if "wanted" not in rows.result:
         return None
     if "assets_back" not in rows.result:
+        unmade = not found.looked(job)
+        found.look(job, late=True)
         with fence(job):
             if told := changed_since.sentence(job, own=job.asked != Job.Ask.CANCEL):
                 raise StepFailed(told)
-            _put_back(job, rows)
+            _put_back(job, rows, unmade=unmade)
     return brought(job)
 
 
@@ -45,29 +50,51 @@ def leave(row: Asset) -> None:
         record(f"{row._meta.verbose_name} deleted with its data", row, account=row.home.name)
 
 
-def _put_back(job: Job, rows: JobStep) -> None:
+def _put_back(job: Job, rows: JobStep, *, unmade: bool) -> None:
+    """unmade: nobody has looked yet, so that nothing new has been brought to a server."""
     undo = json.loads(rows.undo)
     accounts = Account.objects.filter(system=job.system_id, name__in=job.accounts)
     made = accounts.filter(name__in=rows.result["made"])
+    there = found.read(job)
     Stream.objects.filter(account__in=made, account__done=0).delete()  # no server knows their accounts yet
-    for stream in Stream.objects.filter(account__in=made):
-        leave(stream)
+    whole = there.empty(rows.result["made"])
+    for stream in Stream.objects.filter(account__in=made).select_related("account"):
+        if stream.managed or stream.account.name in whole:
+            _part_with(stream, there, unmade=unmade)
+    for consumer in Consumer.objects.filter(stream__account__in=made, stream__leaving=False, managed=True):
+        _part_with(consumer, there, unmade=unmade)
     before = undo["before"] or {}
     for model in kept.ASSETS:
-        _restore(model, accounts.exclude(pk__in=made), before.get(model._meta.label, []))
+        _restore(model, accounts.exclude(pk__in=made), before.get(model._meta.label, []), there, unmade=unmade)
     rows.result = {**rows.result, "assets_back": True}
     rows.undo = json.dumps({**undo, "left": kept.without_assets(undo["left"])})
     rows.save(update_fields=["result", "undo"])
 
 
-def _restore(model: type[Any], accounts: QuerySet[Account], before: list[dict[str, Any]]) -> None:
+def _part_with(row: Stream | Consumer, there: Found, *, unmade: bool) -> None:
+    """Of a row that the job has made: what it made on the servers goes, what was there before stays."""
+    if (unmade and row.done == 0 and row.seen is None) or _was_there(row, there):
+        let_go(row)
+    else:
+        leave(row)
+
+
+def _was_there(row: Stream | Consumer, there: Found) -> bool:
+    if isinstance(row, Consumer):
+        return there.has(row.home.name, row.stream.name, row.name)
+    return there.has(row.home.name, row.name)
+
+
+def _restore(
+    model: type[Any], accounts: QuerySet[Account], before: list[dict[str, Any]], there: Found, *, unmade: bool
+) -> None:
     """Rows of accounts that were there before: new ones go with their data, others say again what they said."""
     way = "account" if model is Stream else "stream__account"
     now = {row.pk: row for row in model.objects.filter(**{f"{way}__in": accounts})}
     then = {row["pk"]: row for row in before}
     for pk in now.keys() - then.keys():
         if now[pk].managed:
-            leave(now[pk])
+            _part_with(now[pk], there, unmade=unmade)
     for pk, fields in ((pk, row["fields"]) for pk, row in then.items()):
         row = now.get(pk)
         if row is None and fields["managed"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accounts_app.models import Account
 from provisioning import decisions
+from provisioning.jobs import found
 from provisioning.jobs.confirm import waits_for_accounts
 from provisioning.jobs.protocol import Done, Step, Wait
 from provisioning.models import Job, JobStep
@@ -19,7 +20,11 @@ class Enforced(Step):
         before = job.steps.filter(number__lt=step.number).order_by("-number")
         wanted = next(each.result["wanted"] for each in before if "wanted" in each.result)
         agreed_since = job.started_at if job.kind == Job.Kind.RETIRE else None
-        return waits_for_accounts(job, wanted, agreed_since=agreed_since) or Done("Confirmed by every server.")
+        if waits := waits_for_accounts(job, wanted, agreed_since=agreed_since):
+            return waits
+        if job.kind == Job.Kind.PROVISION:
+            found.look(job)
+        return Done("Confirmed by every server.")
 
     def retried(self, job: Job) -> None:
         refused = Account.objects.filter(system=job.system_id, name__in=job.accounts)

@@ -11,7 +11,7 @@ from accounts_app.models import Account, System
 from accounts_app.natsconf.document import DocumentError, read_document
 from accounts_app.services import check_deletable
 from accounts_app.wrong import ReconcileError
-from provisioning.jobs import changed_since, kept
+from provisioning.jobs import changed_since, found, kept
 from provisioning.jobs.assets_back import take_back
 from provisioning.jobs.confirm import counters, waits_for_accounts, waits_for_removal
 from provisioning.jobs.handing import keep_secrets
@@ -52,7 +52,13 @@ class Rows(Step):
         waits = waits or (waits_for_removal(job, made, back["system"], agreed_since=since) if made else None)
         if waits:
             return waits
-        return purge(job, made) or Done("The rows are as they were, and so are the servers.")
+        there = found.read(job)
+        if waits := purge(job, there.empty(made)):
+            return waits
+        stays = there.stays(made)
+        return Done(
+            " ".join(["The rows are as they were, and so are the servers.", *stays]), {"kept": stays} if stays else {}
+        )
 
     def _write(self, job: Job, step: JobStep) -> None:
         document = read_document(json.loads(job.inputs)["document"])
