@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from provisioning.jobs.lease import tell
 from provisioning.jobs.waking import wake_after_commit
@@ -27,6 +28,14 @@ def end(job: Job, state: Job.State) -> None:
     if Job.objects.filter(pk__in=waiting, state=Job.State.QUEUED).update(next_at=Now()):
         wake_after_commit()
     tell(job)
+
+
+def turned_back(job: Job) -> None:
+    """From now on the job is taken back: its time begins anew, and the log keeps how long the way here was."""
+    if job.started_at is not None:
+        seconds = ((job.ended_at or timezone.now()) - job.started_at).total_seconds()
+        JobLine.objects.create(job=job, text=f"Taken back from here on, after {max(0.0, seconds):.1f} s of work.")
+    Job.objects.filter(pk=job.pk).update(started_at=Now())
 
 
 def withdraw(job: Job) -> None:

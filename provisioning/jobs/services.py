@@ -16,7 +16,7 @@ from accounts_app.door import current_door
 from accounts_app.models import Account, System, record
 from accounts_app.services import check_deletable
 from provisioning.jobs import changed_since
-from provisioning.jobs.ending import end
+from provisioning.jobs.ending import end, turned_back
 from provisioning.jobs.lease import tell
 from provisioning.jobs.paths import PATHS, STEPS
 from provisioning.jobs.steps.window import LONGEST_S
@@ -219,6 +219,7 @@ def _again(job: Job) -> None:
 def _ask(job: Job, what: str) -> None:
     fresh: dict[str, Any] = {"asked": what, "asked_by": current_door().person, "answers_holds": _answers_holds()}
     if job.state not in _UNDER_WAY:
+        turned_back(job)
         fresh |= {"state": Job.State.UNDOING, "problem": "", "problem_step": "", "ended_at": None, "waits_for": ""}
         job.steps.filter(state=JobStep.State.FAILED).update(attempts=0)
     _save(job, **fresh, next_at=Now())

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts_app.door import through
 from provisioning.errors import Unreachable
 from provisioning.jobs import lease
-from provisioning.jobs.ending import end, withdraw
+from provisioning.jobs.ending import end, turned_back, withdraw
 from provisioning.jobs.faults import told
 from provisioning.jobs.lease import LeaseLost, fence
 from provisioning.jobs.paths import STEPS
@@ -92,6 +92,8 @@ class Turn:
             with fence(self.job) as row:
                 if not row.asked:
                     return True  # resumed at the last moment
+                if row.state != Job.State.UNDOING:
+                    turned_back(row)
                 self._write_job(state=Job.State.UNDOING, waits_for="")
                 self.job.steps.filter(state__in=_BEGUN).update(attempts=0)
                 withdraw(self.job)
@@ -141,6 +143,8 @@ class Turn:
         if begun and step.waits_for and not step.waits_for.startswith(_AGAIN):
             return True
         died = begun and not step.waits_for
+        if back and not begun:
+            step.attempts = 0  # taking back has a beginning, and tries, of its own
         if step.attempts >= TRIES:
             return self._fail(step, f"It was begun {step.attempts} times, and each time the worker died.")
         step.state, step.attempts, step.waits_for = state, step.attempts + 1, ""
