@@ -263,7 +263,8 @@ def test_retiring_freezes_waits_and_removes_and_the_name_is_free_again(world):
     gone.refresh_from_db()
     assert "undo window" in gone.waits_for
     assert gone.results["document"]["accounts"][0]["name"] == "ACME"
-    assert NatsUser.objects.get(name="acme-svc").nkey not in str(gone.results)
+    user = gone.results["document"]["accounts"][0]["users"][0]
+    assert (user["nkey"], "enabled" in user) == (NatsUser.objects.get(name="acme-svc").nkey, False)
 
     as_ada(services.cancel, gone)
     assert until(world, gone, Job.State.CANCELLED)

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from accounts_app.applying import export_document
-from accounts_app.models import Account
-from provisioning.jobs import kept
-from provisioning.jobs.lease import fence
+import json
+from typing import Any
+
 from provisioning.jobs.protocol import Done, Step, Wait
 from provisioning.models import Job, JobStep
 
 
 class Export(Step):
-    """Its document for everybody in the job's results, and one with password hashes and nkeys sealed in the step."""
+    """Its document of before the freeze in the job's results: public nkeys are in it, password hashes are not."""
 
     name, title, timeout_s = "export", "Keep what it was", 3600.0
 
     def do(self, job: Job, step: JobStep) -> Done | Wait:
-        accounts = list(Account.objects.filter(system=job.system_id, name__in=job.accounts))
-        document = export_document(job.system, accounts)
-        with fence(job):
-            step.undo = kept.dumps({"document": export_document(job.system, accounts, secrets=True)})
-            step.save(update_fields=["undo"])
-        return Done("Its document is kept.", {"document": document})
+        document = json.loads(job.steps.get(name="freeze").undo)["document"]
+        return Done("Its document is kept.", {"document": _without_hashes(document)})
+
+
+def _without_hashes(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "accounts": [_account(each) for each in document["accounts"]]}
+
+
+def _account(told: dict[str, Any]) -> dict[str, Any]:
+    return {**told, "users": [_user(each) for each in told["users"]]} if "users" in told else told
+
+
+def _user(told: dict[str, Any]) -> dict[str, Any]:
+    """A user of a password says that it has one: whoever makes it again gets a new one."""
+    if "password_hash" not in told:
+        return told
+    return {name: value for name, value in told.items() if name != "password_hash"} | {"credential": "password"}

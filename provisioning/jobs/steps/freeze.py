@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from accounts_app.applying import export_document
 from accounts_app.models import Account, NatsUser
 from accounts_app.services import disable_users
 from provisioning.jobs import kept
@@ -26,9 +27,10 @@ class Freeze(Step):
                     raise StepFailed(f"Account “{job.accounts[0]}” is gone: somebody has deleted it.")
                 live = NatsUser.objects.filter(account__in=accounts, enabled=True)
                 pks = list(live.order_by("pk").values_list("pk", flat=True))
+                document = export_document(job.system, accounts, secrets=True)  # as it is before anybody is disabled
                 disable_users(live)
                 step.result = {"wanted": counters(job.system, job.accounts), "disabled": len(pks)}
-                step.undo = json.dumps({"disabled": pks})
+                step.undo = kept.dumps({"disabled": pks, "document": document})
                 step.save(update_fields=["result", "undo"])
         count = step.result["disabled"]
         return Done(f"{count} user{'s' if count != 1 else ''} disabled.")
