@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
-from nunect.cli import output
+from nunect.cli import documents, output
 from nunect.cli.client import Failure
 from nunect.cli.following import RESTS, follow, seconds_of, verdict
 from nunect.cli.progress import Waiting
 from nunect.cli.session import Session, command_options
 from nunect.cli.words import Commands
-from nunect.cli.writing import FAILED, NOT_YET, REFUSED, sure
+from nunect.cli.writing import FAILED, NOT_YET, REFUSED, preview, show_preview, sure
 
-USUAL = 20
+USUAL, LONG = 20, 8  # LONG: entries of a list that are printed
 STATES = ("queued", "running", "waiting", "failed", "done", "undoing", "cancelled", "rolled_back")
 _number = click.argument("number", type=click.IntRange(1, 10**18), metavar="ID")
 
@@ -42,7 +42,7 @@ def jobs(session: Session, state: str | None, account: str, limit: int) -> None:
     output.say("`nunect job show ID` tells one with its steps.", err=True)
 
 
-@click.group(cls=Commands, short_help="One job: show, follow, log, retry, resume, cancel, roll-back.")
+@click.group(cls=Commands, short_help="One job: show, document, follow, log, retry, resume, cancel, roll-back.")
 def job() -> None:
     """One job: how far it is, and what shall become of it."""
 
@@ -62,12 +62,27 @@ def show(session: Session, number: int) -> None:
     for title, values in (("Inputs", row["parameters"]), ("Results", row["results"])):
         if values:
             output.say(click.style(title, bold=True))
-            output.details(values)
+            output.details({name: _folded(number, name, value) for name, value in values.items()})
     output.say(click.style("Steps", bold=True))
     steps = [{**step, "seconds": f"{seconds_of(step):.1f}", "tries": step["attempts"]} for step in row["steps"]]
     output.table(steps, ("number", "title", "state", "seconds", "tries", "waits_for", "detail"))
     for each in row["hand_overs"]:
         output.say(_hand_over(each))
+
+
+@job.command("document", short_help="Print what a retired account was.")
+@_number
+@command_options
+def document(session: Session, number: int) -> None:
+    """Print the document that a job keeps of an account that it retired; `nunect apply -f -` makes it again."""
+    with Waiting("Reading"):
+        data = session.client.get(f"jobs/{number}/").data["results"].get("document")
+    if not data:
+        raise Failure(f"Job {number} keeps no document: only one that retires an account does, once it is frozen.")
+    if session.as_json:
+        output.print_json(data)
+    else:
+        output.say(documents.written(data).rstrip("\n"))
 
 
 @job.command("follow", short_help="Watch it until it rests.")
@@ -141,6 +156,9 @@ def end_of(session: Session, row: dict[str, Any]) -> int:
 def _ask(session: Session, number: int, act: str, question: str = "", yes: bool = True) -> int:
     title = output.plain(str(session.client.get(f"jobs/{number}/").data["title"]))
     if question:
+        told = preview(session, "POST", f"jobs/{number}/{act}/", what="Looking what that takes away")
+        if told["changes"] and not session.as_json:
+            show_preview(told, err=True)
         sure(question.format(f"{number} ({title})"), yes)
     with Waiting("Asking"):
         session.client.call("POST", f"jobs/{number}/{act}/")
@@ -149,6 +167,15 @@ def _ask(session: Session, number: int, act: str, question: str = "", yes: bool 
         raise Failure(f"Job {number} was done before it could be stopped.")
     code = end_of(session, row)
     return FAILED if act in ("cancel", "roll-back") and row["state"] == "failed" else code
+
+
+def _folded(number: int, name: str, value: Any) -> Any:
+    """A value that fits into some lines; of a longer one how many there are, and how to see them."""
+    if name == "document" and isinstance(value, dict):
+        return f"{output.count(len(value.get('accounts', ())), 'account')}: `nunect job document {number}` prints it"
+    if isinstance(value, list | dict) and len(value) > LONG:
+        return f"{len(value):,} {'entries' if isinstance(value, dict) else name}: --json prints them"
+    return value
 
 
 def _hand_over(each: dict[str, Any]) -> str:

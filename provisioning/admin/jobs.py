@@ -31,7 +31,7 @@ from provisioning.admin.job_words import context_of, offers, span, spoken, taken
 from provisioning.admin.provision import job_page
 from provisioning.admin.shelf import Shelved
 from provisioning.blueprints import handover, submit
-from provisioning.jobs import services
+from provisioning.jobs import losses, services
 from provisioning.jobs.lease import tell
 from provisioning.models import Job
 
@@ -260,6 +260,7 @@ class JobAdmin(Listed, ReadOnlyAdmin):
             "offer": offer,
             "chip": chips.chip(job.state),
             "back": taken_back(job),
+            "losses": losses.told(job) if name in ("cancel", "roll-back") else [],
             "page": page,
             "retires": job.kind == Job.Kind.RETIRE,
         }

@@ -20,7 +20,7 @@ from accounts_app.api.filters import OneOf, text
 from accounts_app.api.pages import LIMIT, MOST, page, rows_of
 from accounts_app.api.problems import Stale
 from accounts_app.api.rows import Resource
-from accounts_app.api.writing import etag, matches, seconds_of
+from accounts_app.api.writing import etag, matches, previewed, seconds_of
 from accounts_app.models import NatsUser
 from provisioning.api.job_shapes import (
     FACTS,
@@ -36,7 +36,7 @@ from provisioning.api.job_shapes import (
 from provisioning.api.schemas import JobSchema
 from provisioning.api.waiting import RESTS, submit, until
 from provisioning.blueprints.submit import issue_again
-from provisioning.jobs import services
+from provisioning.jobs import losses, services
 from provisioning.models import HandOver, Job, JobLine, JobStep
 
 _UNDER_WAY = (JobStep.State.RUNNING, JobStep.State.WAITING, JobStep.State.FAILED, JobStep.State.UNDOING)
@@ -166,13 +166,13 @@ class Jobs(Resource):
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Any, pk: str) -> Response:
-        """Stop it, and take back what it has done."""
+        """Stop it, and take back what it has done. A dry run tells what is lost by that, and what stays."""
         return self._asked(request, pk, services.cancel)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"], url_path="roll-back")
     def roll_back(self, request: Any, pk: str) -> Response:
-        """Take back what a job has done that failed or is done."""
+        """Take back what a job has done that failed or is done. A dry run tells what is lost, and what stays."""
         return self._asked(request, pk, services.roll_back)
 
     def row(self, pk: Any) -> Job:
@@ -209,7 +209,13 @@ class Jobs(Resource):
             act(job)
             return job
 
-        answer = submit(request, job.system, act_on, lambda job: (job, {}), told)
+        def look() -> dict[str, Any]:
+            seen = previewed(request, job.system, act_on)
+            back = act in (services.cancel, services.roll_back)
+            lost = [each.as_change() for each in losses.told(job)] if back else []
+            return {**seen, "changes": [*lost, *seen["changes"]]}
+
+        answer = submit(request, job.system, act_on, lambda job: (job, {}), told, look=look)
         if isinstance(answer.data, dict) and "job" in answer.data:
             answer.data = answer.data["job"]
             answer["ETag"] = etag(answer.data)

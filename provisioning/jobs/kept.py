@@ -46,6 +46,12 @@ def read(system: System, names: Collection[str], of: Iterable[type[Any]] = (*CON
     return {model._meta.label: Serializer().serialize(_of(model, pks), fields=_columns(model)) for model in of}
 
 
+def known(undo: str) -> dict[str, set[Any]]:
+    """{label of a model: primary keys} of the rows that were there before a job; undo: of its step `rows`."""
+    before = json.loads(undo or "{}").get("before") or {}
+    return {model._meta.label: {row["pk"] for row in before.get(model._meta.label, [])} for model in (*CONFIG, *ASSETS)}
+
+
 def dumps(rows: Any) -> str:
     """JSON in which moments keep their microseconds."""
     return json.dumps(rows, default=lambda value: value.isoformat())
