@@ -88,6 +88,7 @@ def context_of(job: Job, person: Any) -> dict[str, Any]:
         "now": next((step.title for step in steps if step.name == job.problem_step), job.problem_step),
         "waits_for": job.waits_for if job.state in Job.ACTIVE else "",
         "accounts": list(_accounts(job, person)),
+        "many_accounts": len(job.accounts) > NAMED,
         "given": list(pairs(job.parameters)),
         "results": list(pairs(job.results)),
         "lines": lines[:LINES][::-1],
@@ -171,12 +172,17 @@ def pairs(told: Any) -> Iterator[tuple[str, str, str]]:
             yield str(name), short, ""
             continue
         whole = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        head = (
-            ngettext("%s entry", "%s entries", len(value)) % f"{len(value):,}"
-            if isinstance(value, list | dict)
-            else f"{short[: LONG - 1]}…"
-        )
-        yield str(name), head, whole
+        yield str(name), _head(str(name), value) if isinstance(value, list | dict) else f"{short[: LONG - 1]}…", whole
+
+
+def _head(name: str, value: list[Any] | dict[str, Any]) -> str:
+    """What stands for the whole of a value until somebody opens it: "200 users"."""
+    if name == "document" and isinstance(value, dict) and isinstance(value.get("accounts"), list):
+        count = len(value["accounts"])
+        return ngettext("%s account", "%s accounts", count) % f"{count:,}"
+    if isinstance(value, list) and len(value) > 1:
+        return f"{len(value):,} {name}"
+    return ngettext("%s entry", "%s entries", len(value)) % f"{len(value):,}"
 
 
 def _hand_over(row: HandOver) -> dict[str, Any]:
