@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q
 
 from accounts_app.jetstream.forecast import Warning, forecast
+from accounts_app.jetstream.settings import settings_of
 from accounts_app.jetstream.wire import to_server
 from accounts_app.models import Account, Consumer, Server, Stream
 from accounts_app.natsconf.specs import JetStreamSpec
@@ -27,6 +30,31 @@ def forecast_of(row: Stream | Consumer, *, deleted: bool = False) -> tuple[Warni
         servers_with_jetstream(row.home.system_id),
         None if stream is None else _config(stream.kind, stream.name, stream.config, stream.seen, stream.managed),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What comes of a row. refused: {setting, "" for the object: what the server is sure to refuse}; warnings: what
+    it takes, and loses or should be known of."""
+
+    refused: Mapping[str, list[str]]
+    warnings: tuple[Warning, ...]
+
+
+def foreseen(row: Any, changes: Collection[str], *, new: bool = False) -> Foreseen:
+    """What comes of the row as it stands in memory. changes: settings that are being changed; new: it is being made.
+
+    Of an object that is there, what stays as it is stands in nobody's way.
+    """
+    if not changes and not new:
+        return Foreseen({}, ())
+    known = settings_of(row.settings_kind)
+    found: dict[str, list[str]] = {}
+    told = forecast_of(row)
+    for one in told:
+        if one.severity == "refused" and (row.seen is None or one.setting in changes or one.setting not in known):
+            found.setdefault(one.setting, []).append(one.sentence)
+    return Foreseen(found, tuple(one for one in told if one.severity != "refused"))
 
 
 def _beside(row: Stream | Consumer) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget
 from accounts_app.admin.asset_fields import SettingField, fields_of
 from accounts_app.admin.base import RowForm
 from accounts_app.assets import check_keeps_streams
+from accounts_app.forecasting import foreseen
 from accounts_app.jetstream.names import check_name, stream_of
 from accounts_app.jetstream.settings import Kind
 from accounts_app.models import Asset, Consumer, Stream
@@ -23,9 +24,11 @@ _SAYS_DEFAULT = ("choice", "flag")  # fields that always say something
 
 
 class AssetForm(RowForm):
-    """A form whose settings are fields. KIND: by which settings."""
+    """A form whose settings are fields. KIND: by which settings. looks: it is only looked at, and nothing is saved:
+    then what the server would refuse is no error of it."""
 
     KIND: Kind
+    looks = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -84,21 +87,32 @@ class AssetForm(RowForm):
             raise ValidationError(str(refused)) from None
 
     def _post_clean(self) -> None:
-        if not self.errors:
-            self.before = dict(self.instance.config)
-            self.instance.config = self.config()
-            if isinstance(self.instance, Stream) and self.instance._state.adding:
-                self.instance.kind = self.KIND
+        self.before = dict(self.instance.config)
+        self.instance.config = self.config()
+        if isinstance(self.instance, Stream) and self.instance._state.adding:
+            self.instance.kind = self.KIND
         super()._post_clean()  # type: ignore[misc]
+        if not self.errors and not self.looks:
+            told = foreseen(self.instance, self.config_changes(), new=self.instance._state.adding)
+            for setting, sentences in told.refused.items():
+                self.add_error(setting if setting in self.fields else None, sentences)
 
     def _update_errors(self, errors: ValidationError) -> None:
-        """A setting's part is said at the setting: “mirror.name” at mirror."""
+        """A setting's part is said at the setting: “mirror.name” at mirror. What can't be read is said alone."""
         if hasattr(errors, "error_dict"):
+            unread = any(name in self.errors for name in self.setting_fields())
             moved: dict[str, list[ValidationError]] = {}
             for name, many in errors.error_dict.items():
-                moved.setdefault(name.removeprefix("config.").partition(".")[0], []).extend(many)
+                at = name.removeprefix("config.").partition(".")[0]
+                if at not in self.errors and not (unread and at in self.setting_fields()):
+                    moved.setdefault(at, []).extend(many)
             errors = ValidationError(moved)
         super()._update_errors(errors)
+
+
+def whole_name(stream: Stream) -> str:
+    """A stream as it is told from those of other accounts that are called the same."""
+    return f"{stream.account.name}/{stream.name}"
 
 
 class StreamForm(AssetForm):
@@ -108,6 +122,11 @@ class StreamForm(AssetForm):
 
 
 class ConsumerForm(AssetForm):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "stream" in self.fields:
+            self.fields["stream"].label_from_instance = whole_name  # type: ignore[attr-defined]
+
     class Meta:
         model = Consumer
         fields = ("stream", "name", "deletion")

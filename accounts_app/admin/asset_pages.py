@@ -114,6 +114,7 @@ class AssetPages:
         if not allowed or request.method != "POST":
             raise PermissionDenied
         form = page.get_form(request, row, change=row is not None)(request.POST, instance=row)
+        form.looks = True
         context = {"outlook": outlook(form, row), "opts": page.opts}
         headers = {"Cache-Control": "no-store"}
         return TemplateResponse(request, "accounts_app/asset_outlook.html", context, headers=headers)
