@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from django.db import connection, transaction
+from django.http import Http404
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
@@ -68,6 +70,9 @@ def write(
     seconds = seconds_of(request)
     if seconds and body["sync"]["state"] == "pending":
         _until_enforced(request, system, after, time.monotonic() + seconds)
+        if kept is None:
+            with contextlib.suppress(Http404):  # gone meanwhile: it is told as it was
+                body = tell(result)
         body["sync"] = sync_of(system, after, person)
         seal.keep(status, body, after)
     late = seconds is not None and body["sync"]["state"] == "pending"
