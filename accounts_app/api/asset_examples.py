@@ -20,7 +20,7 @@ def _row(kind: Kind, pk: int, name: str, **said: Any) -> dict[str, Any]:
     of = {"stream": said.pop("stream")} if "stream" in said else {}
     more = {"managed": True, "state": "applied", "counts": _COUNTS, "drift": [], "ignored_until": None}
     more["seen"] = {"name": name, "num_replicas": 1}
-    times = {"seen_at": AT, "created_at": AT, "sync": _SYNC}
+    times = {"seen_at": AT, "created_at": AT, "sync": _SYNC, "warnings": []}
     first = {"id": pk, "system": "main", "account": "ACME", **of, "name": name, "deletion": "keep"}
     return {**first, **settings, **said, **more, **times}
 

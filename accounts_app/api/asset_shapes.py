@@ -139,6 +139,14 @@ class AssetSync(Sync):
     field = serializers.CharField(required=False, help_text='The setting that the servers refuse; "" for none.')
 
 
+class AssetWarning(serializers.Serializer[Any]):
+    """What comes of a write, in one sentence."""
+
+    setting = serializers.CharField(help_text='The setting that it is about; "" for the whole.')
+    text = serializers.CharField()
+    severity = serializers.ChoiceField(["loses", "note"])
+
+
 class AssetSerializer(RowSerializer):
     """What streams, buckets and consumers have in common."""
 
@@ -150,10 +158,11 @@ class AssetSerializer(RowSerializer):
     drift = SettingDrift(many=True, read_only=True)
     seen = serializers.DictField(read_only=True, allow_null=True, help_text="The servers' own configuration.")
     sync = AssetSync(read_only=True)
+    warnings = AssetWarning(many=True, read_only=True, help_text="Only of what was just written: what comes of it.")
 
 
 _BEFORE = ("id", "system", "account", "name", "deletion")
-_AFTER = ("managed", "state", "counts", "drift", "ignored_until", "seen", "seen_at", "created_at", "sync")
+_AFTER = ("managed", "state", "counts", "drift", "ignored_until", "seen", "seen_at", "created_at", "sync", "warnings")
 SEEN_ONLY = ("managed", "counts", "drift", "ignored_until", "seen", "seen_at", "created_at")  # nobody writes them
 
 

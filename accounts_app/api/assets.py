@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
@@ -15,10 +15,11 @@ from accounts_app import assets
 from accounts_app.api import asset_filters as filters
 from accounts_app.api import asset_shapes as shapes
 from accounts_app.api.problems import Invalid
-from accounts_app.api.query import OF_WRITES
+from accounts_app.api.query import OF_WRITES, flag
 from accounts_app.api.rows import BY_NAME, ConfigResource, Rows
 from accounts_app.api.standing import SYNC_OF_ASSETS
 from accounts_app.api.writing import write
+from accounts_app.forecasting import foreseen
 from accounts_app.jetstream.names import bucket_of, stream_of
 from accounts_app.jetstream.settings import Kind, settings_of
 from accounts_app.jetstream.wire import SERVERS_OWN, complete, effective
@@ -39,7 +40,7 @@ class Assets(ConfigResource):
 
     kind: ClassVar[Kind]
     ordering = {**BY_NAME, "created_at": "created_at"}
-    UNSTABLE = ("state", "counts", "drift", "seen", "seen_at", *SERVERS_OWN)  # what servers move by themselves
+    UNSTABLE = ("state", "counts", "drift", "seen", "seen_at", "warnings", *SERVERS_OWN)  # what servers move
 
     def parameters(self) -> Collection[str]:
         return OF_WRITES | {"data"} if self.action == "destroy" else super().parameters()
@@ -55,6 +56,7 @@ class Assets(ConfigResource):
         told |= {name: row[name] for name in shapes.SEEN_ONLY}
         stuck = state in ("waits", "failed")
         told["state"] = state
+        told["warnings"] = []
         told["sync"] = {
             "state": SYNC_OF_ASSETS[state],
             "revision": row["revision"],
@@ -73,7 +75,23 @@ class Assets(ConfigResource):
         if fields.pop("name", row.name) != row.name:
             raise ValidationError({"name": "Its name can't change: make another one."})
         config = self._changed(row, self._settings_of(fields))
-        return assets.save_asset(row, config, **fields)
+        return self._foreseen(assets.save_asset(row, config, **fields), config)
+
+    def _foreseen(self, row: Asset, changes: Collection[str], *, new: bool = False) -> Any:
+        """Keep beside the row what comes of it. Raises ValidationError with what the servers are sure to refuse.
+
+        A dry run tells that instead, as it tells all else.
+        """
+        if flag(self.request, "dry_run"):
+            return row
+        told = foreseen(row, changes, new=new)
+        if told.refused:
+            raise ValidationError({setting or NON_FIELD_ERRORS: said for setting, said in told.refused.items()})
+        row.foreseen = [{"setting": w.setting, "text": w.sentence, "severity": w.severity} for w in told.warnings]  # type: ignore[attr-defined]
+        return row
+
+    def answer(self, row: Any) -> dict[str, Any]:
+        return self.told(row.pk) | {"warnings": getattr(row, "foreseen", [])}
 
     def _settings_of(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Take the settings out of the fields of a body."""
@@ -190,9 +208,11 @@ class Streams(Assets):
         fields = dict(data)
         config = self._said(fields)
         name = stream_of(self.kind, fields["name"])
-        return assets.make_stream(
+        row = assets.make_stream(
             fields["account"], self.kind, name, config, fields.get("deletion", Stream.Deletion.KEEP)
         )
+        made: Stream = self._foreseen(row, config, new=True)
+        return made
 
 
 class Buckets(Streams):
@@ -242,7 +262,9 @@ class Consumers(Assets):
         stream = Stream.objects.filter(account=fields["account"], name=fields["stream"]).first()
         if stream is None:
             raise ValidationError({"stream": f"There is no stream “{fields['stream'][:80]}” in this account."})
-        return assets.make_consumer(stream, fields["name"], config, fields.get("deletion", Consumer.Deletion.KEEP))
+        row = assets.make_consumer(stream, fields["name"], config, fields.get("deletion", Consumer.Deletion.KEEP))
+        made: Consumer = self._foreseen(row, config, new=True)
+        return made
 
     def change(self, row: Any, data: dict[str, Any]) -> Any:
         fields = dict(data)

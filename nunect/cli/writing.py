@@ -150,8 +150,18 @@ def show_preview(told: Mapping[str, Any], *, conf: bool = False, err: bool = Fal
 _SEVERITIES = {"refused": ("The servers would refuse it", "red"), "loses": ("Loses data", "red")}
 
 
+def _tell_warnings(warnings: list[Mapping[str, Any]]) -> None:
+    """What comes of the row that was just written."""
+    for one in warnings:
+        title, colour = _SEVERITIES.get(str(one.get("severity")), ("Note", "yellow"))
+        said = ": ".join(filter(None, (str(one.get("setting") or ""), str(one.get("text") or ""))))
+        output.say(f"{click.style(f'{title}:', fg=colour)} {output.plain(said)}", err=True)
+
+
 def tell_sync(data: Any, how: How, *, silent: bool = False) -> int:
     """Say on stderr how far the servers are, and what to do next; the exit code."""
+    if isinstance(data, Mapping) and not silent:
+        _tell_warnings(data.get("warnings") or [])
     sync = data.get("sync") if isinstance(data, Mapping) else None
     if not isinstance(sync, Mapping):
         return 0

@@ -414,3 +414,40 @@ def test_whatever_a_setting_is_it_is_taken_or_told_at_its_field(api, first, kind
     assert answer.status_code in (200, 422), answer.data
     if answer.status_code == 422:
         assert all(errors(answer).values())
+
+
+def test_what_the_servers_are_sure_to_refuse_is_refused_at_the_setting(api, first):
+    body = {**KINDS["streams"], "subjects": ["first.new"]}
+    answer = api.post("streams/", body)
+    assert answer.status_code == 422
+    assert errors(answer) == {
+        "subjects": "“first.new” overlaps with “first.>” of stream FIRST, which stores it already."
+    }
+    assert Stream.objects.count() == 1
+    foretold = api.post("streams/?dry_run=true", body)
+    assert [each["severity"] for each in foretold.data["warnings"]] == ["refused"]
+    row = Stream.objects.get(pk=api.post("streams/", KINDS["streams"]).data["id"])
+    changed = api.patch(f"streams/{row.pk}/", {"subjects": ["orders.>", "first.x"], "description": "both"})
+    assert (changed.status_code, list(errors(changed))) == (422, ["subjects"])
+    row.refresh_from_db()
+    assert row.config == {"subjects": ["orders.>"]}
+    consumer = api.post("consumers/", {**KINDS["consumers"], "replicas": 3})
+    assert (consumer.status_code, list(errors(consumer))) == (422, ["replicas"])
+
+
+def test_what_is_lost_comes_back_as_warnings(api, first):
+    there = {"name": "FIRST", "subjects": ["first.>"], "max_msgs": -1}
+    stand(first, seen=there, counts={"messages": 2000, "bytes": 10**6})
+    changed = api.patch(f"streams/{first.pk}/", {"max_msgs": 100})
+    assert changed.status_code == 200, changed.data
+    lost = {"setting": "max_msgs", "text": "1,900 of 2,000 messages go, the oldest ones.", "severity": "loses"}
+    assert changed.data["warnings"] == [lost]
+    read = api.get(f"streams/{first.pk}/")
+    assert read.data["warnings"] == []
+    assert read.headers["ETag"] == changed.headers["ETag"]
+
+
+def test_a_row_that_was_waited_for_is_told_as_it_is_then(api, first, monkeypatch):
+    monkeypatch.setattr(writing.time, "sleep", lambda _seconds: QuerySet(Stream).update(done=F("wanted")))
+    made = api.post("streams/", KINDS["streams"], Prefer="wait=5")
+    assert (made.status_code, made.data["state"], made.data["sync"]["state"]) == (201, "applied", "applied")
