@@ -10,7 +10,7 @@ from accounts_app.wrong import Wrong
 from provisioning.blueprints.expand import Expanded, Origin
 from provisioning.blueprints.parameters import Fault, Given
 
-_ROW = re.compile(r"Account “(?P<account>[^”]*)”(?:, (?P<kind>user|role) “(?P<name>.*)”)?")
+_ROW = re.compile(r"Account “(?P<account>[^”]*)”(?:, (?P<kind>user|role|export) “(?P<name>.*)”)?")
 
 
 class Placed(NamedTuple):
@@ -72,6 +72,8 @@ class _Finder:
             for kind, key in (("user", "users"), ("role", "roles")):
                 for place, row in enumerate(account.get(key) or ()):
                     self.within.setdefault((name, kind, str(row.get("name"))), f"{at}.{key}[{place}]")
+            for place, export in enumerate(account.get("exports") or ()):
+                self.within.setdefault((name, "export", str(export.get("subject"))), f"{at}.exports[{place}]")
 
     def place(self, wrong: Wrong) -> str:
         match = _ROW.fullmatch(wrong.where) or _ROW.match(wrong.where)
@@ -79,4 +81,6 @@ class _Finder:
             return ""
         account = match["account"]
         at = self.within.get((account, match["kind"] or "", match["name"] or ""), self.accounts.get(account, ""))
+        if match["kind"] == "export" and wrong.field == "account":
+            return f"{at}.accounts"
         return f"{at}.{wrong.field}" if at and wrong.field else f"{at}.name" if at else ""

@@ -182,7 +182,7 @@ def _looked(system: System, spec: BlueprintSpec, parameters: Any) -> tuple[Look,
         return Look(spec.title, faults=found.faults, problems=found.problems, notes=notes), None
     names = tuple(account.name for account in document.accounts)
     ready = _Ready(given, expanded, document, notes, names, f"{spec.title}: {', '.join(names)}"[:300])
-    seen = _foreign(system, spec, ready) or _previewed(system, ready)
+    seen = _foreign(system, spec, ready) or _with_itself(ready) or _previewed(system, ready)
     if isinstance(seen, Placed):
         seen = Look(ready.title, faults=seen.faults, problems=seen.problems, notes=notes)
     return seen, ready
@@ -215,6 +215,17 @@ def _foreign(system: System, spec: BlueprintSpec, ready: _Ready) -> Placed | Non
     foreign = sorted(name for name in there if _last_blueprint(system, name) != spec.name)
     places = [
         (f"accounts[{ready.names.index(name)}].name", _("There is an account “%s” already.") % name) for name in foreign
+    ]
+    return of_places(ready.expanded, ready.given, places) if places else None
+
+
+def _with_itself(ready: _Ready) -> Placed | None:
+    """Exports that name their own account: it hears its own subjects anyway."""
+    places = [
+        (f"accounts[{number}].exports[{place}].accounts", _("An account isn't shared with itself."))
+        for number, account in enumerate(ready.expanded.document["accounts"])
+        for place, export in enumerate(account.get("exports") or ())
+        if account.get("name") in (export.get("accounts") or ())
     ]
     return of_places(ready.expanded, ready.given, places) if places else None
 
