@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from accounts_app.admin.asset_forms import whole_name
 from accounts_app.models import Stream
@@ -22,7 +22,7 @@ class Completing(AutocompleteJsonView):
         return {**found, "text": whole_name(obj)} if isinstance(obj, Stream) else found
 
 
-def answer(request: HttpRequest) -> HttpResponse:
+def answer(request: HttpRequest) -> Any:
     return Completing.as_view(admin_site=admin.site)(request)
 
 
