@@ -141,8 +141,9 @@ def test_a_difference_is_answered_with_one_click(site, filled):
 def test_the_name_is_asked_for_when_data_go(site, filled):
     page = site.open(address(filled["applied"], "delete"))
     assert not page.locator("[name=name]").is_visible()
+    assert page.locator("button:has-text('Let go of it')").is_visible()
     page.check("[name=data][value=delete]")
     page.fill("[name=name]", "ORDERS")
-    page.click("button:has-text('Let go of it')")
+    page.click("button:has-text('Delete it with its data')")
     page.wait_for_selector("text=is deleted as soon as")
     assert Stream.objects.get(name="ORDERS").leaving
