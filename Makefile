@@ -10,7 +10,7 @@ up: .venv/runs ## start everything on this machine; Ctrl-C stops it
 
 # in the order of the files: xdist would keep the one that takes longest, with the fewest tests, for the end
 test: .venv/develops ## every test that needs no outside server
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: .venv/develops ## style, types, imports, migrations
 	$(PY) -m ruff check .
