@@ -7,12 +7,14 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.db.models import F, QuerySet
+from django.utils import timezone
 
 from accounts_app.door import current_door, through
-from accounts_app.models import AuditEntry
+from accounts_app.models import Account, AuditEntry
 from provisioning.bootstrap import ensure_system
 from provisioning.events import job_changed
-from provisioning.jobs import engine, lease, paths, services, turn
+from provisioning.jobs import engine, gathering, lease, paths, services, turn
 from provisioning.jobs.protocol import Done, Step, StepFailed, Wait
 from provisioning.models import Claim, Job
 from tests.factories import admin
@@ -392,3 +394,25 @@ def test_work_ends_by_itself_when_its_time_is_over(path):
     assert 1 <= Job.objects.filter(state="done").count() < 4
     assert engine.work(10) is False
     assert Job.objects.filter(state="done").count() == 4
+
+
+def test_a_run_waits_for_rows_that_are_being_written_but_lets_no_person_wait(path, monkeypatch):
+    monkeypatch.setattr(gathering, "MOST_S", 0.4)
+    one, two = begin("ACME"), begin("OTHER")
+    QuerySet(Account).update(done=F("wanted"))
+
+    def waited():
+        since = time.monotonic()
+        gathering.wait_for_rows(one.system_id)
+        return time.monotonic() - since >= 0.4
+
+    assert not waited(), "nobody works on jobs"
+    Job.objects.filter(pk=one.pk).update(state="running", lease="x", lease_until=timezone.now() + timedelta(minutes=1))
+    assert waited()
+    Account.objects.create(system=one.system, name="ACME")
+    assert waited(), "an account of a job is no person's"
+    Account.objects.create(system=one.system, name="MINE")
+    assert not waited()
+    Account.objects.filter(name="MINE").delete()
+    Job.objects.filter(pk=two.pk).update(state="waiting")
+    assert not waited(), "none is about to begin"
