@@ -188,9 +188,9 @@ def _children(system: System, nats_server: str) -> list[Child]:
     base = f"http://{_reachable(settings.HOST)}:{settings.PORT}"
     web = [sys.executable, "-m", "daphne", "-b", settings.HOST, "-p", str(settings.PORT), "nunect.asgi:application"]
     web += ["--websocket-max-message-size", FROM_BROWSERS, "--websocket-max-frame-size", FROM_BROWSERS]
-    worker = [sys.executable, "-m", "celery", "-A", "nunect", "worker", "-B", "--concurrency", "2"]
-    worker += ["--schedule", settings.CELERY_BEAT_SCHEDULE_FILENAME, "--loglevel", "INFO"]
-    worker += ["--without-gossip", "--without-mingle"]
+    celery = [sys.executable, "-m", "celery", "-A", "nunect"]
+    worker = [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+    beat = [*celery, "beat", "--loglevel", "INFO"]
     env = {"DJANGO_SETTINGS_MODULE": "nunect.settings"}
     listens = _listens(settings.NATS_HOST, settings.NATS_PORT)
     children = [Child("nats-server", [nats_server, "-c", conf], listens, vital=True)]
@@ -199,6 +199,7 @@ def _children(system: System, nats_server: str) -> list[Child]:
     children.append(Child("worker", worker, _works(), env))
     children.append(Child("relay", [sys.executable, "-m", "django", "relay"], _sees(system.pk), env))
     children.append(Child("web", web, _answers(f"{base}/readyz"), env))
+    children.append(Child("beat", beat, _at_once, env))  # within the worker nobody would start it again
     return children
 
 
@@ -257,6 +258,11 @@ def _exists(path: str | Path) -> Callable[[], Awaitable[bool]]:
         return Path(path).exists()
 
     return check
+
+
+async def _at_once() -> bool:
+    """What the first minute doesn't need is not waited for."""
+    return True
 
 
 def _works() -> Callable[[], Awaitable[bool]]:

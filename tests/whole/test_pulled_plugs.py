@@ -21,6 +21,17 @@ from accounts_app.models import System
 system = System.objects.get()
 print("behind", system.wanted - system.done, system.problem)
 """
+ASKED = """
+import time
+from provisioning.heartbeat import worker_age
+end = time.time() + 40
+while time.time() < end:
+    age = worker_age()
+    if age is not None and time.time() - age > {since} + 1:
+        print("asked again")
+        break
+    time.sleep(0.2)
+"""
 
 
 def save(product, first, last):
@@ -69,9 +80,18 @@ def test_a_broker_that_hangs_delays_nobody_and_loses_nothing(running):
 def test_workers_killed_again_and_again_lose_nothing(running):
     for turn in range(4):
         save(running, 10 + turn * 5, 15 + turn * 5)
-        for pid in pids(running, "celery"):
+        for pid in pids(running, "celery", "worker"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(1.5)
     until_all_hold(running, 10, 30)
     running.until_ready()
+
+
+def test_what_asks_for_sweeps_is_started_again(running):
+    running.until_ready()
+    (killed,) = pids(running, "celery", "beat")
+    os.kill(killed, signal.SIGKILL)
+    asked = running.run("shell", "-v", "0", "-c", ASKED.format(since=time.time()), **SETTINGS)
+    assert "asked again" in asked.stdout, asked.stderr + running.logs()
+    assert pids(running, "celery", "beat") != [killed]
