@@ -122,7 +122,9 @@ REQUESTS: dict[str, Any] = {
 }
 ANSWERS: dict[str, Any] = {
     "jobs_log": {"results": [{"id": 91, "at": AT, "step": "rows", "text": "The rows are written."}], "next": None},
-    **dict.fromkeys(("jobs_get", "jobs_retry", "jobs_resume", "jobs_cancel", "jobs_roll_back"), _WHOLE),
+    **dict.fromkeys(
+        ("jobs_get", "jobs_retry", "jobs_resume", "jobs_cancel", "jobs_roll_back", "jobs_withdraw"), _WHOLE
+    ),
     "jobs_hand_over": _WITH_LINK,
     "blueprints_list": {"results": [_BLUEPRINT], "next": None},
     "blueprints_create": _SAVED,

@@ -144,6 +144,19 @@ def roll_back(session: Session, number: int, yes: bool) -> int:
     return _ask(session, number, "roll-back", "Take back all that job {} did, data included?", yes)
 
 
+@job.command("withdraw", short_help="Let its one-time link open nothing any more.")
+@_number
+@command_options
+def withdraw(session: Session, number: int) -> int:
+    """Let the links of a job open nothing any more, as when one was sent to the wrong place."""
+    row = session.client.call("POST", f"jobs/{number}/withdraw/").data
+    if session.as_json:
+        output.print_json(row)
+    else:
+        output.say("Its link opens nothing any more; `nunect job new-credentials` makes another.", err=True)
+    return 0
+
+
 def end_of(session: Session, row: dict[str, Any]) -> int:
     """Say how a job ended; the exit code."""
     if session.as_json:

@@ -17,6 +17,7 @@ from accounts_app import units
 from accounts_app.access import may, visible
 from accounts_app.admin import chips
 from accounts_app.models import Account
+from provisioning.jobs.rights import may_act, seen_by
 from provisioning.models import HandOver, Job, JobStep
 
 LINES, NAMED = 200, 10  # of the log; users that a link names
@@ -44,8 +45,6 @@ class Offer:
 
 def offers(job: Job, person: Any) -> list[Offer]:
     """What this person may want of the job as it is now."""
-    if not may(person, "change", Job):
-        return []
     state, retires = Job.State(job.state), job.kind == Job.Kind.RETIRE
     under_way = state in (Job.State.QUEUED, Job.State.RUNNING, Job.State.WAITING)
     found: list[Offer] = []
@@ -61,12 +60,11 @@ def offers(job: Job, person: Any) -> list[Offer]:
         word, style = (_("Keep the account"), "nu-main") if retires else (_("Cancel"), "nu-danger")
         found.append(Offer("cancel", word, style, asks=True))
     elif state == Job.State.DONE and job.kind == Job.Kind.PROVISION:
-        if may(person, "add", Job):
-            found.append(Offer("hand-over", _("New credentials"), asks=True))
+        found.append(Offer("hand-over", _("New credentials"), asks=True))
         found.append(Offer("roll-back", _("Roll back"), "nu-danger", asks=True))
-    if may(person, "add", Job) and job.hand_overs.filter(opened_at=None, withdrawn_at=None).exists():
+    if job.hand_overs.filter(opened_at=None, withdrawn_at=None).exists():
         found.insert(0, Offer("withdraw", _("Withdraw the link")))
-    return found
+    return [offer for offer in found if may_act(person, offer.name, job)]
 
 
 def taken_back(job: Job) -> list[str]:
@@ -77,7 +75,7 @@ def taken_back(job: Job) -> list[str]:
 
 def context_of(job: Job, person: Any) -> dict[str, Any]:
     """All that `job_body.html` shows."""
-    steps = list(job.steps.all())
+    steps = list(job.steps.defer("undo"))
     lines = list(job.lines.order_by("-pk")[: LINES + 1])
     return {
         "job": job,
@@ -89,8 +87,8 @@ def context_of(job: Job, person: Any) -> dict[str, Any]:
         "waits_for": job.waits_for if job.state in Job.ACTIVE else "",
         "accounts": list(_accounts(job, person)),
         "many_accounts": len(job.accounts) > NAMED,
-        "given": list(pairs(job.parameters)),
-        "results": list(pairs(job.results)),
+        "given": list(pairs(seen_by(person, job.parameters))),
+        "results": list(pairs(seen_by(person, job.results))),
         "lines": lines[:LINES][::-1],
         "more_lines": len(lines) > LINES,
         "hand_overs": [_hand_over(row) for row in job.hand_overs.all()],

@@ -26,13 +26,13 @@ from accounts_app.access import reaches_all, require, require_whole, visible
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, SCRIPT, ReadOnlyAdmin, RelatedFilter
 from accounts_app.admin.listing import Listed
-from accounts_app.models import Account, System, record
+from accounts_app.models import Account, System
 from provisioning.admin.job_words import context_of, offers, span, spoken, taken_back
 from provisioning.admin.provision import job_page
 from provisioning.admin.shelf import Shelved
 from provisioning.blueprints import handover, submit
 from provisioning.jobs import losses, services
-from provisioning.jobs.lease import tell
+from provisioning.jobs.rights import require_act
 from provisioning.models import Job
 
 MOST = 200  # jobs in one question of the list
@@ -41,20 +41,12 @@ NO_STORE = {"Cache-Control": "no-store, private"}
 WINDOWS_S = (0, 900, 3600, 86_400, 7 * 86_400, 30 * 86_400)  # in which a retired account can be kept after all
 
 
-def _withdraw(job: Job) -> None:
-    """Let its links open nothing any more, for who has sent one to the wrong place."""
-    for link in job.hand_overs.filter(opened_at=None, withdrawn_at=None):
-        if handover.withdraw(link):
-            record("hand-over withdrawn", job)
-    tell(job)
-
-
 ACTS: dict[str, tuple[Callable[[Job], None], Any]] = {
     "retry": (services.retry, _("It goes on where it failed.")),
     "resume": (services.resume, _("It goes on.")),
     "cancel": (services.cancel, _("It stops, and takes back what it has done.")),
     "roll-back": (services.roll_back, _("What it has done is being taken back.")),
-    "withdraw": (_withdraw, _("The link opens nothing any more.")),
+    "withdraw": (services.withdraw, _("The link opens nothing any more.")),
 }
 
 
@@ -187,7 +179,6 @@ class JobAdmin(Listed, ReadOnlyAdmin):
 
     def _issue_again(self, request: HttpRequest, job: Job, page: str) -> HttpResponse:
         """Give the job's users new credentials: a job of its own, whose link is shown here once."""
-        require(request.user, "add", Job)
         require_whole(request.user)
         try:
             made = submit.issue_again(job)
@@ -234,6 +225,7 @@ class JobAdmin(Listed, ReadOnlyAdmin):
         """Do what a button says; a GET asks first, and says what will be taken back."""
         require(request.user, "change", Job)
         job = self._job(request, str(pk))
+        require_act(request.user, name, job)
         page = reverse("admin:provisioning_job_change", args=[job.pk])
         if name == "hand-over" and request.method == "POST":
             return self._issue_again(request, job, page)

@@ -15,13 +15,12 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
-from accounts_app.access import Act, require
+from accounts_app.access import Act
 from accounts_app.api.filters import OneOf, text
 from accounts_app.api.pages import LIMIT, MOST, page, rows_of
 from accounts_app.api.problems import Stale
 from accounts_app.api.rows import Resource
 from accounts_app.api.writing import etag, matches, previewed, seconds_of
-from accounts_app.models import NatsUser
 from provisioning.api.job_shapes import (
     FACTS,
     HAND_OVER,
@@ -37,6 +36,7 @@ from provisioning.api.schemas import JobSchema
 from provisioning.api.waiting import RESTS, submit, until
 from provisioning.blueprints.submit import issue_again
 from provisioning.jobs import losses, services
+from provisioning.jobs.rights import require_act, seen_by
 from provisioning.models import HandOver, Job, JobLine, JobStep
 
 _UNDER_WAY = (JobStep.State.RUNNING, JobStep.State.WAITING, JobStep.State.FAILED, JobStep.State.UNDOING)
@@ -62,12 +62,14 @@ def touching(jobs: QuerySet[Any], account: str) -> QuerySet[Any]:
     return jobs.alias(place=place).filter(place__gt=0)
 
 
-def told(pk: int) -> dict[str, Any]:
-    """A job with its steps and hand-overs, for who may see it. Raises Http404."""
+def told(pk: int, person: Any) -> dict[str, Any]:
+    """A job with its steps and hand-overs, for a person who may see it. Raises Http404."""
     columns = {name: F(column) if isinstance(column, str) else column for name, column in COLUMNS.items()}
     rows = rows_of(Job.objects.filter(pk=pk), {**columns, "parameters": F("parameters"), "results": F("results")})
     if not rows:
         raise Http404
+    for name in ("parameters", "results"):
+        rows[0][name] = seen_by(person, rows[0][name])
     rows[0]["steps"] = list(JobStep.objects.filter(job=pk).order_by("number").values(*STEP))
     rows[0]["hand_overs"] = list(HandOver.objects.filter(job=pk).order_by("-pk").values(*HAND_OVER))
     return rows[0]
@@ -93,7 +95,7 @@ class Jobs(Resource):
     first = "-id"
     search_fields = ["title", "author_name"]
     columns = COLUMNS
-    answers = dict.fromkeys(("retrieve", "retry", "resume", "cancel", "roll_back"), OneJobSerializer)
+    answers = dict.fromkeys(("retrieve", "retry", "resume", "cancel", "roll_back", "withdraw"), OneJobSerializer)
 
     def act_of(self, request: Any) -> Act:
         return "change" if request.method == "POST" else "view"
@@ -103,7 +105,7 @@ class Jobs(Resource):
 
     def told(self, pk: int) -> dict[str, Any]:
         self.row(pk)
-        return told(pk)
+        return told(pk, self.request.user)
 
     @extend_schema(
         parameters=[
@@ -175,6 +177,12 @@ class Jobs(Resource):
         """Take back what a job has done that failed or is done. A dry run tells what is lost, and what stays."""
         return self._asked(request, pk, services.roll_back)
 
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def withdraw(self, request: Any, pk: str) -> Response:
+        """Let its one-time links open nothing any more."""
+        return self._asked(request, pk, services.withdraw)
+
     def row(self, pk: Any) -> Job:
         """The job. Raises Http404."""
         job: Job | None = self.get_queryset().filter(pk=int(pk)).select_related("system").defer("inputs").first()
@@ -186,11 +194,10 @@ class Jobs(Resource):
     @action(detail=True, methods=["post"], url_path="hand-over")
     def hand_over(self, request: Any, pk: str) -> Response:
         """Give the users of the job new credentials, and a new one-time link to them; the former ones end."""
-        require(request.user, "add", Job)
-        require(request.user, "change", NatsUser)
+        job = self.row(pk)
+        require_act(request.user, "hand-over", job)
         asked = Lifetime(data=request.data)
         asked.is_valid(raise_exception=True)
-        job = self.row(pk)
         return submit(
             request,
             job.system,
@@ -201,6 +208,7 @@ class Jobs(Resource):
 
     def _asked(self, request: Any, pk: str, act: Callable[[Job], None]) -> Response:
         job = self.row(pk)
+        require_act(request.user, act.__name__.replace("_", "-"), job)
 
         def act_on() -> Job:
             seen = request.headers.get("If-Match", "")

@@ -26,14 +26,14 @@ def submit(
     system: System,
     act: Callable[[], T],
     tell: Callable[[T], tuple[Job, dict[str, Any]]],
-    row_of: Callable[[int], dict[str, Any]],
+    row_of: Callable[[int, Any], dict[str, Any]],
     *,
     look: Callable[[], dict[str, Any]] | None = None,
 ) -> Response:
     """Do `act` and answer its job as it stands: 200 when the job rests, 202 while it is under way.
 
-    tell: (the job, what else is answered) of the result; row_of: a job as it is told. `Prefer: wait=N` waits for
-    the job; `?dry_run=true` answers `look`, or what `act` would do to rows.
+    tell: (the job, what else is answered) of the result; row_of: a job as a person is told of it. `Prefer: wait=N`
+    waits for the job; `?dry_run=true` answers `look`, or what `act` would do to rows.
     """
 
     def reached() -> T:
@@ -49,7 +49,7 @@ def submit(
         if kept is None:
             job, body = tell(reached())
             targets = {"job": job.pk}
-            body = {**body, "job": row_of(job.pk)}
+            body = {**body, "job": row_of(job.pk, request.user)}
             seal.keep(202, body, targets)
         else:
             _, body, targets = kept
@@ -57,7 +57,7 @@ def submit(
     if seconds:
         until(request, lambda: _rests(targets["job"]), time.monotonic() + seconds)
     if kept is None or seconds:
-        body["job"] = row_of(targets["job"])
+        body["job"] = row_of(targets["job"], request.user)
         seal.keep(202, body, targets)
     answer = Response(body, status=200 if body["job"]["state"] in RESTS else 202)
     answer["Cache-Control"] = "no-store"

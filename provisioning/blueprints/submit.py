@@ -12,7 +12,9 @@ from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
+from accounts_app.access import may
 from accounts_app.applying import Applied, apply_document
+from accounts_app.door import current_door
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.natsconf.document import Document, DocumentError, read_document
 from accounts_app.preview import Preview, preview
@@ -210,9 +212,15 @@ def _previewed(system: System, ready: _Ready) -> Look | Placed:
 
 
 def _foreign(system: System, spec: BlueprintSpec, ready: _Ready) -> Placed | None:
-    """Accounts that are there and that this blueprint may not touch."""
+    """Accounts that are there and that this blueprint, or this person, may not touch.
+
+    To make one takes the right to begin a job, since a blueprint is a vetted thing; to change one that may be
+    another team's takes the right to change accounts, too.
+    """
     there = Account.objects.filter(system=system, name__in=ready.names).values_list("name", flat=True)
-    foreign = sorted(name for name in there if _last_blueprint(system, name) != spec.name)
+    person = current_door().person
+    changes = person is None or may(person, "change", Account)
+    foreign = sorted(name for name in there if not changes or _last_blueprint(system, name) != spec.name)
     places = [
         (f"accounts[{ready.names.index(name)}].name", _("There is an account “%s” already.") % name) for name in foreign
     ]

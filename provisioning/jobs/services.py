@@ -177,6 +177,17 @@ def roll_back(job: Job) -> None:
     job.refresh_from_db()
 
 
+@transaction.atomic
+def withdraw(job: Job) -> None:
+    """Let the job's links open nothing any more, for who has sent one to the wrong place."""
+    row = _locked(job)
+    links = HandOver.objects.filter(job=row, opened_at=None, withdrawn_at=None)
+    if not links.update(withdrawn_at=Now(), sealed=""):
+        raise ValidationError(_("It has no link that still opens something."))
+    record("hand-over withdrawn", row)
+    tell(row)
+
+
 def _locked(job: Job) -> Job:
     """The row of now. Every writer locks a job before its system, never the other way round."""
     return Job.objects.select_for_update(no_key=True).get(pk=job.pk)

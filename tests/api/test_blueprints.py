@@ -158,6 +158,9 @@ def test_who_may_do_what(api, small):
     assert worker.post("blueprints/", {"text": SMALL}).status_code == 403
     assert worker.post("blueprints/small-team/disable/").status_code == 403
     assert worker.post(PROVISION, {"parameters": GIVEN}).status_code == 202
+    factories.account("ACME")  # as the job makes it; by now somebody else's, for who may not change accounts
+    assert set(errors(worker.post(PROVISION, {"parameters": GIVEN}))) == {"parameters.name"}
+    assert api.post(PROVISION, {"parameters": GIVEN}).status_code == 202
 
 
 def test_scopes_of_tokens(ada, api, small):

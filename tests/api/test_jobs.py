@@ -8,9 +8,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts_app.conf_text import MASK
+from accounts_app.credentials import new_nkey
 from accounts_app.door import through
 from accounts_app.models import Account
 from provisioning.api import waiting
+from provisioning.blueprints import handover
 from provisioning.jobs import services
 from provisioning.models import HandOver, Job, JobLine
 from tests import factories
@@ -273,6 +276,30 @@ def test_who_may_do_what(acme):
     assert Api(token_of(deleter)).post(f"accounts/{acme.pk}/retire/", body).status_code == 403
     assert Api(token_of(factories.staff("pat"))).get("jobs/").status_code == 403
     assert Api(token_of(changer, "write")).post(f"jobs/{job.pk}/cancel/").status_code == 200
+    over = begin("SHOP")
+    Job.objects.filter(pk=over.pk).update(state=Job.State.DONE)
+    refused = Api(token_of(changer, "write")).post(f"jobs/{over.pk}/roll-back/")
+    assert refused.status_code == 403 and "delete accounts" in str(refused.data)
+
+
+def test_keys_in_a_job_are_for_who_manages_credentials(api, acme):
+    job, key = begin(), new_nkey()[0]
+    Job.objects.filter(pk=job.pk).update(results={"document": {"accounts": [{"users": [{"nkey": key}]}]}})
+    assert key in str(api.get(f"jobs/{job.pk}/").data)
+    looker = Api(token_of(factories.staff("sam", "provisioning.view_job")))
+    told = looker.get(f"jobs/{job.pk}/").data
+    assert key not in str(told) and told["results"]["document"]["accounts"][0]["users"] == [{"nkey": MASK}]
+
+
+def test_a_link_is_withdrawn(api, acme):
+    job = begin()
+    assert "no link" in str(errors(api.post(f"jobs/{job.pk}/withdraw/")))
+    token, link = handover.new_link()
+    link.job = job
+    link.save()
+    answer = api.post(f"jobs/{job.pk}/withdraw/")
+    assert answer.status_code in (200, 202) and answer.data["hand_overs"][0]["withdrawn_at"], answer.data
+    assert api.post("hand-overs/open/", {"token": token}).status_code == 410
 
 
 def test_a_token_sees_jobs_of_its_accounts_only(ada, acme):
