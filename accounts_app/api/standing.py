@@ -78,10 +78,10 @@ def sync_of(system: System, targets: dict[str, int], person: Any) -> dict[str, A
 
     The system's own problem may name any account: who is kept to single ones isn't told.
     """
+    rows = _standing(targets)  # before the system: the revision told is then no older than the one that did it
     now = System.objects.values("wanted", "done", "problem", "revision").get(pk=system.pk)
     if not reaches_all(person):
         now["problem"] = ""
-    rows = _standing(targets)
     accounts = any(":" not in target for target in rows)
     state, problem, field = "applied", "", ""
     for target, wanted in targets.items():

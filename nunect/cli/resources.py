@@ -44,7 +44,7 @@ RESOURCES = {
         ),
         Resource(
             "servers", "server", ("id", "name", "state", "version", "revision", "host", "seen_at", "detail"),
-            filters=("system", "name", "state"), writes=(),
+            filters=("system", "name", "state"), writes=("delete",),
         ),
         Resource(
             "accounts", "account", ("id", "name", "enabled", "owner", "jetstream", "description", "sync"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from accounts_app.models import NatsUser, Role, Token
+from accounts_app.models import NatsUser, Role, Server, Token
 from nunect.cli.resources import RESOURCES
 from tests import factories
 
@@ -17,7 +17,8 @@ def acme(db):
 def test_the_filters_and_columns_of_the_command_are_those_of_rest():
     from nunect import api
 
-    for prefix, view, _ in api.router.registry:
+    rows = {prefix: view for prefix, view, _ in api.router.registry if prefix not in _OF_COMMANDS}
+    for prefix, view in rows.items():
         known = RESOURCES[prefix]
         found = getattr(view, "filterset_class", None)
         names = set(found.get_filters()) if found else {
@@ -29,10 +30,11 @@ def test_the_filters_and_columns_of_the_command_are_those_of_rest():
         assert ("create" in known.writes) == ("post" in view.http_method_names and prefix not in _DECIDED), prefix
         assert ("update" in known.writes) == ("patch" in view.http_method_names), prefix
         assert ("delete" in known.writes) == ("delete" in view.http_method_names), prefix
-    assert RESOURCES.keys() == {prefix for prefix, _, _ in api.router.registry}
+    assert RESOURCES.keys() == rows.keys()
 
 
 _DECIDED = ("revisions", "holds", "drifts")
+_OF_COMMANDS = ("jobs",)  # has commands of its own
 
 
 def test_a_row_is_made_from_pairs_and_its_secret_stands_alone_on_stdout(nunect, acme):
@@ -98,6 +100,16 @@ def test_a_change_reaches_the_row(nunect, acme):
     assert answer.exit_code == 0, answer.stderr
     user = NatsUser.objects.get()
     assert (user.enabled, user.description) == (False, "true")
+
+
+def test_a_server_that_is_gone_for_good_is_forgotten(nunect, acme):
+    for name, state in (("n1", Server.State.IN_SYNC), ("n2", Server.State.UNREACHABLE)):
+        Server.objects.create(system=acme.system, name=name, server_id=name, state=state)
+    refused = nunect("delete", "servers", "n1", "--yes")
+    assert (refused.exit_code, "“n1” answers" in refused.stderr) == (1, True)
+    told = nunect("delete", "servers", "n2", "--yes", "--wait", "0")
+    assert (told.exit_code, told.stderr.splitlines()[0]) == (0, "Server n2 is deleted.")
+    assert [server.name for server in Server.objects.all()] == ["n1"]
 
 
 def test_nothing_is_deleted_where_nobody_can_be_asked(nunect, acme):
