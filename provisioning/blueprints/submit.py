@@ -8,8 +8,6 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
-from django.db.models import TextField
-from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
 from accounts_app.access import may
@@ -241,6 +239,5 @@ def _with_itself(ready: _Ready) -> Placed | None:
 def _last_blueprint(system: System, account: str) -> str:
     """The blueprint of the last job that made this account or took it away; "" when there is none."""
     jobs = Job.objects.filter(system=system, kind__in=(Job.Kind.PROVISION, Job.Kind.RETIRE)).exclude(state__in=_OVER)
-    named = jobs.annotate(names=Cast("accounts", TextField())).filter(names__contains=f'"{account}"')
-    found: Iterable[str] = named.order_by("-pk").values_list("blueprint", flat=True)[:1]
+    found: Iterable[str] = jobs.touching(account).order_by("-pk").values_list("blueprint", flat=True)[:1]
     return next(iter(found), "")

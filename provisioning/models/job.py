@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from functools import reduce
 from operator import or_
 from typing import Any
 
 from django.conf import settings
-from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Cast
+from django.db import connection, models
+from django.db.models import Q, Value
+from django.db.models.functions import Cast, StrIndex
+from django.db.models.lookups import GreaterThan
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.fields import EncryptedTextField
@@ -29,10 +31,19 @@ class JobQuerySet(models.QuerySet["Job"]):
         reached = set(Account._base_manager.filter(pk__in=token.accounts).values_list("system", "name"))
         if not reached:
             return self.none()
-        named = reduce(or_, (Q(system=system, named__contains=f'"{name}"') for system, name in sorted(reached)))
-        rows = self.annotate(named=Cast("accounts", models.TextField())).filter(named).order_by()
-        told = rows.values_list("pk", "system", "accounts")
+        named = reduce(or_, (Q(_touches(name), system=system) for system, name in sorted(reached)))
+        told = self.filter(named).order_by().values_list("pk", "system", "accounts")
         return self.filter(pk__in=[pk for pk, system, names in told if {(system, name) for name in names} <= reached])
+
+    def touching(self, account: str) -> JobQuerySet:
+        """Those that may touch an account of this name."""
+        return self.filter(_touches(account))
+
+
+def _touches(account: str) -> GreaterThan:
+    """SQLite has no look into a list, keeps it in ASCII, and its LIKE takes capitals for small letters."""
+    said = json.dumps(account, ensure_ascii=connection.vendor == "sqlite")
+    return GreaterThan(StrIndex(Cast("accounts", models.TextField()), Value(said)), 0)
 
 
 class Job(models.Model):

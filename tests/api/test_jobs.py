@@ -104,6 +104,7 @@ def test_the_log_comes_in_pages(api, acme):
         ("account=ACME", {"ACME"}),
         ("account=acme", set()),
         ("account=ACM", set()),
+        ("account=CAFÉ", {"CAFÉ"}),
         ('account=ACME", "SHOP', set()),
         ("blueprint=queue", {"SHOP"}),
         ("author=bob", {"SHOP"}),
@@ -113,6 +114,7 @@ def test_the_log_comes_in_pages(api, acme):
 def test_jobs_are_filtered(api, acme, query, found):
     stand(begin("ACME"), "failed", "rows")
     begin("SHOP", person=factories.admin("bob"), blueprint="queue")
+    stand(begin("CAFÉ"), "done")
     assert {job["accounts"][0] for job in api.get(f"jobs/?{query}").data["results"]} == found
 
 
