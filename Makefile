@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
+# the tests start hundreds of processes: none shall compile nunect anew
+export PYTHONDONTWRITEBYTECODE =
 .PHONY: help up test lint fuzz deaths bench corpus lock clean
 
 help: ## what can be made

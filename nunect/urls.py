@@ -6,13 +6,13 @@ from django.views.generic import RedirectView
 
 from monitoring.metrics_view import metrics
 
+admin.autodiscover()
 handler500 = "nunect.api.failed"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/live/", include("monitoring.live_urls")),  # before the admin, which answers all the rest below it
     path("admin/", admin.site.urls),
-    path("api/v1/", include("nunect.api")),
-    path("handover/", include("provisioning.handover_views")),  # no log-in: a one-time link is all that it takes
+    path("", include("nunect.rest_urls")),
     path("metrics", metrics, name="metrics"),
     path("", include("monitoring.urls")),
 ]

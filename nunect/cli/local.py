@@ -102,11 +102,20 @@ def _application() -> Any:
         missing = _missing(settings)
         if missing:
             raise Failure(f"There is no nunect on this machine ({missing}). {ELSEWHERE}")
-        from django.core.wsgi import get_wsgi_application
+        import django
+        from django.core.handlers.wsgi import WSGIHandler
+
+        class Rest(WSGIHandler):
+            """Without the admin, whose pages take as long to load as all the rest."""
+
+            def get_response(self, request: Any) -> Any:
+                request.urlconf = "nunect.rest_urls"
+                return super().get_response(request)
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a web server should know is nothing to who asks here
-            return get_wsgi_application()
+            django.setup(set_prefix=False)
+            return Rest()
     except ImproperlyConfigured as error:
         raise Failure(str(error)) from error
 
