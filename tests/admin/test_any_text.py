@@ -12,7 +12,8 @@ from provisioning.binary import Judging
 from tests import factories
 
 ADD = "/admin/accounts_app/{}/add/"
-ROUNDS = int(os.environ.get("FUZZ_EXAMPLES") or 3)  # `make fuzz` asks for more
+ASKED = os.environ.get("FUZZ_EXAMPLES", "")  # `make fuzz` asks for more: every text in every form
+ROUNDS, PART = (int(ASKED), 1) if ASKED else (3, 4)
 LETTERS = (
     "abcZ019-_.*> \t\n\r\x00\x01\x1b\x7f\"'\\/#{}[]():;,=$%&<`|~^!?@+"
     "äßéñøÅİı\u0301\u200b\u200d\u200e\u202e\u2028\u2029\ufeff\ufffd\ue000漢字かなאבعربिहिन्दी𝔘😀👩🏽\U0001f3f3️\U000e0041"
@@ -76,7 +77,7 @@ def test_any_text_is_refused_at_its_field_or_reaches_the_server_as_it_is(page):
     of = factories.account()
     kept = 0
     for number, text in enumerate(texts()):
-        for model, data in forms(of, number, text):
+        for model, data in list(forms(of, number, text))[number % PART :: PART]:
             answer = page.post(ADD.format(model), data)
             assert answer.status_code in (200, 302), (model, text, answer.status_code)
             kept += answer.status_code == 302
@@ -84,7 +85,7 @@ def test_any_text_is_refused_at_its_field_or_reaches_the_server_as_it_is(page):
                 assert answer.context["adminform"].form.errors or answer.context["errors"], (model, text)
         for name in ("account", "natsuser", "role", "subjectpermission"):
             assert page.get(f"/admin/accounts_app/{name}/", {"q": text}).status_code == 200, (name, text)
-    assert kept > 40
+    assert kept > 40 // PART
     for row in (*Account.objects.all(), *NatsUser.objects.all()[:40], *Role.objects.all()[:40]):
         assert page.get(f"/admin/accounts_app/{row._meta.model_name}/{row.pk}/change/").status_code == 200
 

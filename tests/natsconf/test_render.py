@@ -158,11 +158,11 @@ def test_global_users_bring_the_guard_along():
 def test_assembling_costs_nothing_for_what_did_not_change():
     role = RoleSpec("r", (may("publish", "orders.>"), may("subscribe", "_INBOX.>")))
     one = render.render_account(account(*(user(f"u{n}", access="role", role="r") for n in range(10)), roles=(role,)))
-    blocks = {f"A{n}": replace(one, account=f"A{n}") for n in range(10_000)}
+    blocks = {f"A{n}": replace(one, account=f"A{n}") for n in range(2_000)}
     start = time.perf_counter()
     generated = render.assemble(blocks, 1)
     render.file_digest({"port": 4222}, generated)
-    assert time.perf_counter() - start < 1.0  # 0.1 s on a quiet machine
+    assert time.perf_counter() - start < 1.0  # 0.02 s on a quiet machine
 
 
 # Rights
