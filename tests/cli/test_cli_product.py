@@ -33,15 +33,16 @@ accounts:
 
 @pytest.fixture(params=["here", "there"])
 def nunect(request):
+    """Both ways, for what a request does not have in common; a command at the machine loads all of nunect."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def orders(here, tmp_path):
+def orders(there, tmp_path):
     """The file, applied; the rows and servers are exactly that afterwards."""
     file = tmp_path / "orders.yaml"
     file.write_text(ORDERS)
-    here("apply", "-f", file, "--prune", "--yes", "--json")
+    there("apply", "-f", file, "--prune", "--yes", "--json")
     return file
 
 
@@ -92,14 +93,14 @@ def test_plan_ends_with_2_for_changes_0_for_none_and_1_for_errors(nunect, orders
     nunect("plan", "-f", "nowhere.yaml", code=1)
 
 
-def test_a_document_is_applied_enforced_and_its_secrets_told_once(product, nunect, here):
-    here("apply", "-f", "-", "--prune", "--yes", given="accounts: [{name: EMPTY}]")
+def test_a_document_is_applied_enforced_and_its_secrets_told_once(product, nunect, there):
+    there("apply", "-f", "-", "--prune", "--yes", given="accounts: [{name: EMPTY}]")
     told = nunect("apply", "-f", "-", "--yes", given=ORDERS)
     secrets = {line.split()[0]: line.split()[2] for line in told.stdout.splitlines()[1:]}
     assert secrets.keys() == {"checkout", "clerk"}
     for step in ("read", "compare", "write", "enforce"):
         assert f"✓ {step}" in told.stderr
-    revision = newest(here)
+    revision = newest(there)
     assert f"applied: every server enforces it, revision {revision}." in told.stderr
     subjects = ("orders.new", "orders.secret", "elsewhere")
     assert tries(product, subjects, seed=secrets["checkout"]) == dict(zip(subjects, (True, False, False), strict=True))
@@ -107,31 +108,31 @@ def test_a_document_is_applied_enforced_and_its_secrets_told_once(product, nunec
     again = nunect("apply", "-f", "-", given=ORDERS)
     assert "Nothing to change." in again.stderr
     assert again.stdout == ""
-    assert newest(here) == revision
+    assert newest(there) == revision
 
 
-def test_the_same_key_again_gets_the_same_answer_with_its_secrets(nunect, orders):
+def test_the_same_key_again_gets_the_same_answer_with_its_secrets(there, orders):
     key, mark = os.urandom(8).hex(), os.urandom(3).hex()
     given = f"accounts: [{{name: KEY{mark}, users: [{{name: svc-{mark}}}]}}]"
-    first = nunect("apply", "-f", "-", "--yes", "--idempotency-key", key, given=given)
-    again = nunect("apply", "-f", "-", "--yes", "--idempotency-key", key, given=given)
+    first = there("apply", "-f", "-", "--yes", "--idempotency-key", key, given=given)
+    again = there("apply", "-f", "-", "--yes", "--idempotency-key", key, given=given)
     assert first.stdout == again.stdout and "SU" in again.stdout
     assert "nothing was done again" in again.stderr
     assert "applied: every server enforces it" in again.stderr
 
 
-def test_secrets_go_to_a_file_that_only_its_owner_reads(here, orders, tmp_path):
+def test_secrets_go_to_a_file_that_only_its_owner_reads(there, orders, tmp_path):
     file = tmp_path / "secrets.json"
     more = "accounts: [{name: MORE, users: [{name: one}, {name: two}]}]"
-    told = here("apply", "-f", "-", "--yes", "--secrets-to", file, given=more)
+    told = there("apply", "-f", "-", "--yes", "--secrets-to", file, given=more)
     assert told.stdout == ""
     kept = json.loads(file.read_text())
     assert kept.keys() == {"one", "two"}
     assert kept["one"]["seed"] not in told.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    refused = here("apply", "-f", "-", "--yes", "--secrets-to", file, given=more.replace("two", "three"), code=1)
+    refused = there("apply", "-f", "-", "--yes", "--secrets-to", file, given=more.replace("two", "three"), code=1)
     assert "is there already" in refused.stderr
-    assert "two" in here("list", "users", "account=MORE").stdout
+    assert "two" in there("list", "users", "account=MORE").stdout
 
 
 def test_nothing_is_applied_where_nobody_can_be_asked(there, orders):
@@ -142,25 +143,25 @@ def test_nothing_is_applied_where_nobody_can_be_asked(there, orders):
     assert newest(there) == before
 
 
-def test_prune_deletes_accounts_that_no_document_names(nunect, orders):
+def test_prune_deletes_accounts_that_no_document_names(there, orders):
     weather = ORDERS.partition("---\n")[2]
-    assert "Nothing would change." in nunect("plan", "-f", "-", given=weather).stdout
-    told = nunect("plan", "-f", "-", "--prune", given=weather, code=2).stdout
+    assert "Nothing would change." in there("plan", "-f", "-", given=weather).stdout
+    told = there("plan", "-f", "-", "--prune", given=weather, code=2).stdout
     assert "account `ORDERS` is removed with 2 users" in told
-    nunect("apply", "-f", "-", "--prune", "--yes", given=weather)
-    names = {row["name"] for row in json.loads(nunect("list", "accounts", "--json").stdout)}
+    there("apply", "-f", "-", "--prune", "--yes", given=weather)
+    names = {row["name"] for row in json.loads(there("list", "accounts", "--json").stdout)}
     assert names == {"$SYS", "$NUNECT", "WEATHER"}
 
 
-def test_what_is_exported_is_applied_without_a_change(nunect, orders, tmp_path):
+def test_what_is_exported_is_applied_without_a_change(there, orders, tmp_path):
     file = tmp_path / "all.yaml"
-    nunect("export", "-o", file)
-    assert "Nothing would change." in nunect("plan", "-f", file, "--prune").stdout
-    one = nunect("export", "ORDERS").stdout
+    there("export", "-o", file)
+    assert "Nothing would change." in there("plan", "-f", file, "--prune").stdout
+    one = there("export", "ORDERS").stdout
     assert "WEATHER" not in one
-    assert "Nothing to change." in nunect("apply", "-f", "-", given=one).stderr
-    assert json.loads(nunect("export", "--json").stdout)["accounts"]
-    assert "There is no account “NONE”" in nunect("export", "NONE", code=1).stderr
+    assert "Nothing to change." in there("apply", "-f", "-", given=one).stderr
+    assert json.loads(there("export", "--json").stdout)["accounts"]
+    assert "There is no account “NONE”" in there("export", "NONE", code=1).stderr
 
 
 def test_a_new_user_does_what_it_may_and_a_disabled_one_is_kept_out(product, nunect, orders):
@@ -188,38 +189,38 @@ def test_creds_are_written_for_their_owner_alone(there, orders, tmp_path):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_revert_shows_what_it_does_and_goes_back(nunect, orders):
-    before = newest(nunect)
-    nunect("user", "add", "ORDERS", "guest")
-    assert newest(nunect) == before + 1
-    assert "guest" in nunect("diff", "--json").stdout or "nkey" in nunect("diff").stdout
-    asked = nunect("revert", before, code=1)
+def test_revert_shows_what_it_does_and_goes_back(there, orders):
+    before = newest(there)
+    there("user", "add", "ORDERS", "guest")
+    assert newest(there) == before + 1
+    assert "guest" in there("diff", "--json").stdout or "nkey" in there("diff").stdout
+    asked = there("revert", before, code=1)
     assert "user `guest` of account `ORDERS` is removed" in asked.stderr
     assert "--yes" in asked.stderr
-    nunect("revert", before, "--yes")
-    assert "guest" not in nunect("list", "users").stdout
-    assert "Nothing to change" in nunect("revert", before, "--yes").stderr
-    assert "There is no revision 9999" in nunect("revert", 9999, "--yes", code=1).stderr
+    there("revert", before, "--yes")
+    assert "guest" not in there("list", "users").stdout
+    assert "Nothing to change" in there("revert", before, "--yes").stderr
+    assert "There is no revision 9999" in there("revert", 9999, "--yes", code=1).stderr
 
 
-def test_a_held_change_waits_for_yes_or_no(nunect, here):
-    name = f"FULL{os.getpid()}{'-' * (nunect is here)}"
+def test_a_held_change_waits_for_yes_or_no(there):
+    name = f"FULL{os.getpid()}"
     many = [{"name": f"u{number}"} for number in range(15)]
     full = json.dumps({"accounts": [{"name": name, "users": many}]})
     few = json.dumps({"accounts": [{"name": name, "users": many[:1]}]})
-    here("apply", "-f", "-", "--prune", "--yes", "--json", given=full)
-    held = nunect("apply", "-f", "-", "--yes", given=few, code=3)
+    there("apply", "-f", "-", "--prune", "--yes", "--json", given=full)
+    held = there("apply", "-f", "-", "--yes", given=few, code=3)
     assert "held: written, and held until somebody says yes" in held.stderr
-    assert name in nunect("holds").stdout
-    number = json.loads(nunect("holds", "--json").stdout)[0]["id"]
-    nunect("holds", "no", number)
-    assert len(json.loads(nunect("list", "users", f"account={name}", "--json").stdout)) == 15
-    assert "Nothing waits" in nunect("holds").stderr
-    nunect("apply", "-f", "-", "--yes", given=few, code=3)
-    number = json.loads(nunect("holds", "--json").stdout)[0]["id"]
-    answer = nunect("holds", "yes", number)
+    assert name in there("holds").stdout
+    number = json.loads(there("holds", "--json").stdout)[0]["id"]
+    there("holds", "no", number)
+    assert len(json.loads(there("list", "users", f"account={name}", "--json").stdout)) == 15
+    assert "Nothing waits" in there("holds").stderr
+    there("apply", "-f", "-", "--yes", given=few, code=3)
+    number = json.loads(there("holds", "--json").stdout)[0]["id"]
+    answer = there("holds", "yes", number)
     assert "applied: every server enforces it" in answer.stderr
-    assert "answered this already" in nunect("holds", "yes", number, code=1).stderr
+    assert "answered this already" in there("holds", "yes", number, code=1).stderr
 
 
 @pytest.mark.parametrize(

@@ -58,10 +58,10 @@ def test_a_team_is_made_in_one_command_and_its_client_publishes(team):
     assert publishes(folder / "TEAM-producer.json") == "JOBS"
 
 
-def test_what_would_be_made_is_said_and_nothing_is_done(here, there, team):
+def test_what_would_be_made_is_said_and_nothing_is_done(there, team):
     told = said(there, "provision", "work-queue", "--set", "name=OTHER", *QUEUE, "--dry-run")
     assert "stream `JOBS` of account `OTHER` is made" in " ".join(each["text"] for each in told["changes"])
-    assert [row["name"] for row in said(here, "list", "accounts")].count("OTHER") == 0
+    assert [row["name"] for row in said(there, "list", "accounts")].count("OTHER") == 0
     wrong = there("provision", "work-queue", "--set", "name=no dots.", *QUEUE, code=1)
     assert wrong.stderr.startswith("nunect: name: ")
     missing = there("provision", "work-qeue", code=1)
@@ -98,5 +98,5 @@ def test_an_account_is_retired_had_back_and_gone(here, there, team):
     assert "Type the name" in there("retire", "TEAM", "--confirm", "MEAT", code=1).stderr
     gone = said(here, "retire", "TEAM", "--window", "0s", "--data", "delete", "--confirm", "TEAM", "--follow")
     assert gone["state"] == "done"
-    assert "TEAM" not in [row["name"] for row in said(here, "list", "accounts")]
+    assert "TEAM" not in [row["name"] for row in said(there, "list", "accounts")]
     assert [row["state"] for row in said(there, "jobs", "--account", "TEAM")][:2] == ["done", "cancelled"]
