@@ -13,9 +13,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -32,6 +33,7 @@ from provisioning.errors import ProvisioningError
 from provisioning.heartbeat import worker_age
 
 FROM_BROWSERS = "65536"  # bytes of a frame; ours to them may be larger
+STAMP = "migrated"  # in the state folder
 READY_S = 60.0  # a slow machine's first start; a second one takes a few seconds
 
 
@@ -121,16 +123,20 @@ def _check_ports() -> None:
 def _migrate() -> None:
     """Bring the tables up to date; a stamp of the migration files saves the look when nothing is new."""
     database = settings.DATABASES["default"]
-    files = sorted(path for folder in ("accounts_app", "provisioning", "monitoring") for path in _migrations(folder))
-    told = "".join(f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files)
-    told += f"{database['ENGINE']}:{database['NAME']}:{database.get('HOST', '')}\n"
-    stamp = settings.STATE_DIR / "migrated"
+    told, stamp = stamp_of(database), settings.STATE_DIR / STAMP
     present = not database["ENGINE"].endswith("sqlite3") or Path(database["NAME"]).exists()
     if present and stamp.exists() and stamp.read_text() == told:
         return
     say("Preparing the database …")
     call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
     install.write_private(stamp, told)
+
+
+def stamp_of(database: Mapping[str, Any]) -> str:
+    """The migrations of this code, and where they were made."""
+    files = sorted(path for folder in ("accounts_app", "provisioning", "monitoring") for path in _migrations(folder))
+    told = "".join(f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files)
+    return f"{told}{database['ENGINE']}:{database['NAME']}:{database.get('HOST', '')}\n"
 
 
 def _migrations(room: str) -> Iterator[Path]:

@@ -10,12 +10,12 @@ import hypothesis
 import pytest
 import redis
 from django.conf import settings as configured
-from django.core.management import call_command
 from django.core.management.commands import flush
 from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection
 
 from monitoring import store
+from tests.tables import migrated
 
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")  # no test is timed
@@ -53,15 +53,24 @@ def product(tmp_path, tables):
 
 
 @pytest.fixture(scope="session")
-def tables(django_db_setup, django_db_blocker, tmp_path_factory):
-    """An SQLite file with all tables and no rows but what migrating makes; None where the tests use PostgreSQL."""
-    if connection.vendor != "sqlite":
-        return None
-    made = tmp_path_factory.mktemp("tables") / "empty.sqlite3"
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        call_command("migrate", verbosity=0)  # done already where a test of this run asks for the database
-        cursor.execute("VACUUM INTO %s", [str(made)])
-    return made
+def tables(pytestconfig):
+    """An SQLite file with all tables and no rows but what migrating makes."""
+    return migrated(pytestconfig.cache.mkdir("tables"))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings, request):
+    """On SQLite the tests' database begins as a copy: migrating takes longer than most files of tests."""
+    if connection.vendor == "sqlite":
+        told = connection.settings_dict["TEST"]
+        shutil.copyfile(request.getfixturevalue("tables"), told["NAME"])
+        told["MIGRATE"] = False
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb):
+    """The folder of its file goes at the end, with all in it."""
+    return django_db_keepdb or connection.vendor == "sqlite"
 
 
 @pytest.fixture(scope="session", autouse=True)

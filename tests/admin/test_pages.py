@@ -1,6 +1,5 @@
 """Every page opens, says no where it should, and stays small."""
 
-
 import pytest
 from django.contrib import admin
 from django.urls import reverse

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from nunect import install
+from nunect import install, up
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -42,8 +42,11 @@ class Product:
     def start(self, wait=True, **more):
         if self.tables and not self.state.exists():
             self.state.mkdir(mode=0o700, parents=True)
-            (self.state / "nunect.sqlite3").touch(0o600)
-            shutil.copyfile(self.tables, self.state / "nunect.sqlite3")
+            database = self.state / "nunect.sqlite3"
+            database.touch(0o600)
+            shutil.copyfile(self.tables, database)
+            stamp = up.stamp_of({"ENGINE": "django.db.backends.sqlite3", "NAME": database})
+            install.write_private(self.state / up.STAMP, stamp)
             install.make_secrets(self.state)
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
