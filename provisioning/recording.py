@@ -176,8 +176,12 @@ def keep_rows(system: System, goal: Goal, plan: Plan, enforced: Enforced) -> Non
             )
 
 
+@transaction.atomic
 def settle(system: System, goal: Goal, plan: Plan, *, reached: bool, revision: int | None = None) -> None:
-    """Write how far each account is: enforced, held or failed. reached: the plan's target is what runs."""
+    """Write how far each account is: enforced, held or failed. reached: the plan's target is what runs.
+
+    At once with the system's revision: nobody is told that an account is enforced, and of the revision before.
+    """
     behind = QuerySet[Account](Account).filter(system=system).exclude(done=F("wanted"), problem_kind="")
     rows = list(behind.only("name", "wanted", "done", "problem_kind", "problem", "problem_wanted", "refused"))
     touched = []
@@ -206,7 +210,7 @@ def settle(system: System, goal: Goal, plan: Plan, *, reached: bool, revision: i
             problem_at=None,
             checked_at=timezone.now(),
         )
-    revision_recorded.send_robust(sender=System, system_id=system.pk)
+    transaction.on_commit(lambda: revision_recorded.send_robust(sender=System, system_id=system.pk))
 
 
 def _verdict(account: str, plan: Plan) -> tuple[str, str]:
