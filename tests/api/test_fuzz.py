@@ -16,7 +16,7 @@ from tests.whole.product import Product
 
 HERE = Path(__file__).parent
 ASKED = os.environ.get("FUZZ_EXAMPLES", "")
-EXAMPLES = ASKED or "3"
+EXAMPLES = ASKED or "1"
 EDGES = ("--phases", "coverage", "--include-operation-id-regex", "^(users|apply)_")  # most of what a request can hold
 RUNS = [((), 3000)] if ASKED else [(("--phases", "examples,fuzzing,stateful"), 300), (EDGES, 300)]
 OPEN = "hand_overs_open"  # who has the link needs no log-in
@@ -121,7 +121,7 @@ def test_whoever_says_nothing_gets_a_401_everywhere(product, tmp_path):
     said, count = fuzz(product, tmp_path, "--phases", phases, "--exclude-operation-id", OPEN)
     operations = sum(len(methods) for methods in json.loads(schema_of(product))["paths"].values()) - 1
     assert f"Authentication failed: {operations} operations returned only 401/403 responses" in said
-    assert count > (3000 if ASKED else operations)
+    assert count >= (3000 if ASKED else operations)
 
 
 def schema_of(product):
