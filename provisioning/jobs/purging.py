@@ -16,6 +16,8 @@ def purge(job: Job, names: Collection[str]) -> Wait | None:
 
     It works on a live account, too: one that somebody has made anew meanwhile is left alone. Raises Unreachable.
     """
+    if not names:
+        return None
     with Fleet(job.system) as fleet:
         if not fleet.connected:
             raise Unreachable(fleet.problem)
