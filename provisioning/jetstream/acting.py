@@ -132,11 +132,11 @@ async def _change(api: Api, wish: Wish, seen: Info, settings: set[str]) -> Info:
     if wish.is_stream:
         return await api.update_stream(wish.account, config)
     if settings - {"pause_until"}:
-        info = await api.update_consumer(wish.account, wish.stream, config)
+        await api.update_consumer(wish.account, wish.stream, config)
     if "pause_until" in settings:  # an update leaves that as it is
         await api.pause_consumer(wish.account, wish.stream, wish.name, wish.config.get("pause_until"))
-        info = await api.ask(wish.account, f"CONSUMER.INFO.{wish.stream}.{wish.name}")
-    return info
+    # the answer to the first update of one that a server has found in its store tells how it was before (measured)
+    return await api.ask(wish.account, f"CONSUMER.INFO.{wish.stream}.{wish.name}")
 
 
 async def _attempt(wish: Wish, work: Callable[[], Awaitable[Info]], info: Info | None, servers: Servers) -> Outcome:
