@@ -13,6 +13,7 @@ from provisioning.jobs.assets_back import leave
 from provisioning.jobs.bringing import brought
 from provisioning.jobs.confirm import waits_for_removal
 from provisioning.jobs.lease import fence
+from provisioning.jobs.leaving import remember
 from provisioning.jobs.protocol import Done, Step, StepFailed, Wait
 from provisioning.models import Job, JobStep
 
@@ -24,11 +25,14 @@ class Removal(Step):
 
     def do(self, job: Job, step: JobStep) -> Done | Wait:
         if "system" not in step.result:
-            if json.loads(job.inputs)["data"] == "delete" and (waits := self._streams(job, step)):
+            if json.loads(job.inputs)["data"] == "keep":
+                remember(job, step)
+            elif waits := self._streams(job, step):
                 return waits
             self._rows(job, step)
         waits = waits_for_removal(job, job.accounts, step.result["system"], agreed_since=step.started_at)
-        return waits or Done("No server knows it any more.")
+        kept_data = step.result.get("kept")
+        return waits or Done("No server knows it any more.", {"kept": kept_data} if kept_data else {})
 
     def undo(self, job: Job, step: JobStep) -> Done | Wait:
         raise StepFailed("The account is being removed already; this can't be taken back.")
