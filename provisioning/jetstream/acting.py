@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -24,11 +24,11 @@ from provisioning.jetstream.errors import (
 )
 from provisioning.jetstream.readiness import Servers, names
 from provisioning.jetstream.sightings import config_of, counts_of
+from provisioning.jetstream.strangers import Stranger
 from provisioning.jetstream.wishes import Key, Outcome, Wish
 
 Info = dict[str, Any]
 Looks = dict[Key, "Info | Outcome | None"]
-FOREIGN = "There is a {what} of this name already that nunect doesn't manage: adopt it, or put the row's in its place."
 
 
 async def look(api: Api, wishes: Iterable[Wish], servers: Servers) -> Looks:
@@ -64,8 +64,13 @@ def is_new(wish: Wish, info: Info | Outcome | None) -> bool:
     return info is None and not wish.leaving
 
 
-async def act(api: Api, wishes: Iterable[Wish], looks: Looks, servers: Servers) -> list[Outcome]:
-    """Meet the wishes, account by account at once, within one in the order given."""
+async def act(
+    api: Api, wishes: Iterable[Wish], looks: Looks, servers: Servers, strangers: Mapping[Key, Stranger]
+) -> list[Outcome]:
+    """Meet the wishes, account by account at once, within one in the order given.
+
+    strangers: who stands in the place of those whose object isn't the row's, and differs from it.
+    """
 
     async def of_account(those: list[Wish]) -> list[Outcome]:
         found: list[Outcome] = []
@@ -80,7 +85,7 @@ async def act(api: Api, wishes: Iterable[Wish], looks: Looks, servers: Servers) 
             elif not wish.is_stream and wish.stream in unmet:
                 outcome = _waits(wish, f"Waits for stream {wish.stream}.", info)
             else:
-                outcome = await _meet(api, wish, info, servers)
+                outcome = await _meet(api, wish, info, servers, strangers.get(wish.key))
             found.append(outcome)
             if outcome.lost:
                 lost = outcome.sentence
@@ -97,7 +102,7 @@ def _by_account(wishes: Iterable[Wish]) -> list[list[Wish]]:
     return [list(those) for _, those in groupby(ordered, key=lambda wish: wish.account_id)]
 
 
-async def _meet(api: Api, wish: Wish, info: Info | None, servers: Servers) -> Outcome:
+async def _meet(api: Api, wish: Wish, info: Info | None, servers: Servers, stranger: Stranger | None) -> Outcome:
     if wish.leaving:
         return await _let_go(api, wish, info, servers)
     short = _short(wish, servers)
@@ -107,10 +112,11 @@ async def _meet(api: Api, wish: Wish, info: Info | None, servers: Servers) -> Ou
     found = differences(wish.kind, wish.config, seen, now=timezone.now())
     if not found:
         return _done(wish, info)
-    if not wish.ours:
-        told = FOREIGN.format(what="stream" if wish.is_stream else "consumer")
+    if not wish.ours and stranger is None:
+        return _waits(wish, "Waits for another look.", info)  # it has just become another one
+    if stranger is not None and not stranger.take:
         drift = [each.as_dict() for each in found]
-        return Outcome(wish, "foreign", config_of(seen), counts_of(info), sentence=told, drift=drift)
+        return Outcome(wish, "foreign", config_of(seen), counts_of(info), sentence=stranger.sentence, drift=drift)
     if short:
         return _waits(wish, short, info)
     return await _attempt(wish, lambda: _change(api, wish, seen, {each.setting for each in found}), info, servers)
@@ -174,9 +180,9 @@ def _done(wish: Wish, info: Info) -> Outcome:
 
 
 def _waits(wish: Wish, why: str, info: Info | None) -> Outcome:
-    """Nothing was done, and what is there is known."""
-    if info is None:
-        return Outcome(wish, "waits", sentence=why)
+    """Nothing was done, and what is there is known. Another's stays so: once it is written down, it is the row's."""
+    if info is None or not wish.ours:
+        return Outcome(wish, "waits", sentence=why, known=info is None)
     return Outcome(wish, "waits", config_of(info["config"]), counts_of(info), sentence=why)
 
 

@@ -16,6 +16,7 @@ from accounts_app.models import Asset, System, record
 from provisioning import steps
 from provisioning.errors import ProvisioningError
 from provisioning.hints import clear_assets_hint
+from provisioning.jetstream import strangers
 from provisioning.jetstream.acting import Looks, act, is_new, look
 from provisioning.jetstream.client import JetStream
 from provisioning.jetstream.columns import write_columns
@@ -81,9 +82,10 @@ class _Round:
             api = self.client.api
             looks = self.client.run(look(api, wishes, self.servers))
             steps.reached.send(sender=_Round, step="assets look", system_id=self.system.pk)
+            met = strangers.meet(self.system.pk, wishes, looks)
             self._leave_traces(wishes, looks)
             steps.reached.send(sender=_Round, step="assets trace", system_id=self.system.pk)
-            outcomes = self.client.run(act(api, wishes, looks, self.servers))
+            outcomes = self.client.run(act(api, wishes, looks, self.servers, met))
             steps.reached.send(sender=_Round, step="assets act", system_id=self.system.pk)
             write(outcomes)
             steps.reached.send(sender=_Round, step="assets write", system_id=self.system.pk)

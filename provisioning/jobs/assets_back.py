@@ -13,6 +13,7 @@ from accounts_app.models import Account, Asset, Consumer, Stream, record
 from provisioning.jobs import changed_since, found, kept
 from provisioning.jobs.bringing import brought
 from provisioning.jobs.found import Found
+from provisioning.jobs.giving_back import give_back
 from provisioning.jobs.lease import fence
 from provisioning.jobs.protocol import StepFailed, Wait
 from provisioning.models import Job, JobStep
@@ -36,6 +37,11 @@ def take_back(job: Job) -> Wait | None:
             if told := changed_since.sentence(job, own=job.asked != Job.Ask.CANCEL):
                 raise StepFailed(told)
             _put_back(job, rows, unmade=unmade)
+    if "as_now" not in rows.result:  # nobody brings what was let go to the rows any more
+        stays = give_back(job, found.read(job))
+        with fence(job):
+            rows.result = {**rows.result, "as_now": stays}
+            rows.save(update_fields=["result"])
     return brought(job)
 
 

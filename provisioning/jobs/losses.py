@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from accounts_app.jetstream.differences import differences
 from accounts_app.models import Account, NatsUser, Stream
 from provisioning.jobs import found, kept
 from provisioning.models import Job, JobStep
@@ -71,7 +72,10 @@ def _stays(stream: Stream, there: found.Found, *, new: bool) -> str:
     """Why it stays, "" when it doesn't."""
     account, called = stream.account.name, _called(stream)
     if there.has(account, stream.name):
-        return f"{called} stays with its messages: it was there before."
+        before = there.configs.get((account, stream.name, ""))
+        changed = before is not None and bool(differences(stream.kind, stream.config, before))
+        settings = ", and gets back its settings" if changed and stream.done else ""
+        return f"{called} stays with its messages{settings}: it was there before."
     if stream.drift and stream.done == 0:
         return f"{called} stays: somebody else has made it."
     if not stream.managed and (not new or account not in there.empty([account])):

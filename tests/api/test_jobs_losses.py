@@ -25,7 +25,7 @@ def done(ada):
     Job.objects.filter(pk=job.pk).update(state="done")
     job.steps.update(state="done")
     job.steps.filter(name="rows").update(result={"wanted": {"ACME": 1}, "made": ["ACME"]})
-    found = {"found": {"ACME": ["OLD"]}}
+    found = {"found": {"ACME": ["OLD"]}, "configs": [["ACME", "OLD", "", {"name": "OLD", "subjects": ["former.>"]}]]}
     step = JobStep.objects.get(job=job, name="enforced")
     step.result, step.undo = {"looked": True}, json.dumps(found)
     step.save()
@@ -38,7 +38,10 @@ def test_a_dry_run_says_what_is_lost_first_and_what_stays(api, done):
     assert [(each["removes_access"], each["text"]) for each in answer.data["changes"]] == [
         (True, "Account “ACME” is deleted with its 1 user."),
         (True, "Stream “NEW” of account “ACME” is deleted with 1,204 messages, as last seen."),
-        (False, "Stream “OLD” of account “ACME” stays with its messages: it was there before."),
+        (
+            False,
+            "Stream “OLD” of account “ACME” stays with its messages, and gets back its settings: it was there before.",
+        ),
     ]
     done.refresh_from_db()
     assert (done.state, done.asked) == ("done", "")

@@ -63,11 +63,11 @@ def test_what_retiring_kept_stays_when_the_next_job_of_the_same_streams_is_rolle
 def test_a_stream_that_was_in_the_way_stays_when_the_job_that_failed_is_rolled_back(world):
     left_behind(world)
     said = with_streams()
-    said["accounts"][0]["streams"][0]["subjects"] = ["other.>"]
+    said["accounts"][0]["streams"][0]["max_age"] = "1m"
     said["accounts"][0]["streams"].append({"name": "EXTRA", "subjects": ["extra.>"], "deletion": "keep"})
     job, _ = provision(world, said)
     assert until(world, job, "failed").problem_step == "assets", told(job)
-    assert "adopt it" in job.problem
+    assert "kept when account ACME was retired" in job.problem
     rolled_back(world, job)
     assert messages(world) == {"KV_config": 0, "ORDERS": 1}, "only what the job itself had made is gone"
 

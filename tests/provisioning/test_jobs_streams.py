@@ -202,7 +202,8 @@ def test_somebody_elses_stream_of_the_name_is_not_taken(world):
     client(world, secret["secret"], work)
     job, _ = provision(world, with_streams())
     assert until(world, job, Job.State.FAILED).problem_step == "assets", told(job)
-    assert "adopt it" in job.problem
+    assert "There is a stream of this name already that nunect doesn't manage" in job.problem
+    assert "subjects: mine.> → orders.>" in job.problem
     as_ada(services.roll_back, job)
     assert until(world, job).state == "rolled_back", told(job)
     assert on_server(world)["ORDERS"]["subjects"] == ["mine.>"]

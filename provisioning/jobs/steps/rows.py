@@ -55,7 +55,7 @@ class Rows(Step):
         there = found.read(job)
         if waits := purge(job, there.empty(made)):
             return waits
-        stays = there.stays(made)
+        stays = [*there.stays(made), *step.result.get("as_now", ())]
         return Done(
             " ".join(["The rows are as they were, and so are the servers.", *stays]), {"kept": stays} if stays else {}
         )
