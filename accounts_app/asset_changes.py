@@ -176,7 +176,7 @@ def warnings(before: Moment, after: Moment) -> list[Warned]:
             after.servers,
             streams[account].get(stream) if consumer else None,
         )
-        found += [Warned(account, _quoted(key, row), warning) for warning in told]
+        found += [Warned(account, quoted(key, row), warning) for warning in told]
     return found
 
 
@@ -184,7 +184,7 @@ def _moves(before: Seen | None, row: Seen) -> bool:
     return before is None or not before.wanted or before.config != row.config
 
 
-def _quoted(key: Key, row: Seen) -> str:
+def quoted(key: Key, row: Seen) -> str:
     if key[2]:
         return f"consumer “{key[2]}” of stream “{key[1]}”"
     return f"{_WHAT[row.kind]} “{bucket_of(row.kind, key[1])}”"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils.translation import gettext as _
 
 from accounts_app import asset_changes
@@ -25,6 +26,7 @@ from accounts_app.snapshot import read_accounts, read_shared_roles
 from accounts_app.wanted import asset_accounts, counted
 
 T = TypeVar("T")
+looked = Signal()  # sent with system_id, made ({name: spec} of accounts that come) and after (a Moment): answers Warned
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,9 @@ def preview(system: System, act: Callable[[], T]) -> Preview[T]:
     changes = diff(whole(before.trees()), whole(after.trees()), known)
     changes += asset_changes.changes(kept_before, kept_after)
     warnings = asset_changes.warnings(kept_before, kept_after)
+    if made := {name: spec for name, spec in after.specs.items() if name not in before.specs}:
+        answers: list[tuple[Any, Any]] = looked.send(Preview, system_id=system.pk, made=made, after=kept_after)
+        warnings += [warned for _, more in answers for warned in more]
     conf = [line for name in names for line in conf_lines(name, before.text(name), after.text(name))]
     return Preview(answer, tuple(changes), tuple(conf), tuple(after.faults), tuple(warnings))
 

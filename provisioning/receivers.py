@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from accounts_app.asset_changes import Warned
+from accounts_app.preview import looked
 from accounts_app.wanted import assets_committed, wanted_committed
 from provisioning.events import revision_recorded
 from provisioning.hints import send_assets_hint, send_hint
@@ -29,7 +31,15 @@ def ask_for_assets(sender: Any, system_id: int, **kwargs: Any) -> None:
     send_assets_hint(system_id)
 
 
+def tell_what_was_left(sender: Any, **seen: Any) -> list[Warned]:
+    """What comes back with accounts that were retired, beside all else that a preview says."""
+    from provisioning.coming_back import told
+
+    return told(**{name: seen[name] for name in ("system_id", "made", "after")})
+
+
 def connect() -> None:
     assets_committed.connect(ask_for_assets, dispatch_uid="provisioning.ask_for_assets")
     wanted_committed.connect(ask_for_run, dispatch_uid="provisioning.ask_for_run")
+    looked.connect(tell_what_was_left, dispatch_uid="provisioning.tell_what_was_left")
     revision_recorded.connect(look_again, dispatch_uid="provisioning.look_again")
