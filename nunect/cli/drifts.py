@@ -31,8 +31,13 @@ def drift(ctx: click.Context, session: Session) -> None:
     found: dict[str, list[dict[str, Any]]] = {}
     with Waiting("Reading"):
         for name in ASSETS:
-            query = [("state", "drifted"), ("limit", "1000")]
-            found[name] = [row for page in session.client.pages(f"{name}/", query) for row in page.data["results"]]
+            found[name] = [
+                row
+                for state in ("drifted", "failed")  # failed: another's stands in the place of the row's
+                for page in session.client.pages(f"{name}/", [("state", state), ("limit", "1000")])
+                for row in page.data["results"]
+                if row["drift"]
+            ]
     if session.as_json:
         output.print_json(found)
         return
@@ -83,4 +88,12 @@ def _send(session: Session, of: Resource, ref: str, act: str, body: dict[str, An
         raise click.UsageError(f"This is for {', '.join(ASSETS)}.", click.get_current_context())
     row = find(session.client, of, ref)
     data = change(session, "POST", f"{of.path}{row['id']}/{act}/", body or None, how=how)
-    return 0 if data is None else finish(session, data, how, f"{of.called(row)} {done}.")
+    if data is None:
+        return 0
+    if act == "accept" and any(not each["setting"] for each in data["drift"]):  # a row that went is told as it was
+        if session.as_json:
+            output.print_json(data)
+        else:
+            output.say(f"{of.called(row)} is gone from the server, and its row is gone, too.", err=True)
+        return 0
+    return finish(session, data, how, f"{of.called(row)} {done}.")

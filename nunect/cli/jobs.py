@@ -66,6 +66,10 @@ def show(session: Session, number: int) -> None:
     output.say(click.style("Steps", bold=True))
     steps = [{**step, "seconds": f"{seconds_of(step):.1f}", "tries": step["attempts"]} for step in row["steps"]]
     output.table(steps, ("number", "title", "state", "seconds", "tries", "waits_for", "detail"))
+    for step in row["steps"]:
+        for each in step["result"].get("objects", ()) if step["state"] == "failed" else ():
+            named = output.plain(f"{each['resource']} {each['account']}/{each['name']}")
+            output.say(f"It failed at {named}: `nunect get {each['resource']} {each['id']}` tells more.")
     for each in row["hand_overs"]:
         output.say(_hand_over(each))
 

@@ -17,6 +17,7 @@ from accounts_app import units
 from accounts_app.access import may, visible
 from accounts_app.admin import chips
 from accounts_app.models import Account
+from provisioning.jobs import stuck
 from provisioning.jobs.rights import may_act, seen_by
 from provisioning.models import HandOver, Job, JobStep
 
@@ -82,7 +83,7 @@ def context_of(job: Job, person: Any) -> dict[str, Any]:
         "chip": chips.chip(job.state),
         "active": job.state in Job.ACTIVE,
         "took": span(job.started_at, job.ended_at) if job.ended_at else "",
-        "steps": [_step(step) for step in steps],
+        "steps": [_step(step, person) for step in steps],
         "now": next((step.title for step in steps if step.name == job.problem_step), job.problem_step),
         "waits_for": job.waits_for if job.state in Job.ACTIVE else "",
         "accounts": list(_accounts(job, person)),
@@ -97,14 +98,22 @@ def context_of(job: Job, person: Any) -> dict[str, Any]:
     }
 
 
-def _step(step: JobStep) -> dict[str, Any]:
+def _step(step: JobStep, person: Any) -> dict[str, Any]:
     moving = step.state in (JobStep.State.RUNNING, JobStep.State.WAITING, JobStep.State.UNDOING)
     return {
         "row": step,
         "chip": chips.chip(step.state, word=step.get_state_display()),
         "told": " · ".join(filter(None, (_tries(step), "" if moving else span(step.started_at, step.ended_at)))),
         "since": step.started_at if moving and step.started_at else None,
+        "objects": list(_objects(step, person)) if step.state == JobStep.State.FAILED else [],
     }
+
+
+def _objects(step: JobStep, person: Any) -> Iterator[tuple[str, str]]:
+    """(name, address of its page) of the streams and consumers that the step failed at."""
+    for name, row in stuck.rows_of(step):
+        if row is not None and may(person, "view", type(row)):
+            yield name, reverse(f"admin:accounts_app_{row._meta.model_name}_change", args=[row.pk])
 
 
 def _tries(step: JobStep) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
-from accounts_app.models import Account, Asset, Consumer, Stream
+from accounts_app.models import Account, Asset, Stream
 from provisioning.jetstream.enforce import enforce
-from provisioning.jobs import kept
-from provisioning.jobs.protocol import StepFailed, Wait
+from provisioning.jobs import kept, stuck
+from provisioning.jobs.protocol import Wait
 from provisioning.models import Claim, Job, JobStep
 
 MOST = 200  # accounts of other jobs that are brought along
@@ -21,13 +21,16 @@ def brought(job: Job) -> Wait | None:
         return None
     enforce(job.system_id, _accounts_at_this_step(job))
     late = [row for model in kept.ASSETS for row in behind(job, model).order_by("name")[:50]]
-    for row in late:
-        if row.problem_kind == Asset.Problem.FAILED and row.problem_wanted == row.wanted:
-            raise StepFailed(f"{_called(row)}: {row.problem}")
+    if refused := [row for row in late if _is_refused(row)]:
+        raise stuck.failed(job, refused)
     if not late:
         return None
     first = next((row for row in late if row.problem), late[0])
-    return Wait(_whom(first.problem) or f"{_called(first)} on the servers", 1.0)
+    return Wait(_whom(first.problem) or f"{stuck.called(first)} on the servers", 1.0)
+
+
+def _is_refused(row: Asset) -> bool:
+    return row.problem_kind == Asset.Problem.FAILED and row.problem_wanted == row.wanted
 
 
 def _accounts_at_this_step(job: Job) -> list[int]:
@@ -56,9 +59,3 @@ def behind(job: Job, model: type[Any] = Stream) -> QuerySet[Any]:
     rows = model.objects.filter(**{f"{way}__in": accounts})
     found: QuerySet[Any] = rows.filter(Q(managed=True, done__lt=F("wanted")) | Q(leaving=True))
     return found
-
-
-def _called(row: Stream | Consumer) -> str:
-    if isinstance(row, Consumer):
-        return f"Consumer {row.stream.name} {row.name}"
-    return f"{str(row.get_kind_display()).replace('stream', 'Stream').replace('object', 'Object')} {row.bucket}"

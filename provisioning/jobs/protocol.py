@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,11 +28,12 @@ class Wait:
 
 
 class StepFailed(Exception):
-    """It can't be done, and trying again as it is won't help; the sentence says why."""
+    """It can't be done, and trying again as it is won't help; the sentence says why. objects: the rows that it is
+    about, each as JSON: {"resource": of REST, "id", "account", "name"}, and the "stream" of a consumer."""
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, objects: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(sentence)
-        self.sentence = sentence
+        self.sentence, self.objects = sentence, tuple(objects)
 
 
 class Step:

@@ -20,6 +20,7 @@ from provisioning.jobs.ending import end, turned_back
 from provisioning.jobs.lease import tell
 from provisioning.jobs.paths import PATHS, STEPS
 from provisioning.jobs.steps.window import LONGEST_S
+from provisioning.jobs.stuck import keep_objects
 from provisioning.jobs.waking import wake_after_commit
 from provisioning.models import Claim, HandOver, Hold, Job, JobStep
 
@@ -223,6 +224,7 @@ def _again(job: Job) -> None:
         step.state = JobStep.State.UNDOING if undoing else JobStep.State.PENDING
         step.attempts, step.started_at, step.waits_for = 0, None, ""
         step.save(update_fields=["state", "attempts", "started_at", "waits_for"])
+        keep_objects(step)
     state = Job.State.UNDOING if undoing else Job.State.RUNNING
     _save(job, state=state, problem="", problem_step="", waits_for="", ended_at=None, next_at=Now())
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -20,6 +21,7 @@ from provisioning.jobs.faults import told
 from provisioning.jobs.lease import LeaseLost, fence
 from provisioning.jobs.paths import STEPS
 from provisioning.jobs.protocol import Done, StepFailed, Wait
+from provisioning.jobs.stuck import keep_objects
 from provisioning.models import Claim, Job, JobLine, JobStep
 
 logger = logging.getLogger(__name__)
@@ -124,7 +126,7 @@ class Turn:
         except LeaseLost:
             raise
         except StepFailed as error:
-            return self._fail(step, error.sentence)
+            return self._fail(step, error.sentence, error.objects)
         except Unreachable as error:  # they will be back; how long that may take is the step's to say
             return self._wait(step, Wait(f"an answer of the servers: {error.detail}"), kind.timeout_s)
         except Exception as error:  # whatever it is, the job says it and stays where it is
@@ -201,10 +203,11 @@ class Turn:
             self._log(step, f"{sentence} Another try in {pause:g} s.")
         return self._pause(pause)
 
-    def _fail(self, step: JobStep, sentence: str) -> bool:
+    def _fail(self, step: JobStep, sentence: str, objects: Sequence[Mapping[str, Any]] = ()) -> bool:
         step.state, step.ended_at, step.detail, step.waits_for = _State.FAILED, timezone.now(), sentence, ""
         with fence(self.job):
             step.save(update_fields=["state", "ended_at", "detail", "waits_for"])
+            keep_objects(step, objects)
             fresh = {"problem": sentence, "problem_step": step.name, "waits_for": "", "next_at": None}
             self._write_job(state=Job.State.FAILED, ended_at=Now(), **fresh)
             self._log(step, f"Failed: {sentence}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -175,6 +176,36 @@ def test_what_will_be_made_is_told_and_nothing_is_written(page, blueprint):
     assert "ACME-orders" in answer["html"] and "may publish orders.&gt;" in answer["html"]
     assert "10" in answer["html"]
     assert not Job.objects.exists() and not Account.objects.filter(name="ACME").exists()
+
+
+def test_what_a_retired_account_of_the_name_has_kept_is_told(page, blueprint):
+    keeps = "    jetstream: true\n    streams: [{name: JOBS, subjects: [jobs.>]}]\n    users:\n"
+    Blueprint.objects.update(text=TEXT.replace("    users:\n", keeps, 1))
+    gone = make_job("done", kind="retire", parameters={"account": "ACME", "data": "keep"})
+    kept = {"kind": "stream", "config": {"name": "JOBS", "subjects": ["jobs.>"], "storage": "file"}}
+    undo = json.dumps({"behind": {"ACME": {"JOBS": {**kept, "counts": {"messages": 1204}, "consumers": {}}}}})
+    at = timezone.now() - timedelta(days=3, hours=1)
+    JobStep.objects.create(
+        job=gone, number=3, name="removal", title="Remove it", result={"system": 1}, undo=undo, started_at=at
+    )
+    answer = page.post(f"{FORM}look/", GIVEN).json()
+    told = f"when ACME was retired (job {gone.pk}, 3 days ago): it comes back with its 1,204 messages."
+    assert answer["good"] is True
+    assert f"stream “JOBS” (ACME): It was kept with its data {told}" in answer["html"]
+    gone.parameters["data"] = "delete"
+    gone.save()
+    assert "was retired" not in page.post(f"{FORM}look/", GIVEN).json()["html"]
+
+
+def test_the_step_that_failed_leads_to_its_stream(page, db):
+    job = make_job("failed", problem="Stream JOBS: refused.", problem_step="enforced")
+    row = factories.stream(factories.account("ACME", jetstream=True), "JOBS")
+    told = {"resource": "streams", "id": row.pk, "account": "ACME", "name": "JOBS"}
+    job.steps.filter(state="failed").update(result={"objects": [told]})
+    address = reverse("admin:accounts_app_stream_change", args=[row.pk])
+    assert f'<a class="nu-link" href="{address}">ACME/JOBS</a>' in text(page.get(page_of(job)))
+    type(row).objects.filter(pk=row.pk).delete()
+    assert page.get(page_of(job)).status_code == 200
 
 
 def test_what_is_only_missing_is_told_apart_from_what_is_wrong(page, blueprint):

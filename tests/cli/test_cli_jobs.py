@@ -1,6 +1,7 @@
 """Jobs at the command line: what is lost is shown before anybody is asked, and long values stay behind a count."""
 
 import pytest
+from django.db.models import F
 
 from accounts_app.door import through
 from provisioning.jobs import services
@@ -40,3 +41,30 @@ def test_long_values_stay_behind_a_count_and_the_document_is_printed_by_itself(n
     assert f"nunect job document {job.pk}" in told
     printed = nunect("job", "document", str(job.pk)).output
     assert "name: ACME" in printed, printed
+
+
+def test_a_job_that_failed_names_the_stream_that_it_failed_at(nunect, job):
+    row = factories.stream(job.system.accounts.get(name="ACME"), "JOBS")
+    told = {"resource": "streams", "id": row.pk, "account": "ACME", "name": "JOBS"}
+    job.steps.filter(name="assets").update(state="failed", result={"objects": [told]})
+    shown = nunect("job", "show", str(job.pk)).output
+    assert f"It failed at streams ACME/JOBS: `nunect get streams {row.pk}` tells more." in shown
+    job.steps.filter(name="assets").update(state="done")
+    assert "It failed at" not in nunect("job", "show", str(job.pk)).output
+
+
+def test_what_stands_in_a_rows_place_is_listed_and_what_is_gone_is_said_to_be_gone(nunect, job):
+    stream = factories.stream(job.system.accounts.get(name="ACME"), "JOBS")
+    words = "Age: the row says 1d, the server has 7d."
+    drift = [{"setting": "max_age", "wanted": 1, "seen": 2, "words": words}]
+    factories.settled(stream, seen={}, drift=drift, problem_kind="failed", problem_wanted=F("wanted"))
+    gone = factories.consumer(stream, "worker")
+    factories.settled(
+        gone, drift=[{"setting": "", "wanted": None, "seen": None, "words": "It is gone from the server."}]
+    )
+    listed = nunect("drift")
+    assert "streams ACME/JOBS" in listed.output and words in listed.output
+    told = nunect("drift", "accept", "consumers", "ACME/worker", "--wait", "0")
+    assert told.exit_code == 0, told.output
+    assert told.stderr.strip() == "ACME/worker is gone from the server, and its row is gone, too."
+    assert not type(gone).objects.exists()
