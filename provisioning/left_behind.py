@@ -56,7 +56,7 @@ def left_by(system_id: int, names: Collection[str]) -> dict[str, Left]:
     last: dict[str, tuple[int, int, datetime]] = {}
     for part in _parts(sorted(names)):
         steps = JobStep.objects.filter(name=STEP, result__has_key="system", job__system=system_id)
-        steps = steps.filter(job__kind=Job.Kind.RETIRE, job__parameters__account__in=part).order_by("job")
+        steps = steps.filter(job__kind=Job.Kind.RETIRE, job__parameters__account__in=part).order_by("job_id")
         for pk, job, told, at in steps.values_list("pk", "job_id", "job__parameters", "started_at"):
             last.pop(told["account"], None)
             if told.get("data") == "keep" and at is not None:

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils import timezone
+
 from accounts_app.forecasting import forecast_of
+from accounts_app.jetstream.differences import differences
 from accounts_app.jetstream.names import bucket_of
 from accounts_app.models import Consumer, Stream
 from provisioning.jetstream.sightings import config_of, counts_of
@@ -33,13 +36,11 @@ def meet(system_id: int, wishes: Iterable[Wish], looks: Mapping[Key, Any]) -> di
     What an account of the name kept when it was retired is the row's, as long as nobody has changed it since; it is
     taken unless something would be lost, or could not be taken back.
     """
-    found = [(wish, row, looks[wish.key]) for wish in wishes if (row := _row(wish, looks[wish.key])) is not None]
-    weighed = [(wish, row, info, _weigh(wish, row, info)) for wish, row, info in found]
-    differing = [(wish, row, info, taking) for wish, row, info, taking in weighed if taking.found]
+    differing = [(wish, row, looks[wish.key]) for wish in wishes if (row := _row(wish, looks[wish.key])) is not None]
     left = left_by(system_id, {wish.account for wish, *_ in differing}) if differing else {}
     met = {}
-    for wish, row, info, taking in differing:
-        by = left.get(wish.account)
+    for wish, row, info in differing:
+        taking, by = _weigh(wish, row, info), left.get(wish.account)
         kept = by is not None and _is_what_was_left(wish, info, by)
         take = kept and taking.harmless
         met[wish.key] = Stranger(take, "" if take else _told(wish, row, taking, by if kept else None))
@@ -60,8 +61,10 @@ def named(kind: str, account: str, name: str) -> str:
 
 
 def _row(wish: Wish, info: Any) -> Stream | Consumer | None:
-    """The row of a wish that meets another's object; as the object is."""
+    """The row of a wish that meets an object that isn't its own and differs; as the object is."""
     if wish.ours or wish.leaving or info is None or isinstance(info, Outcome):
+        return None
+    if not differences(wish.kind, wish.config, info["config"], now=timezone.now()):
         return None
     row: Stream | Consumer | None
     if wish.is_stream:

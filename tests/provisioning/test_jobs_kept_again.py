@@ -1,7 +1,10 @@
 """What a retired account kept, once it is made again: said before, taken over where nothing is lost, else asked."""
 
+import json
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts_app import assets
 from accounts_app.applying import apply_document
@@ -14,6 +17,7 @@ from provisioning.jetstream.client import JetStream
 from provisioning.jetstream.enforce import enforce
 from provisioning.jobs import lease, services
 from provisioning.jobs.purging import purge
+from provisioning.left_behind import left_by
 from provisioning.models import Job
 from tests.factories import admin, system
 from tests.provisioning.jobs_world import as_ada, client, provision, retire, told, until, with_streams
@@ -156,6 +160,27 @@ def test_a_stream_that_somebody_made_of_the_name_since_is_not_taken_over(world, 
     orders = Stream.objects.get(name="ORDERS")
     assert "doesn't manage, and the row says otherwise: subjects: theirs.> → orders.>." in orders.problem
     assert on_server(world)[0]["ORDERS"][0]["subjects"] == ["theirs.>"]
+
+
+@pytest.mark.django_db
+def test_the_last_retirement_tells_what_there_is():
+    of = system()
+    behind = {"ACME": {"JOBS": {"kind": "stream", "config": {}, "counts": {}, "consumers": {}}}}
+
+    def retired_once(data, kept):
+        job = Job.objects.create(
+            system=of, kind="retire", title="", door="rest", parameters={"account": "ACME", "data": data}
+        )
+        step = {"name": "removal", "number": 1, "result": {"system": 1}, "started_at": timezone.now()}
+        job.steps.create(**step, undo=json.dumps({"behind": kept}))
+        return job
+
+    retired_once("keep", {"ACME": None})
+    job = retired_once("keep", behind)
+    left = left_by(of.pk, ["ACME", "OTHER"])
+    assert [(name, each.job, list(each.streams)) for name, each in left.items()] == [("ACME", job.pk, ["JOBS"])]
+    retired_once("delete", {})
+    assert left_by(of.pk, ["ACME"]) == {}
 
 
 @pytest.mark.django_db
