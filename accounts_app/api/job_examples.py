@@ -145,6 +145,13 @@ ANSWERS: dict[str, Any] = {
                     "files": {"acme-worker.nk": "SUA…\n"},
                     "env": "NATS_URL=nats://nats.example.org:4222\nNATS_NKEY=acme-worker.nk\n",
                     "snippet": "import asyncio\n…",
+                    "may": ["may fetch from consumer thumbnails of JOBS", "may hear answers to its requests"],
+                    "streams": [{"kind": "stream", "name": "JOBS", "subjects": ["jobs.>"]}],
+                    "first": {
+                        "does": "Looks at consumer thumbnails of JOBS",
+                        "command": "nats --server nats://nats.example.org:4222 --nkey acme-worker.nk "
+                        "consumer info JOBS thumbnails",
+                    },
                 },
             }
         }

@@ -37,6 +37,21 @@ class Opening(Strict, serializers.Serializer[Any]):
     token = Text(help_text="What stands behind the # of the link.")
 
 
+class OwnStream(serializers.Serializer[Any]):
+    """A stream or bucket of the account."""
+
+    kind = serializers.CharField(help_text="stream, kv or object.")
+    name = serializers.CharField()
+    subjects = serializers.ListField(child=serializers.CharField(), help_text="Of a stream.")
+
+
+class FirstCommand(serializers.Serializer[Any]):
+    """A command of the nats command line to begin with; it runs beside the files."""
+
+    does = serializers.CharField()
+    command = serializers.CharField()
+
+
 class Connecting(serializers.Serializer[Any]):
     """How a client connects; with the secret in it."""
 
@@ -48,6 +63,9 @@ class Connecting(serializers.Serializer[Any]):
     files = serializers.DictField(child=serializers.CharField(), help_text="{name: content}; context and env name them")
     env = serializers.CharField()
     snippet = serializers.CharField()
+    may = serializers.ListField(child=serializers.CharField(), help_text="What this user may do, in words.")
+    streams = OwnStream(many=True, help_text="Streams and buckets of its account.")
+    first = FirstCommand()
 
 
 class Credential(serializers.Serializer[Any]):

@@ -13,6 +13,7 @@ from accounts_app.natsconf.document import Document
 from accounts_app.natsconf.specs import AccountSpec, ResponseSpec, RoleSpec, RuleSpec, UserSpec
 from accounts_app.snapshot import read_shared_roles
 
+EVERYTHING = "may do everything in its account"
 USERS_TOLD = 50  # of an account; the others are counted
 _JETSTREAM = (
     (r"\$JS\.API\.CONSUMER\.MSG\.NEXT\.([^.]+)\.([^.]+)", "fetch from consumer {1} of {0}"),
@@ -74,7 +75,7 @@ def _access(user: UserSpec, account: AccountSpec, roles: dict[str, RoleSpec]) ->
     name = {"role": user.role, "inherit": account.default_role}.get(user.access, "")
     role = roles.get(name)
     if user.access == "all" or (user.access == "inherit" and not account.default_role):
-        return ["may do everything in its account"]
+        return [EVERYTHING]
     return may_words(
         role.rules if role else user.rules, role.responses if role else user.responses, user.name, account.name
     )

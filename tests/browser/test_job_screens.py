@@ -195,7 +195,8 @@ def waiting(users, ready=True):
     row.save()
     names = [f"svc-{number}" for number in range(users)]
     for name in names[:3]:
-        factories.user(account, name)
+        factories.user(account, name, f"subscribe news.{name}")
+    factories.stream(account, "NEWS", subjects=["news.>"])
     handover.seal(row, {name: NewSecret("nkey", f"SUAHUSH{name}") for name in names})
     if ready:
         handover.make_ready(row)
@@ -219,6 +220,9 @@ def test_credentials_are_picked_up_by_a_click_and_shown_once(site, valkey):
     assert HandOver.objects.get().opened_by == "ada"
     name, content = saved(page, "Download")
     assert name == "svc-0.nk" and content == b"SUAHUSHsvc-0\n"
+    shows(page, ".uses", "may subscribe news.svc-0")
+    shows(page, ".uses", "stream NEWS: news.>")
+    shows(page, "pre.command", "--nkey svc-0.nk sub news.svc-0")
     page.locator("summary", has_text="Python").click()
     assert "SUAHUSHsvc-0" in page.locator("details", has_text="Python").inner_text()
     page.get_by_role("button", name="I have stored it").click()

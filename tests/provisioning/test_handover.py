@@ -1,6 +1,7 @@
 """One-time links: sealed to a key that nunect doesn't have, opened once, and nothing told to strangers."""
 
 import json
+import shlex
 import threading
 from datetime import timedelta
 
@@ -67,6 +68,70 @@ def test_a_link_opens_what_was_sealed_and_says_how_to_connect(job):
     assert seed in connect["snippet"]
     compile(connect["snippet"], "snippet", "exec")
     assert opened["gone"] == {"kind": "password", "secret": "of somebody who left", "connect": None}
+
+
+@pytest.mark.parametrize(
+    ("rules", "does", "words"),
+    [
+        (["publish shop.>", "subscribe shop.*.new"], "Listens to what is published on shop.*.new", "sub 'shop.*.new'"),
+        (["subscribe jobs.a workers"], "Listens to what is published on jobs.a", "sub --queue workers jobs.a"),
+        (
+            ["publish shop.*.>", "subscribe _INBOX.>"],
+            "Publishes a message on shop.test.test",
+            "pub shop.test.test hello",
+        ),
+        (
+            ["publish $JS.API.CONSUMER.INFO.JOBS.svc", "publish $JS.ACK.JOBS.svc.>"],
+            "Looks at consumer svc of JOBS",
+            "consumer info JOBS svc",
+        ),
+        (["publish jobs.>", "publish $JS.API.STREAM.LIST"], "Lists the streams of the account", "stream ls"),
+        (["publish shop.>", "deny publish shop.secret"], "Connects, and says how long", "rtt"),
+        ([], "Connects, and says how long", "rtt"),
+    ],
+)
+def test_a_first_command_does_what_the_user_may(job, rules, does, words):
+    account = factories.account("SHOP", system=job.system)
+    factories.user(account, "it's me", *rules)
+    token, _ = given(job, {"it's me": NewSecret("nkey", "SUAHUSH")})
+    connect = handover.open_once(token, WHO)["it's me"]["connect"]
+    assert connect["first"]["does"].startswith(does)
+    server = shlex.quote(account.system.client_url)
+    assert connect["first"]["command"] == f"nats --server {server} --nkey it_s_me.nk {words}"
+    assert "HUSH" not in str(connect["first"])
+
+
+def test_the_owner_reads_what_it_may_and_nothing_of_other_users(job, django_assert_max_num_queries):
+    account = factories.account("SHOP", system=job.system)
+    role = factories.role(
+        account,
+        "worker",
+        "subscribe jobs.{{name()}}",
+        "publish $JS.API.CONSUMER.MSG.NEXT.JOBS.svc",
+        allow_responses=True,
+    )
+    for name in ("svc", "boss", *(f"svc-{number}" for number in range(20))):
+        factories.user(account, name, access="role", role=role)
+    factories.user(account, "own", "subscribe _INBOX.own.>", credential="password", password_hash="$2a$04$x")
+    factories.user(account, "all", access="all")
+    factories.stream(account, "JOBS", subjects=["jobs.>"])
+    factories.stream(account, "KV_settings", kind="kv")
+    factories.stream(account, "$MQTT_sess", managed=False)
+    factories.stream(factories.account("OTHER", system=job.system), "HIDDEN", subjects=["hidden"])
+    names = ["svc", "own", "all", *(f"svc-{number}" for number in range(20))]
+    token, _ = given(job, {name: NewSecret("nkey", "SUAHUSH") for name in names})
+    with django_assert_max_num_queries(20):
+        opened = handover.open_once(token, WHO)
+    told = opened["svc"]["connect"]
+    assert told["may"] == ["may subscribe jobs.svc", "may fetch from consumer svc of JOBS", "may reply to requests"]
+    assert told["streams"] == [
+        {"kind": "stream", "name": "JOBS", "subjects": ["jobs.>"]},
+        {"kind": "kv", "name": "settings", "subjects": []},
+    ]
+    assert "boss" not in str(opened) and "HIDDEN" not in str(opened)
+    assert opened["own"]["connect"]["first"]["command"] == 'nats --context "$PWD/own.json" rtt'
+    assert opened["all"]["connect"]["may"] == ["may do everything in its account"]
+    assert opened["all"]["connect"]["first"]["command"].endswith("sub '>'")
 
 
 def test_it_opens_once_and_tells_who_when_and_from_where(job, django_capture_on_commit_callbacks):

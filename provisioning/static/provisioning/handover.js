@@ -3,6 +3,7 @@
 import { zip } from "./zip.js";
 
 const MANY = 4; // users that are shown without being asked for
+const LISTED = 12; // entries of a list that are shown without being asked for
 const AGAIN_MS = 5000;
 const HEADS = {
   ready: "Credentials wait for you",
@@ -121,6 +122,31 @@ function block(title, text, name) {
   return el("details", {}, el("summary", {}, title), source, el("div", { class: "buttons" }, copier(source), button("Download", () => save(name, text))));
 }
 
+const KINDS = { stream: "stream", kv: "KV bucket", object: "object bucket" };
+
+function list(head, entries, none) {
+  const first = entries.slice(0, LISTED).map((entry) => el("li", {}, entry));
+  const rest = entries.slice(LISTED).map((entry) => el("li", {}, entry));
+  const more = rest.length ? el("details", {}, el("summary", {}, `${rest.length.toLocaleString("en")} more`), el("ul", {}, ...rest)) : null;
+  return [el("h3", {}, head), entries.length ? el("ul", {}, ...first) : el("p", { class: "calm" }, none), ...(more ? [more] : [])];
+}
+
+/** What the user may do, what its account keeps, and a command to begin with. */
+function uses(name, connect) {
+  const keeps = connect.streams.map(({ kind, name: called, subjects }) => `${KINDS[kind] ?? kind} ${called}${subjects.length ? `: ${subjects.join(", ")}` : ""}`);
+  const command = el("pre", { class: "command", translate: "no" }, connect.first.command);
+  return el(
+    "section",
+    { class: "uses" },
+    ...list(`What ${name} may do`, connect.may, "Nothing yet."),
+    ...list(`What account ${connect.account} keeps`, keeps, "No streams or buckets."),
+    el("h3", {}, "A first command"),
+    el("p", { class: "calm" }, `${connect.first.does}. Run it in the folder with the downloaded files; nats is NATS's own command line.`),
+    command,
+    el("div", { class: "buttons" }, copier(command)),
+  );
+}
+
 function card(name, one) {
   const secret = el("pre", { class: "secret", translate: "no" }, one.secret);
   const kind = one.kind === "password" ? "Password" : "Seed of the nkey";
@@ -131,9 +157,11 @@ function card(name, one) {
   const [file, content] = found.find(([, text]) => text.includes(one.secret)) ?? [`${plain(name)}.txt`, one.secret];
   buttons.append(button("Download", () => save(file, content)));
   if (one.connect) {
+    if (one.kind === "password") buttons.append(button("Download context", () => save(`${plain(name)}.json`, context(one))));
     buttons.append(button("Download env file", () => save(`${plain(name)}.env`, one.connect.env)));
     made.append(
       buttons,
+      uses(name, one.connect),
       block("Context of the nats command", context(one), `${plain(name)}.json`),
       block("Python", one.connect.snippet, `${plain(name)}.py`),
       block("Environment", one.connect.env, `${plain(name)}.env`),
