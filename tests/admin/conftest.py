@@ -3,6 +3,7 @@
 import pytest
 
 from tests import factories
+from tests.admin import job_rows
 
 
 @pytest.fixture
@@ -14,3 +15,13 @@ def ada(db):
 def page(client, ada):
     client.force_login(ada)
     return client
+
+
+@pytest.fixture
+def blueprint(db):
+    return job_rows.make_blueprint()
+
+
+@pytest.fixture
+def of(db):
+    return factories.account(jetstream=True)

@@ -1,16 +1,10 @@
 """What the forms of streams, buckets and consumers say: each fault once, where it is, and before anything is saved."""
 
-import pytest
 from django.db.models import QuerySet
 
 from accounts_app.models import Consumer, Server, Stream
 from tests import factories
-from tests.admin.test_asset_pages import CHOSEN, CONSUMERS, OF_CONSUMER, STREAMS, add, address, errors, seen
-
-
-@pytest.fixture
-def of(db):
-    return factories.account(jetstream=True)
+from tests.admin.asset_rows import CHOSEN, CONSUMERS, OF_CONSUMER, STREAMS, add, address, errors, seen
 
 
 def test_a_missing_account_says_nothing_of_subjects(page, of):

@@ -6,7 +6,7 @@ from accounts_app.jetstream.differences import drift_digest
 from accounts_app.models import Stream
 from provisioning.jetstream.enforce import enforce
 from provisioning.jetstream.observe import observe
-from tests.admin.test_asset_pages import CHOSEN, OF_STREAM, STREAMS, address, form_of
+from tests.admin.asset_rows import CHOSEN, OF_STREAM, STREAMS, address, form_of
 from tests.provisioning.assets_world import by_tenant, on_server, publish, state
 from tests.provisioning.conftest import account, world
 

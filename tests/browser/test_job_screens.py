@@ -19,7 +19,7 @@ from provisioning.blueprints import handover
 from provisioning.blueprints.catalogue import save_blueprint
 from provisioning.models import HandOver, Job, JobLine, JobStep
 from tests import factories
-from tests.admin.test_jobs_pages import CATALOGUE, FORM, JOBS, TEXT, act, make_job, page_of
+from tests.admin.job_rows import CATALOGUE, FORM, JOBS, TEXT, act, make_job, page_of
 from tests.browser.test_live_front import CONTRAST, kind, shows, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -1,0 +1,165 @@
+"""Blueprints in the admin: the catalogue, those of one's own, and the form of one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.urls import reverse
+
+from accounts_app.models import Account, AuditEntry
+from provisioning.models import Blueprint, HandOver, Job
+from tests import factories
+from tests.admin.job_rows import CATALOGUE, FORM, GIVEN, LINK, TEXT, page_of, text
+
+# --- the catalogue and blueprints of one's own -----------------------------------------------------------------
+
+
+def test_the_catalogue_leads_to_each_blueprint(page, blueprint):
+    shown = text(page.get(CATALOGUE))
+    assert "A small team" in shown and "An account with a worker for each service." in shown
+    assert FORM in shown and "/blueprint/text/small-team/?version=1" in shown
+    assert FORM in text(page.get("/admin/provisioning/blueprint/text/small-team/"))
+    assert text(page.get("/admin/")).count(CATALOGUE) >= 2  # in the sidebar, and as a button
+
+
+def test_three_clicks_lead_from_the_start_page_to_a_job(page, blueprint):
+    """Start page → catalogue → form → job."""
+    assert f'href="{CATALOGUE}"' in text(page.get("/admin/"))
+    assert f'href="{FORM}"' in text(page.get(CATALOGUE))
+    assert page.post(FORM, {**GIVEN, "step": "provision"}).status_code == 200
+    assert Job.objects.get().accounts == ["ACME"]
+
+
+def test_one_of_one_s_own_is_written_checked_and_switched(page, blueprint, ada):
+    add = "/admin/provisioning/blueprint/add/"
+    begun = text(page.get(f"{add}?copy=small-team&version=1"))
+    assert "version: 2" in begun
+    wrong = page.post(add, {"text": TEXT.replace("allow publish ${service}", "allow publish ${servise}")})
+    assert "servise" in text(wrong) and "nothing was saved" in text(wrong)
+    assert "Paste something" in text(page.post(add, {"text": " "}))
+    assert "document" in text(page.post(add, {"text": "- a\n- b: ["})) or "line" in text(page.post(add, {"text": "["}))
+    made = page.post(add, {"text": TEXT.replace("version: 1", "version: 2")})
+    row = Blueprint.objects.get(version=2)
+    assert made.url == reverse("admin:provisioning_blueprint_change", args=[row.pk])
+    assert row.created_by == ada
+    switch = reverse("admin:provisioning_blueprint_switch", args=[row.pk])
+    page.post(switch, {"enabled": "no"})
+    row.refresh_from_db()
+    assert row.enabled is False
+    assert "v1" in text(page.get(CATALOGUE))
+    page.post(switch, {"enabled": "yes"})
+    assert "v2" in text(page.get(CATALOGUE))
+    assert AuditEntry.objects.filter(act="blueprint disabled", person=ada).exists()
+
+
+def test_who_may_only_use_blueprints_neither_writes_nor_switches_them(client, blueprint):
+    client.force_login(factories.staff("uma", "provisioning.add_job", "provisioning.view_job"))
+    shown = text(client.get(CATALOGUE))
+    assert FORM in shown and "Write your own" not in shown
+    assert client.get("/admin/provisioning/blueprint/add/").status_code == 403
+    switch = reverse("admin:provisioning_blueprint_switch", args=[blueprint.pk])
+    assert client.post(switch, {"enabled": "no"}).status_code == 403
+    blueprint.enabled = False
+    blueprint.save()
+    assert "A small team" not in text(client.get(CATALOGUE))
+    assert client.get(FORM).status_code == 404
+
+
+# --- the form ---------------------------------------------------------------------------------------------------
+
+
+def test_the_form_asks_for_each_parameter(page, blueprint):
+    answer = page.get(FORM)
+    fields = {field.spec.name: field for field in answer.context["fields"]}
+    kinds = {name: field.kind for name, field in fields.items()}
+    assert kinds == {
+        "name": "line", "services": "list", "size": "choice", "keep": "line", "devices": "table", "all": "flag",
+    }  # fmt: skip
+    assert (fields["keep"].value, fields["size"].value, fields["all"].value) == ("7d", "small", True)
+    shown = text(answer)
+    assert "How it is called." in shown and 'name="p-devices-file"' in shown
+
+
+def test_what_will_be_made_is_told_and_nothing_is_written(page, blueprint):
+    answer = page.post(f"{FORM}look/", GIVEN).json()
+    assert answer["good"] is True and answer["errors"] == {}
+    assert "ACME-orders" in answer["html"] and "may publish orders.&gt;" in answer["html"]
+    assert "10" in answer["html"]
+    assert not Job.objects.exists() and not Account.objects.filter(name="ACME").exists()
+
+
+def test_what_is_only_missing_is_told_apart_from_what_is_wrong(page, blueprint):
+    answer = page.post(f"{FORM}look/", {**GIVEN, "p-name": "", "p-keep": "soon"}).json()
+    assert answer["good"] is False and set(answer["errors"]) == {"name", "keep"}
+    assert "Still needed:" in answer["html"] and "Account" in answer["html"]
+    assert "Kept for" in answer["html"] and "must be a duration" in answer["html"]
+
+
+def test_a_table_comes_as_text_or_as_a_file_and_says_which_line_is_wrong(page, blueprint):
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    told = page.post(f"{FORM}look/", {**GIVEN, "p-devices": "name\nd1\nd2\n"}).json()
+    assert told["good"] and "d1" in told["html"] and "4 users" in told["html"]
+    file = SimpleUploadedFile("devices.csv", b"\xef\xbb\xbfname\r\nd1\r\nno.dots\r\n")
+    told = page.post(f"{FORM}look/", {**GIVEN, "p-devices-file": file}).json()
+    assert "line 3" in told["errors"]["devices"][0]
+    binary = SimpleUploadedFile("devices.csv", b"\xff\xfe\x00")
+    assert "UTF-8" in page.post(f"{FORM}look/", {**GIVEN, "p-devices-file": binary}).json()["html"]
+
+
+def test_the_form_works_without_scripts(page, blueprint):
+    shown = page.post(FORM, {**GIVEN, "step": "look"})
+    assert "ACME-billing" in text(shown) and not Job.objects.exists()
+    refused = page.post(FORM, {**GIVEN, "p-name": "no dots.", "step": "provision"})
+    assert refused.status_code == 200 and not Job.objects.exists()
+    name = next(field for field in refused.context["fields"] if field.spec.name == "name")
+    assert name.errors and name.value == "no dots."
+    unchecked = {key: value for key, value in GIVEN.items() if key != "p-all"}
+    shown = page.post(FORM, {**unchecked, "step": "look"})
+    assert next(field for field in shown.context["fields"] if field.spec.name == "all").value is False
+
+
+@pytest.mark.parametrize(
+    "more", [{"p-name": "\x00"}, {"p-size": "huge"}, {"p-services": "a,a"}, {"p-devices": '"'}, {"p-keep": "7 moons"}]
+)
+def test_bad_input_is_told_at_its_parameter(page, blueprint, more):
+    answer = page.post(FORM, {**GIVEN, **more, "step": "provision"})
+    assert answer.status_code == 200
+    (name,) = more
+    assert next(field for field in answer.context["fields"] if field.name == name).errors
+    assert not Job.objects.exists()
+
+
+def test_provisioning_shows_the_link_once_and_keeps_it_nowhere(page, blueprint, ada, caplog):
+    caplog.set_level("DEBUG")
+    answer = page.post(FORM, {**GIVEN, "step": "provision", "once": "abc", "lifetime_s": "3600"})
+    job = Job.objects.get()
+    assert "no-store" in answer["Cache-Control"]
+    token = LINK.search(text(answer))[1]
+    assert "for 1 hour from when" in text(answer)
+    assert (job.author, job.door, job.parameters["services"]) == (ada, "admin", ["orders", "billing"])
+    assert json.loads(job.inputs)["lifetime_s"] == 3600
+    assert token not in text(page.get(page_of(job)))
+    assert token not in caplog.text
+    kept = [str(row) for model in (Job, HandOver, AuditEntry) for row in model.objects.values()]
+    assert not any(token in row for row in kept)
+    assert not any(token in str(value) for value in page.session.values())
+    again = page.post(FORM, {**GIVEN, "step": "provision", "once": "abc"})
+    assert again.status_code == 302 and again.url == page_of(job)
+    assert Job.objects.count() == 1
+
+
+def test_provisioning_asks_for_the_right_to_it(client, blueprint):
+    client.force_login(factories.staff("vic", "provisioning.view_job", "provisioning.view_blueprint"))
+    assert "Use it" not in text(client.get(CATALOGUE))
+    for path in (FORM, f"{FORM}look/"):
+        assert client.post(path, {**GIVEN, "step": "provision"}).status_code == 403
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["none", "x" * 200, "%00"])
+def test_a_blueprint_that_isn_t_there_is_not_found(page, blueprint, name):
+    for path in (f"provision/{name}/", f"text/{name}/", f"text/{name}/?version=x", "text/small-team/?version=9"):
+        assert page.get(f"/admin/provisioning/blueprint/{path}").status_code == 404, path
+    assert page.get(f"{FORM}?version=99999999999").status_code in (200, 404)
