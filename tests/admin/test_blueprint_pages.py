@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts_app.models import Account, AuditEntry
-from provisioning.models import Blueprint, HandOver, Job
+from provisioning.models import Blueprint, HandOver, Job, JobStep
 from tests import factories
-from tests.admin.job_rows import CATALOGUE, FORM, GIVEN, LINK, TEXT, page_of, text
+from tests.admin.job_rows import CATALOGUE, FORM, GIVEN, LINK, TEXT, make_job, page_of, text
 
 # --- the catalogue and blueprints of one's own -----------------------------------------------------------------
 
@@ -163,3 +165,22 @@ def test_a_blueprint_that_isn_t_there_is_not_found(page, blueprint, name):
     for path in (f"provision/{name}/", f"text/{name}/", f"text/{name}/?version=x", "text/small-team/?version=9"):
         assert page.get(f"/admin/provisioning/blueprint/{path}").status_code == 404, path
     assert page.get(f"{FORM}?version=99999999999").status_code in (200, 404)
+
+
+def test_what_a_retired_account_of_the_name_has_kept_is_told(page, blueprint):
+    keeps = "    jetstream: true\n    streams: [{name: JOBS, subjects: [jobs.>]}]\n    users:\n"
+    Blueprint.objects.update(text=TEXT.replace("    users:\n", keeps, 1))
+    gone = make_job("done", kind="retire", parameters={"account": "ACME", "data": "keep"})
+    kept = {"kind": "stream", "config": {"name": "JOBS", "subjects": ["jobs.>"], "storage": "file"}}
+    undo = json.dumps({"behind": {"ACME": {"JOBS": {**kept, "counts": {"messages": 1204}, "consumers": {}}}}})
+    at = timezone.now() - timedelta(days=3, hours=1)
+    JobStep.objects.create(
+        job=gone, number=3, name="removal", title="Remove it", result={"system": 1}, undo=undo, started_at=at
+    )
+    answer = page.post(f"{FORM}look/", GIVEN).json()
+    told = f"when ACME was retired (job {gone.pk}, 3 days ago): it comes back with its 1,204 messages."
+    assert answer["good"] is True
+    assert f"stream “JOBS” (ACME): It was kept with its data {told}" in answer["html"]
+    gone.parameters["data"] = "delete"
+    gone.save()
+    assert "was retired" not in page.post(f"{FORM}look/", GIVEN).json()["html"]

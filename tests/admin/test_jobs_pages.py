@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts_app.models import AuditEntry
@@ -203,3 +204,14 @@ def test_a_page_of_a_job_takes_a_fixed_number_of_queries(page, db):
     for number in range(50):
         JobLine.objects.create(job=job, text=str(number))
     assert asked(job) == few <= 12
+
+
+def test_the_step_that_failed_leads_to_its_stream(page, db):
+    job = make_job("failed", problem="Stream JOBS: refused.", problem_step="enforced")
+    row = factories.stream(factories.account("ACME", jetstream=True), "JOBS")
+    told = {"resource": "streams", "id": row.pk, "account": "ACME", "name": "JOBS"}
+    job.steps.filter(state="failed").update(result={"objects": [told]})
+    address = reverse("admin:accounts_app_stream_change", args=[row.pk])
+    assert f'<a class="nu-link" href="{address}">ACME/JOBS</a>' in text(page.get(page_of(job)))
+    type(row).objects.filter(pk=row.pk).delete()
+    assert page.get(page_of(job)).status_code == 200
