@@ -9,6 +9,8 @@ class ProvisioningConfig(AppConfig):
     verbose_name = _("Changes")
 
     def ready(self) -> None:
-        from provisioning import receivers
+        from accounts_app import retiring
+        from provisioning import leaving, receivers
 
         receivers.connect()
+        retiring.told_by(leaving.leaving)

@@ -14,9 +14,11 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.views import ChangeList
 
 from accounts_app import services
 from accounts_app.access import visible
@@ -37,6 +39,7 @@ from accounts_app.conf_text import MASK
 from accounts_app.models import Account, NatsUser, Role
 from accounts_app.models.account import TOLD
 from accounts_app.raw import raw_conf
+from accounts_app.retiring import retiring
 from accounts_app.snapshot import JETSTREAM_FIELDS
 
 SHOWN = 200_000  # characters of a block on its page; the rest is in the file to download
@@ -88,9 +91,29 @@ def tabs(account: Account, current: str, person: Any) -> list[dict[str, Any]]:
     return found
 
 
+def _chips(account: Account, person: Any) -> Any:
+    """How far the servers are with an account, and whether it is on its way out."""
+    going = chips.retiring_chip(retiring([account.pk]).get(account.pk), person)
+    return format_html("{} {}", chips.account_chip(account), going)
+
+
 def _tab(name: str, title: Any, view: str, account: Account, current: str) -> dict[str, Any]:
     url = reverse(f"admin:accounts_app_{view}", args=[account.pk])
     return {"title": title, "url": url, "count": None, "current": name == current}
+
+
+class AccountList(ChangeList):
+    """A page of accounts that knows which of them are being retired."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        found: list[Any] = list(self.result_list)
+        going = retiring([account.pk for account in found])
+        for account in found:
+            account.going = chips.retiring_chip(going.get(account.pk), request.user)
+        self.result_list = found
 
 
 @admin.register(Account)
@@ -148,6 +171,13 @@ class AccountAdmin(Applies, RowAdmin):
             rows = rows.annotate(user_total=counted(NatsUser, "account", request.user))
         return rows
 
+    def get_changelist(self, request: HttpRequest, **options: Any) -> Any:
+        return AccountList
+
+    @admin.display(description=_("state"))
+    def chip(self, account: Any) -> Any:
+        return format_html("{} {}", chips.account_chip(account), account.going)
+
     @admin.display(description=_("users"), ordering="user_total")
     def user_count(self, account: Any) -> int:
         return account.user_total
@@ -174,7 +204,9 @@ class AccountAdmin(Applies, RowAdmin):
         found = super().head(request, object_id)
         if found:
             past = request.path.endswith("/history/")
-            found["nu_tabs"] = tabs(found["nu_account"], "history" if past else "overview", request.user)
+            account = found["nu_account"]
+            found["nu_chip"] = _chips(account, request.user)
+            found["nu_tabs"] = tabs(account, "history" if past else "overview", request.user)
         return found
 
     # --- deleting -----------------------------------------------------------
@@ -257,6 +289,7 @@ class AccountAdmin(Applies, RowAdmin):
         context = {
             **self.admin_site.each_context(request),
             **head_of(account),
+            "nu_chip": _chips(account, request.user),
             "title": account.name,
             "opts": self.opts,
             "original": account,

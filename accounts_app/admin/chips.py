@@ -8,12 +8,15 @@ from typing import Any, get_args
 from django.apps import apps
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.access import Act, may, visible
 from accounts_app.models import Account, Asset, Consumer, Role, Stream, System
+from accounts_app.retiring import Retiring
+from accounts_app.templatetags import rights
 
 # state: (icon of the symbol font, word)
 STATES: dict[str, tuple[str, Any]] = {
@@ -77,6 +80,17 @@ def marked(content: Any, name: str, key: object) -> SafeString:
 
 def account_chip(account: Account) -> SafeString:
     return chip(account.state, f"account-{account.pk}")
+
+
+def retiring_chip(going: Retiring | None, person: Any) -> SafeString:
+    """What stands beside an account's chip while it is being retired, with a way to the job; else nothing."""
+    if going is None:
+        return SafeString("")
+    shown = chip("failed" if going.failed else "leaving", word=going)
+    if not rights.may(person, "view provisioning.job"):
+        return shown
+    page = reverse("admin:provisioning_job_change", args=[going.job])
+    return format_html('<a href="{}" title="{}">{}</a>', page, _("The job that retires it"), shown)
 
 
 def system_chip(system: System) -> SafeString:

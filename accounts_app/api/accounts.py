@@ -29,6 +29,7 @@ from accounts_app.models import (
     NatsUser,
 )
 from accounts_app.raw import raw_conf
+from accounts_app.retiring import retiring
 
 
 def _whose(row: Account) -> str:
@@ -54,14 +55,19 @@ class Accounts(ConfigResource):
             default=F("default_role__name"),
             output_field=CharField(),
         ),
-        **{name: name for name in told.AccountSerializer.Meta.fields[7:-2]},
+        **{name: name for name in told.AccountSerializer.Meta.fields[7:-3]},
         "created_at": "created_at",
         **sync_columns(""),
     }
     ordering = {**BY_NAME, "created_at": "created_at"}
     search_fields = ["name", "description"]
+    UNSTABLE = ("retiring",)
 
     def finished(self, rows: Rows) -> Rows:
+        going = retiring([row["id"] for row in rows])
+        for row in rows:
+            goes = going.get(row["id"])
+            row["retiring"] = {"job": goes.job, "until": goes.until, "text": str(goes)} if goes else None
         return [sync_row(row) for row in rows]
 
     def make(self, data: dict[str, Any]) -> Account:

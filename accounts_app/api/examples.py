@@ -65,6 +65,7 @@ ROWS: dict[str, dict[str, Any]] = {  # {resource: a row as it is answered}
         "jetstream_max_bytes_required": None,
         "jetstream_cluster_traffic": "",
         "created_at": AT,
+        "retiring": None,
         "sync": SYNC,
     },
     "roles": {

@@ -92,11 +92,20 @@ class ServerSerializer(RowSerializer):
         )  # fmt: skip
 
 
+class Leaving(serializers.Serializer[Any]):
+    """An account that is being retired."""
+
+    job = serializers.IntegerField(help_text="The job that retires it.")
+    until = serializers.DateTimeField(allow_null=True, help_text="When it goes; null before the undo window begins.")
+    text = serializers.CharField(help_text="The same in words.")
+
+
 class AccountSerializer(RowSerializer):
     system = NamedSystem("system", required=False)
     owner = NamedPerson("person", required=False, allow_null=True)
     default_role = NamedRole(required=False, allow_null=True)
     jetstream_cluster_traffic = Choice([("", ""), ("system", ""), ("owner", "")], required=False, allow_blank=True)
+    retiring = Leaving(read_only=True, allow_null=True, help_text="null: it stays.")
     sync = Sync(read_only=True)
 
     class Meta:
@@ -106,7 +115,7 @@ class AccountSerializer(RowSerializer):
             "max_subscriptions", "max_payload", "max_leafnodes", "jetstream", "jetstream_control",
             "jetstream_max_mem", "jetstream_max_file", "jetstream_max_streams", "jetstream_max_consumers",
             "jetstream_max_ack_pending", "jetstream_mem_max_stream_bytes", "jetstream_disk_max_stream_bytes",
-            "jetstream_max_bytes_required", "jetstream_cluster_traffic", "created_at", "sync",
+            "jetstream_max_bytes_required", "jetstream_cluster_traffic", "created_at", "retiring", "sync",
         )  # fmt: skip
         read_only_fields = ("created_at",)
 

@@ -17,6 +17,7 @@ COLOURS = {
 }
 MANY = {"account with access": "accounts with access"}  # plurals that take more than an s
 SHOWN = 100  # lines of one kind that are printed for a person; --json has them all
+_SELDOM = ("retiring",)  # columns that are left out when they say nothing
 _COLOURED = ("sync", "state", "level")
 
 
@@ -78,7 +79,7 @@ def rule(value: Any) -> str:
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Aligned columns with a head; a column that no row has is left out, numbers stand at the right."""
-    names = [name for name in columns if any(name in row for row in rows)]
+    names = [name for name in columns if any(row.get(name) if name in _SELDOM else name in row for row in rows)]
     cells = [[_in_table(name, row.get(name)) for name in names] for row in rows]
     heads = [name.upper().replace("_", " ") for name in names]
     widths = [max(map(columns_of, column)) for column in zip(heads, *cells, strict=True)]

@@ -47,7 +47,7 @@ RESOURCES = {
             filters=("system", "name", "state"), writes=("delete",),
         ),
         Resource(
-            "accounts", "account", ("id", "name", "enabled", "owner", "jetstream", "description", "sync"),
+            "accounts", "account", ("id", "name", "enabled", "owner", "jetstream", "description", "sync", "retiring"),
             filters=("system", "name", "owner", "enabled", "jetstream", "state"),
         ),
         Resource(

@@ -1,6 +1,7 @@
 """Jobs over REST: how far they are, what is wanted of them, and who sees them."""
 
 import time
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from accounts_app.models import Account
 from provisioning.api import waiting
 from provisioning.blueprints import handover
 from provisioning.jobs import services
-from provisioning.models import HandOver, Job, JobLine
+from provisioning.models import HandOver, Job, JobLine, JobStep
 from tests import factories
 from tests.api.conftest import Api, errors, token_of
 
@@ -240,6 +241,14 @@ def test_an_account_is_retired_by_its_name(api, acme):
     assert answer.status_code == 202, answer.data
     assert (answer.data["job"]["kind"], answer.data["job"]["parameters"]["window_s"]) == ("retire", 60.0)
     assert "being retired already" in str(errors(api.post(path, {"confirm": "ACME", "data": "keep"})))
+    told = api.get(f"accounts/{acme.pk}/")
+    assert told.data["retiring"] == {"job": answer.data["job"]["id"], "until": None, "text": "retiring"}
+    until = timezone.now().replace(microsecond=0) + timedelta(days=1)
+    JobStep.objects.filter(job=answer.data["job"]["id"], name="window").update(result={"until": until.isoformat()})
+    (row,) = api.get("accounts/?name=ACME").data["results"]
+    assert datetime.fromisoformat(row["retiring"]["until"]) == until
+    assert row["retiring"]["text"].startswith("retiring, removed on ")
+    assert api.get(f"accounts/{acme.pk}/")["ETag"] == told["ETag"]  # the row itself is the same still
     assert api.post("accounts/999/retire/", {"confirm": "ACME", "data": "keep"}).status_code == 404
 
 

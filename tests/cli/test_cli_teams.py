@@ -93,7 +93,9 @@ def test_an_account_is_retired_had_back_and_gone(here, there, team):
     begun = said(there, "retire", "TEAM", "--window", "1h", "--confirm", "TEAM")["job"]
     told = said(there, "job", "follow", begun["id"], "--timeout", "1", code=None)
     assert told["kind"] == "retire" and told["state"] in ("queued", "running", "waiting")
+    assert "retiring" in there("list", "accounts").stdout
     assert said(there, "job", "cancel", begun["id"], "--yes")["state"] == "cancelled"
+    assert "retiring" not in there("list", "accounts").stdout.lower()
     assert all(user["enabled"] for user in said(there, "list", "users", "account=TEAM"))
     assert "Type the name" in there("retire", "TEAM", "--confirm", "MEAT", code=1).stderr
     gone = said(here, "retire", "TEAM", "--window", "0s", "--data", "delete", "--confirm", "TEAM", "--follow")
