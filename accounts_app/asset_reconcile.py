@@ -13,6 +13,7 @@ from accounts_app.jetstream.forecast import fixed_changes
 from accounts_app.jetstream.reading import place_of
 from accounts_app.jetstream.specs import AssetsSpec, ConsumerSpec, StreamSpec
 from accounts_app.models import Account, Asset, Consumer, Stream, System
+from accounts_app.natsconf.changes import a_or_an
 from accounts_app.row_writer import Changes, RowWriter, parts
 from accounts_app.wrong import ReconcileError, Wrong, place
 
@@ -106,7 +107,9 @@ class _Assets:
     def _check_stream(self, account: str, spec: StreamSpec, row: Stream | None) -> None:
         where = place(account, place_of(spec))
         if row is not None and row.kind != spec.kind:
-            self.places.append(Wrong(where, "name", f"There is a {row.get_kind_display()} of this name already."))
+            self.places.append(
+                Wrong(where, "name", f"There is {a_or_an(str(row.get_kind_display()))} of this name already.")
+            )
             return
         self._check_one(where, spec.kind, spec, row)
         for each in spec.consumers or ():

@@ -9,7 +9,7 @@ from typing import Any
 
 NONE = "–"
 UNKNOWN = (None, "")  # the second is what a template gives for what is not there
-_SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def _whole(value: float) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from accounts_app.jetstream.settings import settings_of
 from accounts_app.jetstream.wire import SERVERS_OWN, Config, complete, effective
-from accounts_app.jetstream.words import bytes_text, write_value
+from accounts_app.jetstream.words import bytes_words, duration_words, write_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ def differences(
             continue
         if mine != there:
             says, has = in_words(kind, name, mine), in_words(kind, name, there)
+            if says == has:  # huge ones, which differ in what words leave out
+                says, has = str(mine), str(there)
             found.append(Difference(name, mine, there, f"{setting.title}: the row says {says}, the server has {has}."))
     return tuple(found)
 
@@ -76,8 +78,9 @@ def in_words(kind: str, name: str, canonical: Any) -> str:
     if isinstance(canonical, bool):
         return "yes" if canonical else "no"
     if setting.type == "bytes" and isinstance(canonical, int):
-        text = bytes_text(canonical)
-        return f"{canonical:,} bytes" if text.isdigit() else text
+        return bytes_words(canonical)
+    if setting.type == "duration":
+        return duration_words(canonical)
     value = write_value(setting, canonical)
     if isinstance(value, list):
         return ", ".join(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in value)

@@ -31,6 +31,7 @@ _BYTES |= {unit: 1000**power for power, unit in _POWERS}
 _BYTES |= {unit + end: 1024**power for power, unit in _POWERS for end in ("b", "i", "ib")}
 _WRITTEN_SIZES = {"TiB": 1024**4, "GiB": 1024**3, "MiB": 1024**2, "KiB": 1024}
 _READABLE = 10_240  # units, beyond which a plain number is as easy to read
+_CENTURY = 100
 _NUMBER = r"(?:[0-9]{1,25}(?:\.[0-9]{0,25})?|\.[0-9]{1,25})"
 _DURATION = re.compile(rf"({_NUMBER})\s*(ns|us|µs|μs|ms|s|m|h|d|w|y)\s*")
 _SIZE = re.compile(rf"({_NUMBER})\s*([a-z]{{0,3}})", re.IGNORECASE)
@@ -75,6 +76,21 @@ def duration_text(ns: int) -> str:
     return f"-{text}" if ns < 0 else text
 
 
+def duration_words(ns: int) -> str:
+    """Nanoseconds as a sentence says them: exactly, but from a century on in years alone ("292 years")."""
+    years = abs(ns) // _NS["y"]
+    return f"{'-' if ns < 0 else ''}{years} years" if years >= _CENTURY else duration_text(ns)
+
+
+def bytes_words(size: int) -> str:
+    """A size as a sentence says it: exactly, but from a PiB on what comes closest ("8 EiB")."""
+    for unit, factor in (("EiB", 1024**6), ("PiB", 1024**5)):
+        if size >= factor:
+            return f"{round(size / factor, 1):g} {unit}"
+    text = bytes_text(size)
+    return f"{size:,} bytes" if text.isdigit() else text
+
+
 def bytes_text(size: int) -> str:
     """A size as people write it, exactly: 1073741824 → "1GiB", 1500 → "1500", -1 → "unlimited"."""
     if size == -1:
@@ -88,11 +104,11 @@ def bytes_text(size: int) -> str:
 def check_canonical(setting: Setting, value: Any) -> Any:
     """Return a value that is canonical already, or raise ValueError: what stands in a row."""
     if setting.type == "duration":
-        return _in_bounds(setting, _plain_whole(value), duration_text)
+        return _in_bounds(setting, _plain_whole(value), duration_words)
     if setting.type == "durations":
         if not isinstance(value, list):
             raise ValueError("This must be a list.")
-        return [_in_bounds(setting, _plain_whole(each), duration_text) for each in value]
+        return [_in_bounds(setting, _plain_whole(each), duration_words) for each in value]
     return read_value(setting, value)
 
 
@@ -162,19 +178,19 @@ def _duration(setting: Setting, value: Any) -> int:
         if text in _NO_LIMIT:
             return _no_limit(setting)
         if text == "0":
-            return _in_bounds(setting, 0, duration_text)
+            return _in_bounds(setting, 0, duration_words)
         parts = _DURATION.findall(text)
         if not parts or _DURATION.sub("", text):
             raise ValueError("This must be a duration: a number and its unit, such as 7d, 1h30m or 500ms.")
         exact = sum(Fraction(number) * _NS[unit] for number, unit in parts)
         if not isinstance(exact, int) and exact.denominator != 1:
             raise ValueError("This is finer than a nanosecond.")
-        return _in_bounds(setting, int(exact), duration_text)
+        return _in_bounds(setting, int(exact), duration_words)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("This must be a duration: a number and its unit, such as 7d, 1h30m or 500ms.")
     if 0 < abs(value) < _LEAST_BARE_NS:
         raise ValueError("A duration needs its unit, such as 30s: a bare number is in nanoseconds.")
-    return _in_bounds(setting, value, duration_text)
+    return _in_bounds(setting, value, duration_words)
 
 
 def _durations(setting: Setting, value: Any) -> list[int]:
@@ -279,7 +295,7 @@ def _in_bounds(setting: Setting, number: int, told: Callable[[int], str]) -> int
 
 
 def _size_text(size: int) -> str:
-    return f"{size} bytes" if size > 0 else str(size)
+    return bytes_words(size) if size > 0 else str(size)
 
 
 def _no_limit(setting: Setting) -> int:

@@ -89,7 +89,8 @@ def ticks(found: Iterable[str]) -> str:
 
 
 def a_or_an(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeioun" and noun != "name" else f"a {noun}"
+    """The noun with its article, by how it sounds: "an account", "an nkey", "a user"."""
+    return f"an {noun}" if noun.startswith(("a", "e", "i", "o", "nkey")) else f"a {noun}"
 
 
 def is_less(new: float, old: float) -> bool:

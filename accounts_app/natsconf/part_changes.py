@@ -61,6 +61,9 @@ def _shown(name: str, value: Any) -> str:
     if value == -1:
         return "no limit"
     if name in _SIZES and value:
+        for unit, size in (("EiB", 2**60), ("PiB", 2**50)):
+            if value >= size:
+                return f"{round(value / size, 1):g} {unit}"
         for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
             if value % size == 0:
                 return f"{value // size} {unit}"

@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 
 from accounts_app.access import reaches_all, require, require_whole, visible
@@ -263,10 +264,11 @@ def _counts(account: Account, person: Any) -> list[tuple[str, int]]:
     """What goes with an account: users, streams and their messages."""
     streams = visible(account.streams.all(), person)
     messages_kept = sum(int(row.get("messages") or 0) for row in streams.values_list("counts", flat=True))
+    users, kept = visible(account.users.all(), person).count(), streams.count()
     found = [
-        (say("users, who can't log in any more from now on"), visible(account.users.all(), person).count()),
-        (say("streams and buckets"), streams.count()),
-        (say("messages in them, as last seen"), messages_kept),
+        (ngettext("user, who can't log in any more", "users, who can't log in any more", users), users),
+        (ngettext("stream or bucket", "streams and buckets", kept), kept),
+        (ngettext("message, as last seen", "messages, as last seen", messages_kept), messages_kept),
     ]
     return [(word, count) for word, count in found if count]
 

@@ -9,9 +9,9 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app import units
+from accounts_app.jetstream.differences import in_words
 from accounts_app.jetstream.names import bucket_of
 from accounts_app.jetstream.settings import UNLIMITED, settings_of
-from accounts_app.jetstream.words import write_value
 from provisioning.blueprints.submit import Look
 
 SHOWN = 100  # changes in words
@@ -75,7 +75,7 @@ def _stream(told: Mapping[str, Any]) -> dict[str, Any]:
         value = config.get(name)
         if setting is None or value is None or value == setting.default:
             continue
-        shown = units.size(value) if setting.type == "bytes" else write_value(setting, value)
+        shown = units.size(value) if setting.type == "bytes" else in_words(kind, name, value)
         said.append(f"{setting.title.lower()} {shown}")
     icon, word = KINDS.get(kind, ("database", kind))
     name = told["name"] if kind == "stream" else bucket_of(kind, told["name"])

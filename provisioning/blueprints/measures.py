@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from accounts_app.jetstream.settings import UNLIMITED, Setting
-from accounts_app.jetstream.words import read_value
+from accounts_app.jetstream.words import bytes_words, read_value
 
 _SIZE = Setting("size", "bytes", "Size", default=0)
 _DURATION = Setting("duration", "duration", "Duration", default=0, least=0)
@@ -37,6 +37,8 @@ def size_words(count: int) -> str:
     """Bytes as people write them, whole numbers only."""
     if count == UNLIMITED:
         return "unlimited"
+    if count >= 2**50:
+        return bytes_words(count)
     for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= size and count % size == 0:
             return f"{count // size:,}{unit}"

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from accounts_app.jetstream.settings import UNLIMITED
+from accounts_app.jetstream.words import duration_words
 from accounts_app.natsconf import names, nkeys, subjects
 
 from .measures import read_bytes, read_duration, size_words, write_duration
@@ -95,7 +96,7 @@ def _bytes(spec: ParameterSpec, value: Any) -> int:
 
 
 def _duration(spec: ParameterSpec, value: Any) -> str:
-    return write_duration(_between(spec, read_duration(value), write_duration))
+    return write_duration(_between(spec, read_duration(value), duration_words))
 
 
 def _flag(spec: ParameterSpec, value: Any) -> bool:

@@ -25,6 +25,7 @@ from accounts_app.models import (
 )
 from accounts_app.models import Mapping as MappingRow
 from accounts_app.models.jetstream import COUNTED, SEEN
+from accounts_app.natsconf.changes import a_or_an
 
 # Parents before their parts. The last two have counters of their own, and are put back by another step.
 CONFIG: tuple[type[Any], ...] = (
@@ -95,8 +96,8 @@ def _told(model: type[Any], pk: str, before: Mapping[str, str], after: Mapping[s
     act = "added" if pk not in before else "deleted" if pk not in after else "changed"
     row = model._base_manager.filter(pk=pk).first() if pk in after else None
     word = str(model._meta.verbose_name)
-    called = f"{word[0].upper()}{word[1:]} “{row}”" if row is not None else f"A {word}"
-    return f"{called} was {act} since: this can't be taken back without losing that."
+    called = f"{word} “{row}”" if row is not None else a_or_an(word)
+    return f"{called[0].upper()}{called[1:]} was {act} since: this can't be taken back without losing that."
 
 
 def _hashes(system: System, names: Collection[str], *, own: bool) -> dict[str, dict[str, str]]:

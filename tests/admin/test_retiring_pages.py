@@ -21,7 +21,7 @@ def test_retiring_asks_for_the_name_and_what_becomes_of_the_data(page, db):
     address = reverse("admin:provisioning_job_retire", args=[account.pk])
     assert address in text(page.get(reverse("admin:accounts_app_account_change", args=[account.pk])))
     shown = text(page.get(address))
-    assert "Type “ACME” to retire it" in shown and '<span class="nu-strong">1</span> users' in shown
+    assert "Type “ACME” to retire it" in shown and '<span class="nu-strong">1</span> user, who' in shown
     for given, said in (
         ({"confirm": "acme", "data": "delete"}, "Type the name of the account: ACME."),
         ({"confirm": "ACME"}, "Choose what becomes of the data."),

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts_app.jetstream.checks import check, read_config
+from accounts_app.jetstream.differences import differences, in_words
 from accounts_app.jetstream.settings import SETTINGS, Setting, settings_of
+from accounts_app.jetstream.wire import to_server
 from accounts_app.jetstream.words import check_canonical, duration_text, read_value, write_value
 from tests.jetstream.strategies import configs
 
@@ -63,12 +65,12 @@ def test_a_size_is_read_as_a_server_reads_its_conf(said, canonical):
         ("stream", "max_age", "-1h", "7d, 1h30m or 500ms"),
         ("stream", "max_age", -1, "needs its unit"),
         ("stream", "max_age", -5 * SECOND, "0s or more"),
-        ("stream", "max_age", "300y", "or less"),
+        ("stream", "max_age", "300y", "This must be 292 years or less."),
         ("stream", "max_age", True, "a duration"),
         ("stream", "max_bytes", "many", "a size"),
         ("stream", "max_bytes", 1.5, "a size"),
         ("stream", "max_bytes", -2, "-1 (no limit) or more"),
-        ("stream", "max_bytes", 2**63, "or less"),
+        ("stream", "max_bytes", 2**63, "This must be 8 EiB or less."),
         ("stream", "max_bytes", "9" * 25 + "EiB", "or less"),
         ("stream", "max_msg_size", "4GiB", "or less"),
         ("stream", "max_msgs", "1,000", "whole number"),
@@ -131,6 +133,28 @@ def test_a_duration_as_text_says_every_nanosecond(ns):
     free = Setting("any", "duration", "Any", default=0, least=-(2**63), most=2**63 - 1)
     assert read_value(free, text.removeprefix("-")) == abs(ns)
     assert text.startswith("-") == (ns < 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "canonical", "said"),
+    [
+        ("stream", "max_age", 2**63 - 1, "292 years"),
+        ("stream", "max_age", 100 * 365 * 86_400 * SECOND, "100 years"),
+        ("stream", "max_age", 99 * 365 * 86_400 * SECOND, "36135d"),
+        ("stream", "max_age", 0, "no limit"),
+        ("stream", "max_bytes", 2**63 - 1, "8 EiB"),
+        ("stream", "max_bytes", 3 * 2**50, "3 PiB"),
+        ("stream", "max_bytes", 2**40, "1TiB"),
+        ("stream", "max_bytes", 1500, "1,500 bytes"),
+    ],
+)
+def test_a_huge_limit_is_said_in_words(kind, name, canonical, said):
+    assert in_words(kind, name, canonical) == said
+
+
+def test_two_huge_limits_that_differ_are_told_apart():
+    (found,) = differences("stream", {"max_age": 2**63 - 1}, to_server("stream", "S", {"max_age": 2**63 - 2}))
+    assert str(2**63 - 1) in found.words and str(2**63 - 2) in found.words
 
 
 @given(configs())

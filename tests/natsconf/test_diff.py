@@ -10,6 +10,7 @@ from spec_strategies import IDENTITY, bcrypt_like, key, rules, snapshots
 
 from accounts_app.natsconf import render
 from accounts_app.natsconf.account import account_tree
+from accounts_app.natsconf.changes import a_or_an
 from accounts_app.natsconf.diff import diff
 from accounts_app.natsconf.rights import permissions_tree
 from accounts_app.natsconf.specs import RuleSpec
@@ -137,6 +138,12 @@ def test_many_users_are_one_change():
             "JetStream of `A`: max_file 1 GiB → 2 GiB",
             False,
         ),
+        (
+            {"jetstream": {"max_file": 2**50}},
+            {"jetstream": {"max_file": 2**63 - 1}},
+            "JetStream of `A`: max_file 1 PiB → 8 EiB",
+            False,
+        ),
         ({}, {"limits": {"max_conn": 5}}, "limits of `A`: max_connections no limit → 5", True),
         ({}, {"exports": [{"stream": "a.>"}]}, "account `A` now exports stream `a.>` to everybody", False),
         ({"exports": [{"service": "s"}]}, {}, "account `A` no longer exports service `s`", True),
@@ -255,3 +262,19 @@ def test_ten_thousand_users_are_compared_quickly():
         "user `u7-3` of account `A7` may now publish `b`",
     ]
     assert replace(found[0], users=()).user == ""
+
+
+@pytest.mark.parametrize(
+    ("noun", "said"),
+    [
+        ("account", "an account"),
+        ("export", "an export"),
+        ("nkey", "an nkey"),
+        ("name", "a name"),
+        ("user", "a user"),
+        ("object bucket", "an object bucket"),
+        ("KV bucket", "a KV bucket"),
+    ],
+)
+def test_a_noun_has_the_article_that_it_sounds_like(noun, said):
+    assert a_or_an(noun) == said

@@ -1,7 +1,7 @@
 // Numbers, sizes and times in the words of people. The same rules as accounts_app/units.py.
 
 export const NONE = "–";
-const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const known = (value) => value !== null && value !== undefined && Number.isFinite(Number(value));
 
