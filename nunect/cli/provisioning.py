@@ -34,7 +34,7 @@ _COLUMNS = ("set", "type", "default", "what")
     "files",
     multiple=True,
     metavar="NAME=FILE",
-    help="A parameter from a file, such as a CSV; “-”: stdin.",
+    help="A parameter from a file: a table from a CSV with a header line; “-”: stdin.",
 )
 @click.option("--version", type=click.IntRange(1), metavar="N", help="This version, not the newest that is enabled.")
 @click.option("--system", default="", help="The system, where there are several.")
@@ -64,7 +64,8 @@ def provision(
     """Make what a BLUEPRINT describes, and follow the job until a client can connect.
 
     Its credentials come once, at the end: on stdout, into --creds-to, or behind the --link. `nunect blueprints`
-    lists what there is, `nunect blueprints NAME` tells its parameters. Exit code 4 when the job failed.
+    lists what there is, `nunect blueprints NAME` tells its parameters and the columns of its tables. Exit code 4
+    when the job failed.
     """
     body: dict[str, Any] = {"parameters": _parameters(given, files)}
     body |= {"system": system} if system else {}
@@ -132,7 +133,8 @@ def blueprints(session: Session, name: str | None) -> None:
     if row.get("description"):
         output.say(output.plain(row["description"]))
     told, needed = row["parameters"]["properties"], row["parameters"]["required"]
-    output.table([_parameter(name, each, name in needed) for name, each in told.items()], _COLUMNS)
+    rows = [line for name, each in told.items() for line in _parameters_told(name, each, name in needed)]
+    output.table(rows, _COLUMNS)
 
 
 @click.command(short_help="Take an account off the servers: frozen now, gone after a while.")
@@ -256,6 +258,19 @@ def _contents(files: Sequence[str]) -> Iterator[tuple[str, Any]]:
             yield name, parts[0].data if len(parts) == 1 else [part.data for part in parts]
         else:
             yield name, text
+
+
+def _parameters_told(name: str, schema: Mapping[str, Any], needed: bool) -> Iterator[dict[str, Any]]:
+    """The row of a parameter, and below that of a table one for each of its columns."""
+    row = _parameter(name, schema, needed)
+    items = next((each["items"] for each in schema.get("anyOf", ()) if "items" in each), None)
+    if schema.get("x-type") != "table" or items is None:
+        yield row
+        return
+    taken = f"A CSV with a header line and these columns, by --set-file {name}=FILE."
+    yield {**row, "what": " ".join(filter(None, (row["what"], taken)))}
+    for column, each in items["properties"].items():
+        yield {**_parameter(column, each, column in items["required"]), "set": f"  {column}"}
 
 
 def _parameter(name: str, schema: Mapping[str, Any], needed: bool) -> dict[str, Any]:

@@ -22,6 +22,15 @@ _EXAMPLES = {"bytes": "10GiB", "duration": "7d", "subject": "orders.>", "nkey": 
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. about: its title and help."""
+
+    name: str
+    needed: bool
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field. kind: its widget; value: as the page shows it; hint: what may be given; sample: a CSV's header."""
 
@@ -47,6 +56,14 @@ class Field:
     @property
     def optional(self) -> bool:
         return not self.spec.required and self.kind not in ("flag", "choice")
+
+    @property
+    def columns(self) -> list[Column]:
+        """Of a table, in the order of its sample."""
+        return [
+            Column(each.name, each.required and each.default is None, ": ".join(filter(None, (each.title, each.help))))
+            for each in self.spec.columns
+        ]
 
     @property
     def example(self) -> str:
@@ -128,7 +145,7 @@ def _csv(names: list[str], rows: Iterable[Mapping[str, Any]]) -> str:
 def _hint(spec: ParameterSpec) -> str:
     if spec.type == "table":
         most = MOST_ENTRIES["table"] if spec.most is None else spec.most
-        return say("CSV with a header; up to %s rows.") % f"{most:,}"
+        return say("A CSV with a header line, up to %s rows.") % f"{most:,}"
     if spec.type == "list":
         return say("One a line, or with commas between.")
     return ""

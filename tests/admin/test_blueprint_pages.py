@@ -110,6 +110,17 @@ def test_a_table_comes_as_text_or_as_a_file_and_says_which_line_is_wrong(page, b
     assert "UTF-8" in page.post(f"{FORM}look/", {**GIVEN, "p-devices-file": binary}).json()["html"]
 
 
+def test_a_table_names_its_columns_and_which_are_needed(page, db):
+    factories.system()
+    shown = " ".join(text(page.get("/admin/provisioning/blueprint/provision/iot-fleet/")).split())
+    assert "A CSV with a header line, up to 10,000 rows." in shown
+    columns = shown.partition("nu-columns")[2].partition("</ul>")[0]
+    needed, nkey, description = columns.split("</li>")[:3]
+    assert ">name<" in needed and "needed" in needed and "login" in needed
+    assert ">nkey<" in nkey and "optional" in nkey and "Of a key pair that the device has made itself." in nkey
+    assert ">description<" in description and "optional" in description
+
+
 def test_the_form_works_without_scripts(page, blueprint):
     shown = page.post(FORM, {**GIVEN, "step": "look"})
     assert "ACME-billing" in text(shown) and not Job.objects.exists()
