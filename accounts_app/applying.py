@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware
@@ -44,7 +45,14 @@ def apply_document(system: System, document: Document, *, prune: bool = False) -
         fresh = document.makes.keys() - _known(system, document.makes)
         accounts = [_with_secrets(spec, document.makes, fresh, secrets) for spec in accounts]
         accounts = [hashed(system, spec, fingerprints, chosen=True) for spec in accounts]
-        changes = reconcile(system, accounts, shared_roles=document.roles, prune=prune, fingerprints=fingerprints)
+        changes = reconcile(
+            system,
+            accounts,
+            shared_roles=document.roles,
+            prune=prune,
+            fingerprints=fingerprints,
+            owners=document.owners,
+        )
         changes += reconcile_assets(system, document.assets) if document.assets else Changes()
         if changes:
             record("document applied", system, accounts=len(accounts), pruned=prune, changes=changes.as_dict())
@@ -53,12 +61,16 @@ def apply_document(system: System, document: Document, *, prune: bool = False) -
 
 def export_document(system: System, accounts: Iterable[Account], *, secrets: bool = False) -> dict[str, object]:
     """The document that says what the rows of these accounts say; nunect's own account is nobody's to say."""
-    pks = [account.pk for account in accounts if not account.is_control]
+    told = [account for account in accounts if not account.is_control]
+    pks = [account.pk for account in told]
     specs, kept = read_accounts(pks), read_assets(pks)
+    people = get_user_model()._default_manager.in_bulk({account.owner_id for account in told if account.owner_id})
+    owners = {account.name: people[account.owner_id].get_username() for account in told if account.owner_id in people}
     written = write_document(
         sorted(specs.values(), key=lambda spec: spec.name),
         read_shared_roles(system.pk),
         secrets=secrets,
+        owners=owners,
         assets={spec.name: _told(kept[pk]) for pk, spec in specs.items() if kept[pk]},
     )
     return {"system": system.name, **written}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -16,12 +16,13 @@ from accounts_app.conf_text import NKEY, conf_lines
 from accounts_app.credentials import NewSecret, public_of
 from accounts_app.models import Account, System
 from accounts_app.natsconf import nkeys
-from accounts_app.natsconf.changes import Change
+from accounts_app.natsconf.changes import Change, value_of
 from accounts_app.natsconf.diff import diff
 from accounts_app.natsconf.render import Block, RenderError, render_account
 from accounts_app.natsconf.specs import AccountSpec
 from accounts_app.natsconf.tree import whole
 from accounts_app.natsconf.user_changes import names_by_nkey
+from accounts_app.row_writer import parts
 from accounts_app.snapshot import read_accounts, read_shared_roles
 from accounts_app.wanted import asset_accounts, counted
 
@@ -80,6 +81,7 @@ def preview(system: System, act: Callable[[], T]) -> Preview[T]:
     names = sorted(before.specs.keys() | after.specs.keys())
     known = names_by_nkey([*before.specs.values(), *after.specs.values()])
     changes = diff(whole(before.trees()), whole(after.trees()), known)
+    changes += _hands(before.owners, after.owners)
     changes += asset_changes.changes(kept_before, kept_after)
     warnings = asset_changes.warnings(kept_before, kept_after)
     if made := {name: spec for name, spec in after.specs.items() if name not in before.specs}:
@@ -93,7 +95,12 @@ class _Side:
     """The accounts of one moment as conf blocks. faults: those that can't be rendered; they have none."""
 
     def __init__(self, system: System, touched: Iterable[int]) -> None:
-        self.specs: Mapping[str, AccountSpec] = {spec.name: spec for spec in read_accounts(touched).values()}
+        specs = read_accounts(touched)
+        self.specs: Mapping[str, AccountSpec] = {spec.name: spec for spec in specs.values()}
+        self.owners: dict[str, str] = {}
+        for part in parts(list(specs)):
+            owned = Account.objects.filter(pk__in=part, owner__isnull=False)
+            self.owners |= dict(owned.values_list("name", "owner__username"))
         self.faults: list[str] = []
         self.blocks: dict[str, Block] = {}
         shared = read_shared_roles(system.pk)
@@ -111,3 +118,12 @@ class _Side:
 
     def text(self, account: str) -> str:
         return self.blocks[account].text if account in self.blocks else ""
+
+
+def _hands(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+    """Accounts that get another owner. before, after: {account: user name}."""
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            told = f"is owned by {value_of(new)}" if new else "has no owner any more"
+            yield Change("setting", name, f"account `{name}` {told}" + (f" (was {value_of(old)})" if old else ""))

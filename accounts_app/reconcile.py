@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import models, transaction
 from django.db.models import QuerySet
 
@@ -52,12 +53,13 @@ def reconcile(
     keep: Collection[str] = (),
     restore: bool = False,
     fingerprints: Mapping[str, str] | None = None,
+    owners: Mapping[str, str] | None = None,
 ) -> Changes:
     """Make the rows of `accounts` equal to their specs, all or nothing, and say what changed.
 
     What an account holds and its spec lacks goes; accounts without a spec go with `prune` only, those to
-    keep and the servers' own never. shared_roles None: leave them. Owners stay, and descriptions and expiries
-    where the spec has none.
+    keep and the servers' own never. shared_roles None: leave them. Descriptions and expiries stay where
+    the spec has none, owners where `owners` {account: user name} has none.
     restore: never bring back a credential, and never a disabled or expired user: who is there keeps what it has,
     who is gone comes back disabled and without one. fingerprints: {user: fingerprint} of imported passwords.
 
@@ -72,16 +74,26 @@ def reconcile(
     try:
         with transaction.atomic():
             System.objects.select_for_update().get(pk=system.pk)
-            return _Reconciliation(system, wanted, restore, fingerprints or {}).run(roles, prune, frozenset(keep))
+            return _Reconciliation(system, wanted, restore, fingerprints or {}, owners or {}).run(
+                roles, prune, frozenset(keep)
+            )
     except models.RestrictedError as kept:
         raise ReconcileError(wrong.kept_by(kept)) from kept
 
 
 class _Reconciliation:
     def __init__(
-        self, system: System, wanted: dict[str, AccountSpec], restore: bool, fingerprints: Mapping[str, str]
+        self,
+        system: System,
+        wanted: dict[str, AccountSpec],
+        restore: bool,
+        fingerprints: Mapping[str, str],
+        owners: Mapping[str, str],
     ) -> None:
         self.system, self.wanted, self.restore, self.fingerprints = system, wanted, restore, fingerprints
+        self.owned = owners
+        asked = {owner for owner in owners.values() if owner.isprintable()}  # what can't be looked for is nobody
+        self.people = get_user_model()._default_manager.in_bulk(asked, field_name="username")
         self.rows = RowWriter()
 
     def run(self, shared_roles: tuple[RoleSpec, ...] | None, prune: bool, keep: frozenset[str]) -> Changes:
@@ -96,7 +108,9 @@ class _Reconciliation:
         self.wanted = {name: self._kept(spec) for name, spec in self.wanted.items()}
         self._check(shared, rows)
         differing = {
-            name: spec for name, spec in self.wanted.items() if comparable(spec) != comparable(self.present.get(name))
+            name: spec
+            for name, spec in self.wanted.items()
+            if comparable(spec) != comparable(self.present.get(name)) or self._changes_hands(name, rows)
         }
         if not differing and not gone and shared == shared_now:
             return self.rows.changes
@@ -111,6 +125,10 @@ class _Reconciliation:
         self._mappings(differing)
         self.rows.delete(gone)
         return self.rows.changes
+
+    def _changes_hands(self, name: str, rows: Mapping[str, Account]) -> bool:
+        """Whether an account gets another owner."""
+        return name in self.owned and (name not in rows or rows[name].owner_id != self.people[self.owned[name]].pk)
 
     # --- before anything is written -----------------------------------------
 
@@ -157,6 +175,10 @@ class _Reconciliation:
             places += found
         for twice in check_logins(self.wanted.values(), self.system.identity):
             places.append(Wrong(place(twice.account, twice.where), "credential", twice.reason))
+        for name, owner in self.owned.items():
+            if owner not in self.people:
+                called = owner if owner.isprintable() else ascii(owner)[1:-1]
+                places.append(Wrong(place(name), "owner", f"There is no person “{called[:80]}”."))
         places += [*wrong.twice(self.wanted.values()), *self._taken_elsewhere()]
         if places:
             raise ReconcileError(dict.fromkeys(places))
@@ -191,6 +213,8 @@ class _Reconciliation:
     def _accounts(self, differing: Mapping[str, AccountSpec], rows: Mapping[str, Account]) -> dict[str, Account]:
         present = {name: rows[name] for name in differing if name in rows}
         wanted = {name: account_fields(spec) for name, spec in differing.items()}
+        for name in differing.keys() & self.owned.keys():
+            wanted[name]["owner"] = self.people[self.owned[name]]
         made, _ = self.rows.sync(Account, present, wanted, lambda name: Account(system=self.system, name=name))
         return {**rows, **made}
 

@@ -38,7 +38,7 @@ _ROLE = {"name", "description", "permissions", "allow_responses", "connection_ty
 _USER = {*_ROLE, "credential", "nkey", "password", "password_hash", "certificate"} | {
     "access", "role", "enabled", "expires_at",
 }  # fmt: skip
-_ACCOUNT = {"name", "description", "enabled", "default_role", "jetstream", "jetstream_control", *_LIMITS} | {
+_ACCOUNT = {"name", "description", "owner", "enabled", "default_role", "jetstream", "jetstream_control", *_LIMITS} | {
     "users", "roles", "exports", "imports", "mappings", *ASSET_KEYS,
 }  # fmt: skip
 
@@ -62,13 +62,15 @@ class DocumentError(NatsConfError):
 class Document:
     """What shall be. roles None: the shared roles stay as they are. makes: {user: kind of the credential that
     a new one gets}, where the document gives none. assets: {account: what it keeps in JetStream}; the streams
-    of an account that isn't in it stay as they are."""
+    of an account that isn't in it stay as they are. owners: {account: user name of a person of nunect}; the owner of
+    an account that isn't in it stays."""
 
     accounts: tuple[AccountSpec, ...] = ()
     roles: tuple[RoleSpec, ...] | None = None
     system: str = ""
     makes: Mapping[str, str] = field(default_factory=dict)
     assets: Mapping[str, AssetsSpec] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_document(data: Any) -> Document:
@@ -81,6 +83,7 @@ class _Reader:
         self.places: list[Misfit] = []
         self.makes: dict[str, str] = {}
         self.assets: dict[str, AssetsSpec] = {}
+        self.owners: dict[str, str] = {}
 
     def document(self, data: Any) -> Document:
         top = self._map(data, "", {"system", "accounts", "roles"})
@@ -91,7 +94,7 @@ class _Reader:
             self._wrong("accounts", "The document names no accounts and no roles.")
         if self.places:
             raise DocumentError(self.places)
-        return Document(accounts, roles, system, self.makes, self.assets)
+        return Document(accounts, roles, system, self.makes, self.assets, self.owners)
 
     # --- values ---------------------------------------------------------------
 
@@ -171,6 +174,8 @@ class _Reader:
             jetstream = self._jetstream(limits, _at(at, "jetstream"))
         name = self._text(found, "name", at, needed=True)
         self._assets(name, found, at, keeps=jetstream is not None)
+        if owner := self._text(found, "owner", at):
+            self.owners[name] = owner
         return AccountSpec(
             name,
             tuple(self._each(found, "users", at, self._user)),
@@ -330,27 +335,32 @@ def write_document(
     *,
     secrets: bool = False,
     assets: Mapping[str, AssetsSpec] | None = None,
+    owners: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The document that says these specs, fields at their defaults left out; `read_document` reads it back.
 
     secrets: with password hashes and public nkeys. Without them the document keeps what a user of the same name
-    has. assets: {account: what it keeps in JetStream}.
+    has. assets: {account: what it keeps in JetStream}; owners: {account: user name of its owner}.
     """
-    shared, kept = [_role(role) for role in roles], assets or {}
+    shared, kept, owned = [_role(role) for role in roles], assets or {}, owners or {}
     written: dict[str, Any] = {
         "accounts": [
-            {**_account(spec, secrets), **(write_assets(kept[spec.name]) if spec.name in kept else {})}
+            {
+                **_account(spec, secrets, owned.get(spec.name, "")),
+                **(write_assets(kept[spec.name]) if spec.name in kept else {}),
+            }
             for spec in accounts
         ]
     }
     return {"roles": shared, **written} if shared else written
 
 
-def _account(spec: AccountSpec, secrets: bool) -> dict[str, Any]:
+def _account(spec: AccountSpec, secrets: bool, owner: str) -> dict[str, Any]:
     jetstream = None if spec.jetstream is None else _told(spec.jetstream)
     return _less(
         name=spec.name,
         description=spec.description,
+        owner=owner,
         enabled=None if spec.enabled else False,
         default_role=spec.default_role,
         **_told(spec.limits),

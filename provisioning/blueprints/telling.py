@@ -42,6 +42,7 @@ def tell_accounts(system: System, document: Document) -> Iterator[dict[str, Any]
         yield {
             "name": account.name,
             "description": account.description,
+            "owner": document.owners.get(account.name, ""),
             "new": account.name not in there,
             "limits": _said(account.limits),
             "jetstream": None if account.jetstream is None else _said(account.jetstream),

@@ -12,7 +12,7 @@ import pytest
 from accounts_app import credentials
 from accounts_app.natsconf import nkeys
 
-QUEUE = ("--set", "owner=ada", "--set", "queues=[thumbs]")
+QUEUE = ("--set", "owner=admin", "--set", "queues=[thumbs]")
 
 
 def said(shell, *arguments, **options):

@@ -43,15 +43,11 @@ def world(world):
 
 
 def test_an_event_driven_team(world):
-    handed = provisioned(
-        world, "event-driven-team", name="SHOP", owner="the shop team", prefix="shop", services="orders, billing"
-    )
+    handed = provisioned(world, "event-driven-team", name="SHOP", prefix="shop", services="orders, billing")
     assert handed.keys() == {"SHOP-orders", "SHOP-billing", "SHOP-on-duty"}
     asyncio.run(talk_of_a_team(handed))
     asyncio.run(dead_letters_of_a_team(handed))
-    others = provisioned(
-        world, "event-driven-team", name="LAB", owner="lab", prefix="lab", services=["probe"], share_with=["SHOP"]
-    )
+    others = provisioned(world, "event-driven-team", name="LAB", prefix="lab", services=["probe"], share_with=["SHOP"])
     assert others.keys() == {"LAB-on-duty", "LAB-probe"}
 
 
@@ -137,7 +133,7 @@ def test_a_resilient_team_on_a_cluster_of_which_a_node_is_down(cluster):
     cluster.apply()
     text = catalogue.find("event-driven-team").text.replace("1207959552", "900000000")  # what its servers have
     spec = read_blueprint(text.replace("small: 256MiB", "small: 128MiB"))
-    given = {"name": "SHOP", "owner": "us", "prefix": "shop", "services": ["orders"], "resilient": True}
+    given = {"name": "SHOP", "prefix": "shop", "services": ["orders"], "resilient": True}
     away = next(name for name in cluster.followers() if name != "n1")
     cluster.kill(away)
     with through("rest", person=admin()):
@@ -163,9 +159,7 @@ def test_a_resilient_team_on_a_cluster_of_which_a_node_is_down(cluster):
 
 
 def test_a_work_queue(world):
-    handed = provisioned(
-        world, "work-queue", name="RENDER", owner="media", queues=["thumbs", "films"], time_for_a_job="1s"
-    )
+    handed = provisioned(world, "work-queue", name="RENDER", queues=["thumbs", "films"], time_for_a_job="1s")
     assert handed.keys() == {"RENDER-producer", "RENDER-worker-thumbs", "RENDER-worker-films", "RENDER-on-duty"}
     asyncio.run(work_of_a_queue(handed))
 
@@ -224,7 +218,7 @@ def test_an_iot_fleet_over_nats(world):
 
     nkey, seed = credentials.new_nkey()
     csv = f"name,nkey,description\nmeter-1,,In the hall\nmeter-2,{nkey},Brings its own key\n"
-    handed = provisioned(world, "iot-fleet", name="METERS", owner="energy", devices=csv)
+    handed = provisioned(world, "iot-fleet", name="METERS", devices=csv)
     assert handed.keys() == {"meter-1", "METERS-backend"}  # nobody hands over what the owner has already
     own = connections(world.system, {"meter-2": seed})
     handed["meter-2"] = {"kind": "nkey", "secret": seed, "connect": own["meter-2"]}
@@ -272,9 +266,7 @@ def test_an_iot_fleet_over_mqtt(world):
     (port,) = free_ports(1)
     world.write_main(f'mqtt {{ listen: "127.0.0.1:{port}" }}')
     world.restart()
-    handed = provisioned(
-        world, "iot-fleet", name="METERS", owner="energy", devices="name\nmeter-1\nmeter-2\n", mqtt="yes"
-    )
+    handed = provisioned(world, "iot-fleet", name="METERS", devices="name\nmeter-1\nmeter-2\n", mqtt="yes")
     assert {name: one["kind"] for name, one in handed.items()} == {
         "meter-1": "password", "meter-2": "password", "METERS-backend": "nkey",
     }  # fmt: skip
@@ -309,13 +301,13 @@ def test_hundreds_of_devices_share_a_reload_and_more_may_come(world):
         return "name\n" + "".join(f"meter-{number:04}\n" for number in range(count))
 
     before, begun = world.reloads(), time.monotonic()
-    handed = provisioned(world, "iot-fleet", name="METERS", owner="energy", devices=csv(200))
+    handed = provisioned(world, "iot-fleet", name="METERS", devices=csv(200))
     spent = time.monotonic() - begun
     assert len(handed) == 201
     assert world.reloads() - before <= 2
     assert spent < 60, f"{spent:.0f} s"
     first = handed["meter-0000"]
-    again = provisioned(world, "iot-fleet", name="METERS", owner="energy", devices=csv(220))
+    again = provisioned(world, "iot-fleet", name="METERS", devices=csv(220))
     assert len(again) == 20  # those that were there keep theirs
     assert world.reloads() - before <= 4
 
@@ -330,7 +322,7 @@ def test_hundreds_of_devices_share_a_reload_and_more_may_come(world):
 
 
 def test_new_credentials_end_the_old_ones(world):
-    handed = provisioned(world, "iot-fleet", name="METERS", owner="energy", devices="name\nmeter-1\n", mqtt=True)
+    handed = provisioned(world, "iot-fleet", name="METERS", devices="name\nmeter-1\n", mqtt=True)
     job = Job.objects.get()
     with through("rest", person=admin()):
         made = issue_again(job)

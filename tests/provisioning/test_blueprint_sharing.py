@@ -6,7 +6,7 @@ from provisioning.blueprints import catalogue
 from provisioning.blueprints.submit import look
 from tests import factories
 
-GIVEN = {"name": "LAB", "owner": "lab", "prefix": "lab", "services": ["probe"]}
+GIVEN = {"name": "LAB", "prefix": "lab", "services": ["probe"]}
 
 
 @pytest.mark.django_db

@@ -101,7 +101,7 @@ def test_a_missing_listener_is_said_before_it_is_missed(system, tmp_path, settin
 def test_what_the_servers_would_refuse_is_said_at_the_parameter(system):
     Server.objects.create(system=system, name="n1", server_id="N", jetstream_max_mem=0, jetstream_max_file=900 << 20)
     spec = catalogue.find("work-queue").spec
-    given = {"name": "JOBS", "owner": "us", "queues": ["a"]}
+    given = {"name": "JOBS", "queues": ["a"]}
     assert look(system, spec, given).good
     told = look(system, spec, {**given, "resilient": True}).as_dict()
     assert told["faults"] == {"resilient": ["There is one server with JetStream, too few for 3 replicas."]}
@@ -263,3 +263,20 @@ def test_a_blueprint_that_is_wrong_is_not_saved():
     with pytest.raises(DocumentError, match="no parameter"):
         catalogue.save_blueprint(SMALL.replace("${note}", "${motto}"))
     assert not Blueprint.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["event-driven-team", "work-queue", "iot-fleet"])
+def test_the_owner_of_a_blueprint_owns_the_account(system, name):
+    spec = catalogue.find(name).spec
+    more = {
+        "event-driven-team": {"prefix": "jobs", "services": ["a"]},
+        "work-queue": {"queues": ["a"]},
+        "iot-fleet": {"devices": [{"name": "d1"}]},
+    }
+    given = {"name": "JOBS", **more[name]}
+    factories.admin("ada")
+    told = look(system, spec, {**given, "owner": "ada"})
+    assert told.good and told.as_dict()["accounts"][0]["owner"] == "ada"
+    assert look(system, spec, given).good
+    wrong = look(system, spec, {**given, "owner": "the media team"}).as_dict()
+    assert wrong["faults"] == {"owner": ["There is no person “the media team”."]}
