@@ -13,6 +13,7 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.translation import gettext_lazy as _
 
 DoorName = Literal["admin", "rest", "command", "worker", "shell"]
 LOCAL = "nunect.local"  # in the environ of a request that was made in this process; no header can set it
@@ -26,6 +27,20 @@ class Door:
     person: Any = None
     request_id: str = ""
     reason: str = ""
+
+
+DOORS = {
+    "admin": _("the admin"),
+    "rest": _("REST"),
+    "command": _("a command"),
+    "worker": _("nunect itself"),
+    "shell": _("a shell"),
+}
+
+
+def who_by(name: str, door: str) -> str:
+    """Who did something, in words: the person, or the door where nobody was signed in ("a command")."""
+    return name or str(DOORS.get(door, door)) or str(DOORS["worker"])
 
 
 _current: ContextVar[Door | None] = ContextVar("nunect_door", default=None)

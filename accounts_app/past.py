@@ -11,6 +11,7 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.conf_text import MASK
+from accounts_app.door import DOORS, who_by
 from accounts_app.jetstream.differences import in_words
 from accounts_app.jetstream.settings import settings_of
 from accounts_app.models import (
@@ -25,13 +26,6 @@ from accounts_app.models import (
 )
 
 SHOWN = 200  # entries on a page; each kind is read so far back
-DOORS = {
-    "admin": _("the admin"),
-    "rest": _("REST"),
-    "command": _("a command"),
-    "worker": _("nunect itself"),
-    "shell": _("a shell"),
-}
 ADDED = _("added")
 _ACTS = {"+": ADDED, "~": _("changed"), "-": _("removed")}
 _PARTS: dict[type[models.Model], tuple[type[models.Model], str]] = {
@@ -127,7 +121,7 @@ def _entry(record: Any, before: Any, of: str, names: dict[Any, str], *, keys: bo
         steps = tuple(step for step in _steps(record, None, names, keys=keys) if step.after != say("nothing"))
     return Entry(
         at=record.history_date,
-        who=str(record.history_user or "") or str(DOORS.get(record.door, record.door)),
+        who=who_by(str(record.history_user or ""), record.door),
         door=str(DOORS.get(record.door, record.door)) if record.history_user else "",
         act=str(_ACTS.get(record.history_type, record.history_type)),
         of=of,

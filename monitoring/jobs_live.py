@@ -10,6 +10,7 @@ from typing import Any
 import redis
 from django.db.models import Count
 
+from accounts_app.door import who_by
 from monitoring import store
 from monitoring.events import moment
 from monitoring.frames import JOB
@@ -20,8 +21,8 @@ LATEST = 20  # jobs that the topic of all of them tells
 LINES = 20  # of a job's log
 AWAY_S = 5.0  # how long a Redis that failed is left alone: a job must not wait for who watches it
 _FACTS = (
-    "id", "kind", "title", "blueprint", "blueprint_version", "accounts", "author_name", "state", "asked", "problem",
-    "problem_step", "waits_for", "created_at", "started_at", "ended_at",
+    "id", "kind", "title", "blueprint", "blueprint_version", "accounts", "author_name", "door", "state", "asked",
+    "problem", "problem_step", "waits_for", "created_at", "started_at", "ended_at",
 )  # fmt: skip
 _STEPS = ("number", "name", "title", "state", "attempts", "started_at", "ended_at", "waits_for", "detail")
 _away_until = 0.0
@@ -74,8 +75,12 @@ def _whole(system_id: int, pks: list[int]) -> list[dict[str, Any]]:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as JSON: `author` for its name, times as text."""
-    shown = {"author" if name == "author_name" else name: value for name, value in row.items()}
+    """A row as JSON: `author` in words, times as text."""
+    shown: dict[str, Any] = {
+        "author" if name == "author_name" else name: who_by(value, row["door"]) if name == "author_name" else value
+        for name, value in row.items()
+        if name != "door"
+    }
     times = {"at", "created_at", "started_at", "ended_at"}
     return {
         name: moment(value.timestamp()) if name in times and value is not None else value

@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db.models import Q
 from django.utils.translation import gettext as say
-from django.utils.translation import gettext_lazy as _
 
 from accounts_app.conf_text import MASK, NKEY, conf_lines, masked
+from accounts_app.door import DOORS
 from accounts_app.models import NatsUser
 from accounts_app.natsconf.changes import NAMED
 from accounts_app.natsconf.render import block_of
@@ -19,12 +19,11 @@ from provisioning.models import Revision, RevisionBlock
 
 LINES = 2000  # of a diff; the rest is left out
 USERS = 2000  # of one change
-_DOORS = {"command": _("a command"), "shell": _("a shell"), "rest": _("REST"), "worker": _("nunect itself")}
 
 
 def authors_of(revision: Revision) -> str:
     """Who made a revision, in words."""
-    names = [author.get("person") or _DOORS.get(author.get("door", ""), "") for author in revision.authors]
+    names = [author.get("person") or DOORS.get(author.get("door", ""), "") for author in revision.authors]
     return ", ".join(dict.fromkeys(str(name) for name in names if name)) or say("nunect itself")
 
 

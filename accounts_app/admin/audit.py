@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from accounts_app.admin.base import ReadOnlyAdmin
+from accounts_app.door import who_by
 from accounts_app.models import AuditEntry
 
 NAMED = 3  # of the objects of one act
@@ -31,7 +32,7 @@ class AuditAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("who"), ordering="person_name")
     def who(self, entry: AuditEntry) -> Any:
-        return entry.person_name or _("nunect itself")
+        return who_by(entry.person_name, entry.door)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.fields

@@ -28,6 +28,7 @@ from accounts_app.access import may, visible
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, RelatedFilter, RowForm, Visible
 from accounts_app.admin.listing import Listed
+from accounts_app.door import DOORS
 from accounts_app.models import Account, AuditEntry, Token
 
 NAMED = 3  # accounts that a row of the list names
@@ -44,7 +45,7 @@ def state_of(token: Token) -> str:
 
 
 def _entry(told: AuditEntry) -> past.Entry:
-    door = str(past.DOORS.get(told.door, told.door))
+    door = str(DOORS.get(told.door, told.door))
     who = told.person_name or door
     return past.Entry(told.at, who, door if told.person_name else "", told.act, "", "", ())
 

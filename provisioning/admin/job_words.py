@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 from accounts_app import units
 from accounts_app.access import may, visible
 from accounts_app.admin import chips
+from accounts_app.door import who_by
 from accounts_app.models import Account
 from provisioning.jobs import stuck
 from provisioning.jobs.rights import may_act, seen_by
@@ -80,6 +81,7 @@ def context_of(job: Job, person: Any) -> dict[str, Any]:
     lines = list(job.lines.order_by("-pk")[: LINES + 1])
     return {
         "job": job,
+        "door": who_by("", job.door),
         "chip": chips.chip(job.state),
         "active": job.state in Job.ACTIVE,
         "took": span(job.started_at, job.ended_at) if job.ended_at else "",

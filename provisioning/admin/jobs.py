@@ -27,6 +27,7 @@ from accounts_app.access import reaches_all, require, require_whole, visible
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, SCRIPT, ReadOnlyAdmin, RelatedFilter
 from accounts_app.admin.listing import Listed
+from accounts_app.door import who_by
 from accounts_app.models import Account, System
 from provisioning.admin.job_words import context_of, offers, span, spoken, taken_back
 from provisioning.admin.provision import job_page
@@ -92,7 +93,7 @@ class JobAdmin(Listed, ReadOnlyAdmin):
 
     @admin.display(description=_("author"), ordering="author_name")
     def author_word(self, job: Job) -> str:
-        return job.author_name or "nunect"
+        return who_by(job.author_name, job.door)
 
     @admin.display(description=_("begun"), ordering="created_at")
     def begun_word(self, job: Job) -> Any:

@@ -49,7 +49,9 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
     system = serializers.CharField()
     accounts = serializers.ListField(child=serializers.CharField())
-    author = serializers.CharField(help_text='"": a command of the machine itself.')
+    author = serializers.CharField(
+        help_text="A user name; where nobody was signed in the door, such as “a command” of the machine itself."
+    )
     step = serializers.CharField(allow_null=True, help_text="The step that it is at; null for none.")
 
     class Meta:

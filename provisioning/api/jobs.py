@@ -19,6 +19,7 @@ from accounts_app.api.pages import LIMIT, MOST, page, rows_of
 from accounts_app.api.problems import Stale
 from accounts_app.api.rows import Resource
 from accounts_app.api.writing import etag, matches, previewed, seconds_of
+from accounts_app.door import who_by
 from provisioning.api.job_shapes import (
     FACTS,
     HAND_OVER,
@@ -62,6 +63,7 @@ def told(pk: int, person: Any) -> dict[str, Any]:
         raise Http404
     for name in ("parameters", "results"):
         rows[0][name] = seen_by(person, rows[0][name])
+    rows[0]["author"] = who_by(rows[0]["author"], rows[0]["door"])
     rows[0]["steps"] = list(JobStep.objects.filter(job=pk).order_by("number").values(*STEP))
     rows[0]["hand_overs"] = list(HandOver.objects.filter(job=pk).order_by("-pk").values(*HAND_OVER))
     return rows[0]
@@ -94,6 +96,9 @@ class Jobs(Resource):
 
     def parameters(self) -> Collection[str]:
         return {"limit", "cursor", "ordering"} if self.action == "log" else super().parameters()
+
+    def finished(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**row, "author": who_by(row["author"], row["door"])} for row in rows]
 
     def told(self, pk: int) -> dict[str, Any]:
         self.row(pk)

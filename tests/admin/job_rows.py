@@ -64,11 +64,9 @@ def make_job(state="running", *, kind="provision", accounts=("ACME",), **fields)
         kind=kind,
         title=f"A small team: {', '.join(accounts)}",
         accounts=list(accounts),
-        author_name="ada",
-        door="admin",
         state=state,
         started_at=timezone.now(),
-        **fields,
+        **{"author_name": "ada", "door": "admin", **fields},
     )
     states = {"failed": "failed", "done": "done"}
     for number, (name, title, now) in enumerate(

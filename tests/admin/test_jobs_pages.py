@@ -29,6 +29,14 @@ def test_a_job_tells_its_steps_what_it_waits_for_and_its_log(page, db):
     assert "no-store" in fragment["Cache-Control"]
 
 
+def test_a_job_of_a_command_says_so(page, db):
+    job = make_job(door="command", author_name="")
+    assert "by a command" in text(page.get(page_of(job)))
+    assert "a command" in text(page.get(JOBS))
+    signed_in = text(page.get(page_of(make_job())))
+    assert "by ada through the admin" in signed_in
+
+
 def test_a_failed_job_says_where_and_why(page, db):
     job = make_job("failed", problem="The servers refuse account “ACME”.", problem_step="enforced")
     shown = text(page.get(page_of(job)))

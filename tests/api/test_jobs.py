@@ -229,6 +229,14 @@ def test_an_act_waits_for_the_job(api, acme, meanwhile):
     assert (answer.status_code, answer.data["state"], len(looks)) == (200, "done", 2)
 
 
+def test_who_asked_is_told_in_words_where_nobody_was_signed_in(api, acme):
+    with through("command"):
+        job = services.start("provision", acme.system, title="Team", accounts=["ACME"], inputs={})
+    assert api.get(f"jobs/{job.pk}/").data["author"] == "a command"
+    (row,) = api.get("jobs/").data["results"]
+    assert (row["author"], row["door"]) == ("a command", "command")
+
+
 def test_an_account_is_retired_by_its_name(api, acme):
     path = f"accounts/{acme.pk}/retire/"
     assert set(errors(api.post(path, {}))) == {"confirm", "data"}
