@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -43,6 +44,9 @@ class Failure(Exception):
 
 class Lost(Failure):
     """The connection broke before an answer came: what was asked for is done or not."""
+
+
+_NUMBERED = re.compile(r"(job|revision)s/([0-9]+)/")  # what people ask for by its number
 
 
 class Refused(Failure):
@@ -110,7 +114,7 @@ class Client:
         limit = timeout_s or (READ_S if method == "GET" else WRITE_S) + wait_s
         reply = self.transport.send(method, address, headers, content, limit)
         if reply.status >= 300 and reply.status not in fine:
-            raise self._refusal(reply)
+            raise self._refusal(reply, path)
         return Answer(reply.status, self._data(reply, accept), reply.headers, reply.body)
 
     def pages(self, path: str, query: Query = (), **more: Any) -> Iterator[Answer]:
@@ -134,12 +138,16 @@ class Client:
                 f"{self.transport.where} answered something that is not nunect's API: is the address right?"
             ) from None
 
-    def _refusal(self, reply: Reply) -> Failure:
+    def _refusal(self, reply: Reply, path: str) -> Failure:
         try:
             problem = json.loads(reply.body)
         except ValueError:
             problem = None
         if isinstance(problem, dict) and ("detail" in problem or "errors" in problem):
+            missing = _NUMBERED.match(path) if reply.status == 404 else None
+            if missing:
+                told = f"There is no {missing[1]} {missing[2]}."
+                problem = {**problem, "detail": told, "errors": [{"field": "", "detail": told}]}
             return Refused(reply.status, problem, self._hint(reply))
         if 300 <= reply.status < 400:
             to = reply.headers.get("location", "another address")

@@ -68,3 +68,37 @@ def test_what_stands_in_a_rows_place_is_listed_and_what_is_gone_is_said_to_be_go
     assert told.exit_code == 0, told.output
     assert told.stderr.strip() == "ACME/worker is gone from the server, and its row is gone, too."
     assert not type(gone).objects.exists()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("show", "99"),
+        ("document", "99"),
+        ("follow", "99"),
+        ("log", "99"),
+        ("retry", "99"),
+        ("resume", "99"),
+        ("cancel", "99", "--yes"),
+        ("roll-back", "99", "--yes"),
+        ("withdraw", "99"),
+        ("new-credentials", "99", "--yes"),
+    ],
+)
+def test_a_job_that_is_not_there_is_one_sentence(nunect, asked):
+    factories.system()
+    factories.admin()
+    told = nunect("job", *asked)
+    assert (told.exit_code, told.output) == (1, "nunect: There is no job 99.\n")
+
+
+def test_a_program_reads_the_same_of_a_job_that_is_not_there(nunect):
+    factories.system()
+    factories.admin()
+    assert '"detail": "There is no job 99."' in nunect("job", "show", "99", "--json").output
+
+
+def test_who_gave_a_job_by_a_command_is_told(nunect, job):
+    Job.objects.filter(pk=job.pk).update(author_name="", door="command")
+    assert "a command" in nunect("jobs").output
+    assert "a command" in nunect("job", "show", str(job.pk)).output
