@@ -13,6 +13,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
     account = serializers.CharField()
     text = serializers.CharField()
     removes_access = serializers.BooleanField()
+    stays = serializers.BooleanField(required=False, help_text="true: it is told because nothing happens to it.")
 
 
 class WarningSerializer(serializers.Serializer[Any]):

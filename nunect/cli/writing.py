@@ -123,13 +123,18 @@ def differs(told: Mapping[str, Any]) -> bool:
 
 
 def show_preview(told: Mapping[str, Any], *, conf: bool = False, err: bool = False) -> None:
-    """A preview in words: what takes access away first, then the rest, then how many rows."""
+    """A preview in words: what takes access away first, then the rest, what stays, and how many rows."""
     changes = told.get("changes") or []
     taking = [each for each in changes if each.get("removes_access")]
-    others = [each for each in changes if not each.get("removes_access")]
-    for title, colour, chosen in (("Takes away", "red", taking), ("Changes", "green", others)):
+    staying = [each for each in changes if each.get("stays")]
+    others = [each for each in changes if not each.get("removes_access") and not each.get("stays")]
+    for title, style, chosen in (
+        ("Takes away", {"fg": "red"}, taking),
+        ("Changes", {"fg": "green"}, others),
+        ("Stays", {"dim": True}, staying),
+    ):
         if chosen:
-            output.say(click.style(f"{title} ({len(chosen):,}):", fg=colour, bold=True), err=err)
+            output.say(click.style(f"{title} ({len(chosen):,}):", bold=True, **style), err=err)
             output.lines_of((_line(each) for each in chosen), err=err)
     if conf and told.get("conf"):
         output.diff(str(told["conf"]), err=err)
@@ -271,10 +276,13 @@ def state_of_system(client: Client) -> Callable[[], str] | None:
 
 
 def _line(change: Mapping[str, Any]) -> str:
-    mark = click.style("-", fg="red") if change.get("removes_access") else click.style("+", fg="green")
     account, text = str(change.get("account") or ""), str(change.get("text", ""))
     where = "" if not account or account in text else f"{account}: "
-    return f"  {mark} {output.plain(where + text)}"
+    told = output.plain(where + text)
+    if change.get("stays"):
+        return click.style(f"  = {told}", dim=True)
+    mark = click.style("-", fg="red") if change.get("removes_access") else click.style("+", fg="green")
+    return f"  {mark} {told}"
 
 
 def _rows(rows: Mapping[str, Any]) -> str:

@@ -23,8 +23,9 @@ class Loss:
     lost: bool = True
 
     def as_change(self) -> dict[str, Any]:
-        """As previews tell changes."""
-        return {"account": self.account, "text": self.text, "removes_access": self.lost}
+        """As previews tell changes; `stays` for what is no change."""
+        told = {"account": self.account, "text": self.text, "removes_access": self.lost}
+        return told if self.lost else {**told, "stays": True}
 
 
 def losses(job: Job) -> list[str]:

@@ -43,6 +43,7 @@ def test_a_dry_run_says_what_is_lost_first_and_what_stays(api, done):
             "Stream “OLD” of account “ACME” stays with its messages, and gets back its settings: it was there before.",
         ),
     ]
+    assert [each.get("stays", False) for each in answer.data["changes"]] == [False, False, True]
     done.refresh_from_db()
     assert (done.state, done.asked) == ("done", "")
 

@@ -8,6 +8,7 @@ import pytest
 
 from nunect.cli import output
 from nunect.cli.durations import Duration
+from nunect.cli.writing import show_preview
 from tests.whole.product import ROOT
 
 
@@ -30,6 +31,23 @@ def test_wide_names_leave_the_columns_straight(capsys):
     output.table([{"name": "日本", "id": 1}, {"name": "cafe\u0301", "id": 22}], ("name", "id"))
     lines = capsys.readouterr().out.splitlines()
     assert [output.columns_of(line) for line in lines] == [8, 8, 8]
+
+
+def test_what_stays_is_no_gain(capsys):
+    changes = [
+        {"account": "ACME", "text": "Stream “NEW” of account “ACME” is deleted.", "removes_access": True},
+        {"account": "ACME", "text": "account `ACME` is added", "removes_access": False},
+        {"account": "ACME", "text": "Stream “OLD” of account “ACME” stays.", "removes_access": False, "stays": True},
+    ]
+    show_preview({"changes": changes})
+    assert capsys.readouterr().out.splitlines() == [
+        "Takes away (1):",
+        "  - Stream “NEW” of account “ACME” is deleted.",
+        "Changes (1):",
+        "  + account `ACME` is added",
+        "Stays (1):",
+        "  = Stream “OLD” of account “ACME” stays.",
+    ]
 
 
 def test_json_for_a_program_escapes_what_would_move_the_terminal(capsys):
