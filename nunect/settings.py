@@ -6,9 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.http.request import split_domain_port
 from django.urls import reverse_lazy
 
 from nunect.version import VERSION as VERSION
@@ -29,6 +31,25 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]
             raise ImproperlyConfigured(f"{var} must be a port from 1 to 65535.")
         return int(number)
 
+    def origin(self, var: str) -> str:
+        """An http(s) address without a path or credential, as "https://nunect.example.com"; "" when there is none."""
+        text = str(self.str(var, default="")).strip().removesuffix("/")
+        try:
+            parts = urlsplit(text)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if text and not (
+            good
+            and " " not in text
+            and text.isprintable()
+            and text.lower() == f"{parts.scheme}://{parts.netloc}".lower()
+        ):
+            raise ImproperlyConfigured(f"{var} must be such as https://nunect.example.com, without a path.")
+        if "@" in text:
+            raise ImproperlyConfigured(f"{var} must hold no user name and no password.")
+        return text
+
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 env = Env()
@@ -44,6 +65,7 @@ if sys.argv[1:2] != ["up"]:
 
 HOST = env.str("NUNECT_HOST", default="127.0.0.1")
 PORT = env.port("NUNECT_PORT", 4280)
+PUBLIC_URL = env.origin("NUNECT_PUBLIC_URL")  # how people reach nunect, for links; "": as the request came
 NATS_HOST = env.str("NATS_HOST", default="127.0.0.1")
 NATS_PORT = env.port("NATS_PORT", 4222)
 NATS_HTTP_PORT = env.port("NATS_HTTP_PORT", 8222)
@@ -84,7 +106,8 @@ else:
     SECRET_KEY_MISSING = False
 NUNECT_ENCRYPTION_KEYS = env.list("NUNECT_ENCRYPTION_KEYS", default=[])  # Fernet keys, newest first
 DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+_PUBLIC_HOST = split_domain_port(urlsplit(PUBLIC_URL).netloc)[0]
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=list(filter(None, ["localhost", "127.0.0.1", "[::1]", _PUBLIC_HOST])))
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 BEHIND_TLS = env.bool("NUNECT_BEHIND_TLS", default=False)
 if BEHIND_TLS:

@@ -94,9 +94,10 @@ def _alone(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _told_to_others(path: Path) -> Iterator[None]:
-    """Other commands on this state find the ports in a file."""
+    """Other commands on this state find the ports, and the address of links, in a file."""
     names = ("NATS_PORT", "NATS_HTTP_PORT", "NATS_WS_PORT", "NATS_HOST")
     told = {name: getattr(settings, name) for name in names} | {"NUNECT_PORT": settings.PORT}
+    told |= {"NUNECT_PUBLIC_URL": settings.PUBLIC_URL} if settings.PUBLIC_URL else {}
     install.write_private(path, "".join(f"{name}={value}\n" for name, value in told.items()))
     try:
         yield
@@ -237,7 +238,7 @@ def _valkey() -> list[str]:
 def _greet(password: str, seconds: float) -> None:
     host = "localhost" if settings.HOST in ("127.0.0.1", "0.0.0.0", "::") else settings.HOST  # noqa: S104
     say(f"\nnunect is ready ({seconds:.1f} s).\n")
-    say(f"  Admin        http://{host}:{settings.PORT}/admin/")
+    say(f"  Admin        {settings.PUBLIC_URL or f'http://{host}:{settings.PORT}'}/admin/")
     say(f"  NATS         {settings.NATS_PUBLIC_URL}   websocket ws://localhost:{settings.NATS_WS_PORT}")
     say(f"  Monitoring   http://127.0.0.1:{settings.NATS_HTTP_PORT}")
     say(f"  State, conf  {settings.STATE_DIR}   {settings.CONFIG_DIR}")

@@ -25,6 +25,7 @@ from unfold.decorators import action
 
 from accounts_app import past, services
 from accounts_app.access import may, visible
+from accounts_app.address import address_of
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, RelatedFilter, RowForm, Visible
 from accounts_app.admin.listing import Listed
@@ -208,7 +209,7 @@ class TokenAdmin(Listed, Visible, ModelAdmin):
             "opts": self.opts,
             "original": obj,
             "bare": bare,
-            "url": request.build_absolute_uri("/").rstrip("/"),
+            "url": address_of("/", request).rstrip("/"),
             "media": PAGE_MEDIA,
         }
         return TemplateResponse(

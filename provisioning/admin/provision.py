@@ -17,6 +17,7 @@ from django.utils.translation import gettext as say
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts_app.access import require, require_whole, visible
+from accounts_app.address import address_of
 from accounts_app.admin.base import PAGE_MEDIA
 from accounts_app.models import System
 from provisioning.admin.blueprint_form import fields_of, given_of, missing
@@ -155,7 +156,7 @@ class Provisions:
 
 def job_page(request: HttpRequest, made: submit.Submitted, lifetime_s: float) -> HttpResponse:
     """The page of a job that has begun: the link stands in this answer, and nowhere else."""
-    url = request.build_absolute_uri(reverse("handover")) + f"#{made.token}"
+    url = f"{address_of(reverse('handover'), request)}#{made.token}"
     pages: Any = admin.site._registry[Job]
     answer: HttpResponse = pages.page_of(request, made.job, {"url": url, "lasts": spoken(lifetime_s)})
     return answer

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.urls import reverse
 from rest_framework import serializers
 
+from accounts_app.address import address_of
 from accounts_app.api.fields import Number, Strict
-from accounts_app.door import LOCAL
 from provisioning.blueprints.submit import Submitted
 from provisioning.models import HandOver, Job, JobLine, JobStep
 
@@ -100,7 +99,5 @@ class Lifetime(Strict, serializers.Serializer[Any]):
 def link_of(request: Any, made: Submitted) -> dict[str, Any]:
     """The one-time link of a job that has just begun, as it is told once. Its token stays behind the #."""
     ends = made.job.hand_overs.values_list("expires_at", flat=True).get()
-    page = request.build_absolute_uri(reverse("handover"))
-    if request.META.get(LOCAL) is True and request.get_host() in ("localhost", "127.0.0.1"):
-        page = f"http://{request.get_host()}:{settings.PORT}{reverse('handover')}"  # it came through no port
+    page = address_of(reverse("handover"), request)
     return {"url": f"{page}#{made.token}", "token": made.token, "expires_at": ends}

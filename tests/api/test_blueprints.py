@@ -89,6 +89,12 @@ def test_a_link_of_a_command_of_the_machine_itself_leads_to_its_port(api, small,
     assert answer.json()["hand_over"]["url"].startswith(f"http://localhost:{settings.PORT}/handover/#")
 
 
+def test_links_begin_with_the_public_address(api, small, settings):
+    settings.PUBLIC_URL = "https://nunect.example.com"
+    link = api.post(PROVISION, {"parameters": GIVEN}).data["hand_over"]
+    assert link["url"] == f"https://nunect.example.com/handover/#{link['token']}"
+
+
 def test_the_same_key_makes_one_job_and_tells_its_link_again(api, small):
     first = api.post(PROVISION, {"parameters": GIVEN}, Idempotency_Key="k1")
     second = api.post(PROVISION, {"parameters": GIVEN}, Idempotency_Key="k1")
