@@ -138,6 +138,10 @@ class Migration(migrations.Migration):
             model_name='job',
             index=models.Index(condition=models.Q(('state__in', ['queued', 'running', 'waiting', 'undoing'])), fields=['next_at'], name='job_due'),
         ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(fields=['state', 'system'], name='job_state'),
+        ),
         migrations.AddConstraint(
             model_name='claim',
             constraint=models.UniqueConstraint(fields=('system', 'account', 'job'), name='claim_once_per_account_and_job'),

@@ -120,7 +120,8 @@ class Job(models.Model):
                 fields=["next_at"],
                 condition=Q(state__in=["queued", "running", "waiting", "undoing"]),
                 name="job_due",
-            )
+            ),
+            models.Index(fields=["state", "system"], name="job_state"),  # counted for each page of the admin
         ]
 
     def __str__(self) -> str:

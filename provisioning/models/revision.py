@@ -14,12 +14,12 @@ from accounts_app.models import System
 
 
 class Revision(models.Model):
-    """A generated conf that every reachable server was seen to run. Never edited.
+    """A generated conf that every reachable server was seen to run. What it says of the conf never changes.
 
     sha256 is of the generated tree without nunect's own metadata, config_digest the server's hash of its
     whole file (empty where the main file is not nunect's to read), text_sha256 of the file's bytes.
-    changes: the difference to the revision before, in NATS's words. servers: what each reported; one that was
-    away then is added when it is back.
+    changes: the difference to the revision before, in NATS's words. servers: what each reported; this alone is
+    added to later (`recording.add_servers`), with a server that was away then, or whose main file changed since.
     """
 
     system = models.ForeignKey(System, models.CASCADE, related_name="revisions")

@@ -1,0 +1,28 @@
+"""What every page of the admin counts of jobs is found by an index, however many jobs have ended."""
+
+import pytest
+from django.db import connection
+
+from monitoring.dashboard import FOR_A_PERSON
+from provisioning.models import Job
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_scan():
+    """PostgreSQL reads a small table whole, index or not."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+
+
+def test_the_badge_of_jobs_reads_an_index():
+    assert "job_state" in Job.objects.filter(FOR_A_PERSON).order_by().explain()
+
+
+def test_failed_and_active_jobs_of_a_system_are_found_by_an_index():
+    jobs = Job.objects.filter(system=factories.system()).order_by()
+    assert "job_state" in jobs.filter(state=Job.State.FAILED).explain()
+    assert "job_state" in jobs.filter(state__in=(*Job.ACTIVE, Job.State.FAILED)).explain()
