@@ -94,6 +94,7 @@ EVENTS_RATE = env.float("NUNECT_EVENTS_RATE", default=200.0)  # archived events 
 EVENTS_DAYS = env.float("NUNECT_EVENTS_DAYS", default=30.0)
 EVENTS_MOST = env.int("NUNECT_EVENTS_MOST", default=5_000_000)  # about so many rows; 0: as many as come
 MINUTES_DAYS = env.float("NUNECT_MINUTES_DAYS", default=30.0)
+UNDO_DAYS = env.float("NUNECT_UNDO_DAYS", default=30.0)  # after the end of a job, in which it can be rolled back
 
 # --- Django -----------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY", default="")  # `up` makes one; a system check asks for it otherwise
@@ -267,6 +268,7 @@ CELERY_BEAT_SCHEDULE = {
     "waiting": {"task": "provisioning.waiting", "schedule": 5.0, "options": {"expires": 5.0}},
     "heartbeat": {"task": "provisioning.heartbeat", "schedule": 5.0, "options": {"expires": 5.0}},
     "expire": {"task": "provisioning.expire", "schedule": 5.0, "options": {"expires": 5.0}},
+    "undo": {"task": "provisioning.forget_undo", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "forget": {"task": "monitoring.forget", "schedule": 3600.0, "options": {"expires": 3600.0}},
 }
 

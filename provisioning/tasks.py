@@ -18,7 +18,7 @@ from provisioning.heartbeat import beat
 from provisioning.hints import clear_jobs_hint, send_jobs_hint
 from provisioning.jetstream.enforce import enforce
 from provisioning.jetstream.observe import observe
-from provisioning.jobs import engine, slot
+from provisioning.jobs import engine, forgetting, slot
 from provisioning.missing import look_for_missing
 
 logger = logging.getLogger(__name__)
@@ -69,6 +69,12 @@ def expire() -> None:
         expire_due()
     forget_answers()
     forget_over()
+
+
+@shared_task(name="provisioning.forget_undo")
+def forget_undo() -> None:
+    """Let go of what it takes to take back jobs that ended long ago."""
+    forgetting.forget_undo()
 
 
 @shared_task(name="provisioning.heartbeat")

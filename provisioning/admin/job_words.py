@@ -63,7 +63,8 @@ def offers(job: Job, person: Any) -> list[Offer]:
         found.append(Offer("cancel", word, style, asks=True))
     elif state == Job.State.DONE and job.kind == Job.Kind.PROVISION:
         found.append(Offer("hand-over", _("New credentials"), asks=True))
-        found.append(Offer("roll-back", _("Roll back"), "nu-danger", asks=True))
+        if job.forgotten_at is None:
+            found.append(Offer("roll-back", _("Roll back"), "nu-danger", asks=True))
     if job.hand_overs.filter(opened_at=None, withdrawn_at=None).exists():
         found.insert(0, Offer("withdraw", _("Withdraw the link")))
     return [offer for offer in found if may_act(person, offer.name, job)]

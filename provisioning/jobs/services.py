@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
@@ -163,6 +164,11 @@ def roll_back(job: Job) -> None:
         told = row.get_state_display()
         hint = _(" Cancel it instead.") if row.state in _UNDER_WAY else ""
         raise ValidationError(_("Only a job that failed or is done can be rolled back; this one is %s.") % told + hint)
+    if row.forgotten_at is not None:
+        raise ValidationError(
+            _("What it takes to roll this job back was forgotten on %(day)s: it is kept for %(days)g days.")
+            % {"day": f"{row.forgotten_at:%Y-%m-%d}", "days": settings.UNDO_DAYS}
+        )
     _check_way_back(row)
     if row.state == Job.State.DONE:
         System.objects.select_for_update().get(pk=row.system_id)

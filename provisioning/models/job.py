@@ -54,7 +54,7 @@ class Job(models.Model):
     next, asked_by: who; what they confirmed by it may be answered yes in their name where answers_holds says so.
     lease, lease_until: the worker that has it now; a lease that has run out is anybody's. next_at: when it is
     worth looking at again. Both times are the database's own clock. problem: why it failed, in one sentence;
-    waits_for: what it waits for, in words.
+    waits_for: what it waits for, in words. forgotten_at: since then inputs and the undo of its steps are empty.
     """
 
     class Kind(models.TextChoices):
@@ -110,6 +110,7 @@ class Job(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    forgotten_at = models.DateTimeField(null=True)
 
     objects = JobQuerySet.as_manager()
 
@@ -121,6 +122,7 @@ class Job(models.Model):
                 condition=Q(state__in=["queued", "running", "waiting", "undoing"]),
                 name="job_due",
             ),
+            models.Index(fields=["ended_at"], condition=Q(forgotten_at=None), name="job_to_forget"),
             models.Index(fields=["state", "system"], name="job_state"),  # counted for each page of the admin
         ]
 
