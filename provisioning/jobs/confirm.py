@@ -68,13 +68,20 @@ def _servers(job: Job, behind: bool) -> Wait | None:
 def _held(job: Job, names: Collection[str], *, agreed_since: datetime | None) -> Wait | None:
     """What waits for a person's answer, unless who asked for the job has said yes to it by that, and may."""
     for hold in Hold.objects.filter(system=job.system_id, account__in=names, state=Hold.State.OPEN):
-        person, agreed = job.asked_by, agreed_since is not None and hold.created_at >= agreed_since
-        if agreed and person is not None and job.answers_holds and may(person, "change", Hold):
-            with through("worker", person=person, reason=f"job {job.pk}"):
+        agreed = agreed_since is not None and hold.created_at >= agreed_since
+        if agreed and job.answers_holds and _may_still(job):
+            with through("worker", person=job.asked_by, reason=f"job {job.pk}"):
                 decisions.approve(hold)
             continue
         return Wait(f"a person's yes to the held change of {hold.account}: {hold.reason.rstrip('.')}", 5.0)
     return None
+
+
+def _may_still(job: Job) -> bool:
+    """Whether who asked for it may answer holds by now; a command at the machine itself is nobody's in particular."""
+    if job.asked_by is None:
+        return job.door == "command" and not job.author_name
+    return may(job.asked_by, "change", Hold)
 
 
 def _names(names: list[str]) -> str:

@@ -3,6 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
+from accounts_app.door import through
 from accounts_app.models import Account, AuditEntry, NatsUser, Role, Server, SubjectPermission
 from provisioning import pipeline
 from provisioning.blueprints import handover
@@ -315,6 +316,16 @@ def test_a_hold_is_answered_by_who_asked_for_the_removal_if_they_may(world):
     gone = retire(window_s=0)
     assert until(world, gone).state == "done", told(gone)
     assert Hold.objects.exclude(state="gone").first().decided_by == admin()
+
+
+def test_a_command_at_the_machine_itself_has_said_yes_by_the_name(world):
+    account = world.account()
+    world.many_users(account, 12)
+    world.apply()
+    with through("command"):
+        gone = services.retire(account, "ACME", 0, "keep")
+    assert until(world, gone).state == "done", told(gone)
+    assert Hold.objects.exclude(state="gone").exists()
 
 
 def test_else_it_waits_for_a_person_who_may(world):
