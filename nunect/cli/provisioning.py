@@ -21,7 +21,7 @@ from nunect.cli.progress import Waiting
 from nunect.cli.resources import RESOURCES, find
 from nunect.cli.session import Session, command_options
 from nunect.cli.words import meant
-from nunect.cli.writing import FAILED, How, preview, send, show_preview, sure
+from nunect.cli.writing import FAILED, How, preview, send, show_preview, show_warnings, sure
 
 _COLUMNS = ("set", "type", "default", "what")
 
@@ -82,9 +82,12 @@ def provision(
         else:
             _show(told)
         return FAILED if told.get("faults") else 0
-    if any(each.get("removes_access") for each in told["changes"]):
+    loses = any(each["severity"] == "loses" for each in told["warnings"])
+    if loses or any(each.get("removes_access") for each in told["changes"]):
         show_preview(told, err=True)
         sure("Go on?", yes)
+    else:
+        show_warnings(told, err=True)
     folder = Folder(creds_to) if creds_to and not link and not no_follow else None
     if folder is not None:
         folder.check()

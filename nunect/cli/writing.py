@@ -145,7 +145,11 @@ def show_preview(told: Mapping[str, Any], *, conf: bool = False, err: bool = Fal
         output.say("Nothing would change.", err=err)
     for fault in told.get("faults") or []:
         output.say(f"{click.style('The servers would refuse it:', fg='red')} {output.plain(str(fault))}", err=err)
+    show_warnings(told, err=err)
 
+
+def show_warnings(told: Mapping[str, Any], *, err: bool = False) -> None:
+    """What a preview says of streams and buckets: what is lost, what comes back."""
     for one in told.get("warnings") or []:
         title, colour = _SEVERITIES.get(str(one.get("severity")), ("Note", "yellow"))
         said = f"{one.get('object')} of account “{one.get('account')}”: {one.get('text')}"
