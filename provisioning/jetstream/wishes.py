@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Value
 
 from accounts_app.models import Asset, Consumer, Stream
 
@@ -97,23 +97,8 @@ def _streams(system_id: int, accounts: list[int] | None) -> list[Wish]:
     rows = QuerySet[Stream](Stream).filter(_BEHIND, managed=True, account__system=system_id)
     if accounts is not None:
         rows = rows.filter(account__in=accounts)
-    more = ("account_id", "account__name", "kind")
-    return [
-        Wish(
-            ("stream", row["pk"]),
-            row["account_id"],
-            row["account__name"],
-            row["name"],
-            row["name"],
-            row["kind"],
-            row["config"],
-            row["wanted"],
-            row["leaving"],
-            _is_ours(row),
-            row["problem_kind"] == Asset.Problem.WAITS,
-        )
-        for row in rows.annotate(traced=_TRACED).values(*_COLUMNS, "traced", *more)
-    ]
+    named = {"home": F("account_id"), "home_name": F("account__name"), "stream_name": F("name")}
+    return _wishes("stream", rows.annotate(**named, asked=F("kind")))
 
 
 def _consumers(system_id: int, accounts: list[int] | None) -> list[Wish]:
@@ -122,22 +107,28 @@ def _consumers(system_id: int, accounts: list[int] | None) -> list[Wish]:
     )
     if accounts is not None:
         rows = rows.filter(stream__account__in=accounts)
-    more = ("stream__account_id", "stream__account__name", "stream__name")
+    way = "stream__account"
+    named = {"home": F(f"{way}_id"), "home_name": F(f"{way}__name"), "stream_name": F("stream__name")}
+    return _wishes("consumer", rows.annotate(**named, asked=Value("consumer")))
+
+
+def _wishes(model: str, rows: QuerySet[Any]) -> list[Wish]:
+    columns = (*_COLUMNS, "traced", "home", "home_name", "stream_name", "asked")
     return [
         Wish(
-            ("consumer", row["pk"]),
-            row["stream__account_id"],
-            row["stream__account__name"],
-            row["stream__name"],
+            (model, row["pk"]),
+            row["home"],
+            row["home_name"],
+            row["stream_name"],
             row["name"],
-            "consumer",
+            row["asked"],
             row["config"],
             row["wanted"],
             row["leaving"],
             _is_ours(row),
             row["problem_kind"] == Asset.Problem.WAITS,
         )
-        for row in rows.annotate(traced=_TRACED).values(*_COLUMNS, "traced", *more)
+        for row in rows.annotate(traced=_TRACED).values(*columns)
     ]
 
 
