@@ -73,10 +73,9 @@ def verdict(row: Mapping[str, Any]) -> str:
     if state == "done":
         return f"Job {number} is done."
     if state == "failed":
-        return (
-            f"Job {number} failed at “{output.plain(str(row['problem_step']))}”: {problem} "
-            f"`nunect job retry {number}` tries again, `nunect job roll-back {number}` takes it back."
-        )
+        again = f"`nunect job retry {number}`"
+        ways = ("" if again in problem else f"{again} tries again, ") + f"`nunect job roll-back {number}` takes it back."
+        return f"Job {number} failed at “{output.plain(str(row['problem_step']))}”: {problem} {ways}"
     if state in ("cancelled", "rolled_back"):
         return f"Job {number} is {state.replace('_', ' ')}: what it had done is taken back."
     return f"Job {number} goes on ({doing(row)}); `nunect job follow {number}` watches it."

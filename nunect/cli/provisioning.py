@@ -155,7 +155,7 @@ def blueprints(session: Session, name: str | None) -> None:
     type=click.Choice(("keep", "delete")),
     default="keep",
     show_default=True,
-    help="What becomes of its streams and their messages.",
+    help="What becomes of its streams and their messages; those in memory are lost in any case.",
 )
 @click.option("--confirm", default="", metavar="NAME", help="The account's name once more, where nobody can be asked.")
 @click.option("--follow", "watch", is_flag=True, help="Watch until it is gone.")

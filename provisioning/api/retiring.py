@@ -27,7 +27,8 @@ WINDOW_S = 86_400
 class Retirement(Strict, serializers.Serializer[Any]):
     confirm = Text(trim_whitespace=False, help_text="The name of the account.")
     data = Choice(  # type: ignore[assignment]
-        [("keep", ""), ("delete", "")], help_text="What becomes of what it keeps in JetStream."
+        [("keep", ""), ("delete", "")],
+        help_text="What becomes of what it keeps in JetStream; what streams keep in memory is lost in any case.",
     )
     window_s = Number(required=False, help_text=f"Seconds in which it can be called off ({WINDOW_S:,}).")
 
