@@ -74,7 +74,9 @@ def verdict(row: Mapping[str, Any]) -> str:
         return f"Job {number} is done."
     if state == "failed":
         again = f"`nunect job retry {number}`"
-        ways = ("" if again in problem else f"{again} tries again, ") + f"`nunect job roll-back {number}` takes it back."
+        ways = (
+            "" if again in problem else f"{again} tries again, "
+        ) + f"`nunect job roll-back {number}` takes it back."
         return f"Job {number} failed at “{output.plain(str(row['problem_step']))}”: {problem} {ways}"
     if state in ("cancelled", "rolled_back"):
         return f"Job {number} is {state.replace('_', ' ')}: what it had done is taken back."
