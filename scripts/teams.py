@@ -40,7 +40,7 @@ def teams(until: Callable[[Callable[[], bool], str], None]) -> dict[str, str]:
                 {"name": "SENSORS", "jetstream": True, "streams": [{"name": "RAW", "subjects": ["raw.>"]}]},
             ]
         }
-        document["accounts"][0]["streams"][0]["placement"] = {"cluster": "eu-west"}
+        document["accounts"][0]["streams"][0]["max_bytes"] = "1TiB"  # more than the server has
         failed = services.start(
             Job.Kind.PROVISION,
             system,
@@ -56,7 +56,7 @@ def teams(until: Callable[[Callable[[], bool], str], None]) -> dict[str, str]:
         row = Stream.objects.get(account__name="RENDERING", name="JOBS")
         assets.save_asset(row, {"max_age": 7 * 86_400 * 1_000_000_000})
     time.sleep(12)  # seconds; the failing one tries for a while
-    form = {"name": "PAYMENTS", "owner": "ada", "prefix": "payments", "services": "checkout, ledger"}
+    form = {"name": "PAYMENTS", "owner": "ada", "prefix": "payments", "services": "checkout\nledger"}
     return {
         "catalogue": "/admin/provisioning/blueprint/catalogue/",
         "blueprint": f"/admin/provisioning/blueprint/provision/event-driven-team/?{urlencode(form)}",

@@ -67,6 +67,8 @@ def provision(
     lists what there is, `nunect blueprints NAME` tells its parameters and the columns of its tables. Exit code 4
     when the job failed.
     """
+    if link and creds_to:
+        raise click.UsageError("--link and --creds-to: the credentials go one way or the other.")
     body: dict[str, Any] = {"parameters": _parameters(given, files)}
     body |= {"system": system} if system else {}
     body |= {"version": version} if version is not None else {}
@@ -88,7 +90,7 @@ def provision(
         sure("Go on?", yes)
     else:
         show_warnings(told, err=True)
-    folder = Folder(creds_to) if creds_to and not link and not no_follow else None
+    folder = Folder(creds_to) if creds_to and not no_follow else None
     if folder is not None:
         folder.check()
     answer = send(session, "POST", path, body, how=How(key=key or str(uuid.uuid4())), what="Asking")
@@ -105,8 +107,10 @@ def provision(
 @command_options
 def new_credentials(session: Session, number: int, link: bool, creds_to: str | None, yes: bool) -> int:
     """Give the users of a job new credentials, as when the first ones were lost. The former ones end."""
+    if link and creds_to:
+        raise click.UsageError("--link and --creds-to: the credentials go one way or the other.")
     title = output.plain(str(session.client.get(f"jobs/{number}/").data["title"]))
-    folder = Folder(creds_to) if creds_to and not link else None
+    folder = Folder(creds_to) if creds_to else None
     if folder is not None:
         folder.check()
     sure(f"Replace the credentials of job {number} ({title})? Clients that have the former ones are shut out.", yes)
@@ -198,6 +202,9 @@ def _to_the_end(session: Session, data: Mapping[str, Any], link: bool, folder: F
         output.say(f"Job {number} goes on without you: `nunect job follow {number}`.", err=True)
         _say_link(hand_over)
         raise
+    if hand_over is not None and _made_none(row):
+        output.say("There are no new credentials: those that are there stay.", err=True)
+        hand_over = None
     if row["state"] != "done" or hand_over is None or link:
         if hand_over is not None and row["state"] in ("done", "failed"):
             _say_link(hand_over, alone=not session.as_json and row["state"] == "done")
@@ -296,6 +303,11 @@ def _left(session: Session, data: Mapping[str, Any]) -> int:
     output.say(f"Job {number} has begun: `nunect job follow {number}`.", err=True)
     _say_link(data.get("hand_over"), alone=True)
     return 0
+
+
+def _made_none(row: Mapping[str, Any]) -> bool:
+    """Whether a job had no credentials to hand over."""
+    return any((step["name"], step["state"]) == ("credentials", "skipped") for step in row["steps"])
 
 
 def _say_link(hand_over: Mapping[str, Any] | None, *, alone: bool = False) -> None:

@@ -228,6 +228,8 @@ def test_credentials_are_picked_up_by_a_click_and_shown_once(site, valkey):
     page.get_by_role("button", name="I have stored it").click()
     shows(page, "[data-part=over]", "Nothing is left on this page")
     assert "SUAHUSH" not in page.content()
+    page.reload()
+    shows(page, "[data-said]", "The credentials were shown here before.")
     site.complaints.clear()
     page = site.open(f"/handover/#{token}")
     shows(page, "[data-said]", "picked up already")

@@ -68,6 +68,14 @@ def test_what_would_be_made_is_said_and_nothing_is_done(there, team):
     assert "did you mean work-queue?" in missing.stderr
 
 
+def test_the_same_again_changes_nothing_and_hands_nothing_over(there, team):
+    again = there("provision", "work-queue", "--set", "name=TEAM", *QUEUE, "--link")
+    assert again.stdout == ""
+    assert "The rows say so already." in again.stderr and "There are no new credentials" in again.stderr
+    both = there("provision", "work-queue", "--set", "name=TEAM", *QUEUE, "--link", "--creds-to", "x", code=1)
+    assert "one way or the other" in both.stderr
+
+
 def test_new_credentials_end_the_former_ones(here, there, team, tmp_path):
     job, _ = team
     link = there("job", "new-credentials", job["id"], "--link", "--yes").stdout.strip()

@@ -34,9 +34,13 @@ class Rows(Step):
             self._write(job, step)
         result = step.result
         made = len(result["made"])
-        counts = ((made, "made"), (len(result["wanted"]) - made, "changed"))
+        differs = any(result["changes"].values())
+        counts = ((made, "made"), (len(result["wanted"]) - made if differs else 0, "changed"))
         words = [f"{count} account{'s' if count > 1 else ''} {word}" for count, word in counts if count]
-        return Done(", ".join(words) + ".", {"accounts": sorted(result["wanted"]), "changes": result["changes"]})
+        return Done(
+            f"{', '.join(words) or 'The rows say so already'}.",
+            {"accounts": sorted(result["wanted"]), "changes": result["changes"]},
+        )
 
     def undo(self, job: Job, step: JobStep) -> Done | Wait:
         if "wanted" not in step.result:

@@ -5,6 +5,7 @@ import { zip } from "./zip.js";
 const MANY = 4; // users that are shown without being asked for
 const LISTED = 12; // entries of a list that are shown without being asked for
 const AGAIN_MS = 5000;
+const PICKED_UP = "nunect-picked-up"; // of this tab, which forgets it when it is closed
 const HEADS = {
   ready: "Credentials wait for you",
   unknown: "This link opens nothing",
@@ -48,8 +49,13 @@ function refuse(told) {
 
 async function look() {
   if (!token) {
-    find("ask-title").textContent = HEADS.unknown;
     find("about").hidden = true;
+    if (sessionStorage.getItem(PICKED_UP)) {
+      find("ask-title").textContent = HEADS.used;
+      say("The credentials were shown here before. nunect keeps no copy: whoever has lost them asks for new ones.");
+      return;
+    }
+    find("ask-title").textContent = HEADS.unknown;
     say("This address is not whole: it ends with # and a long word. Open the link as it was sent to you.");
     return;
   }
@@ -180,6 +186,7 @@ function csv(users) {
 
 function show(told) {
   const users = Object.entries(told.users).sort(([a], [b]) => (a < b ? -1 : 1));
+  sessionStorage.setItem(PICKED_UP, "yes");
   history.replaceState(null, "", location.pathname); // the link opens nothing any more
   part("ask").hidden = true;
   part("shown").hidden = false;
