@@ -22,6 +22,7 @@ from nunect.cli.session import Session, command_options
 from nunect.cli.writing import (
     FAILED,
     How,
+    changed_rows,
     differs,
     named,
     preview,
@@ -257,7 +258,7 @@ def _apply(session: Session, steps: Steps, wanted: Wanted, prune: bool, key: str
             answer = send(session, "POST", "apply/", wanted.data, how=how, query=_query(prune), shown=False)
         except Refused as refused:
             raise wanted.failure(refused) from refused
-        step.said = written_rows(answer.data)
+        step.said = changed_rows({act: answer.data.get(act) for act in ("created", "updated", "deleted")})
     return answer
 
 
@@ -281,14 +282,6 @@ def _follow(
         step.good = sync["state"] == "applied"
         step.said = f"revision {sync['revision']}" if step.good and sync["revision"] else str(sync["state"])
     return data
-
-
-def written_rows(data: Mapping[str, Any]) -> str:
-    """ "3 users created, 1 account deleted"."""
-    told = []
-    for act in ("created", "updated", "deleted"):
-        told += [f"{output.rows_of(kind, number)} {act}" for kind, number in (data.get(act) or {}).items() if number]
-    return ", ".join(told)
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -12,7 +12,7 @@ from nunect.cli.following import RESTS, follow, seconds_of, verdict
 from nunect.cli.progress import Waiting
 from nunect.cli.session import Session, command_options
 from nunect.cli.words import Commands
-from nunect.cli.writing import FAILED, NOT_YET, REFUSED, preview, show_preview, sure
+from nunect.cli.writing import FAILED, NOT_YET, REFUSED, changed_rows, preview, show_preview, sure
 
 USUAL, LONG = 20, 8  # LONG: entries of a list that are printed
 STATES = ("queued", "running", "waiting", "failed", "done", "undoing", "cancelled", "rolled_back")
@@ -190,6 +190,8 @@ def _folded(number: int, name: str, value: Any) -> Any:
     """A value that fits into some lines; of a longer one how many there are, and how to see them."""
     if name == "document" and isinstance(value, dict):
         return f"{output.count(len(value.get('accounts', ())), 'account')}: `nunect job document {number}` prints it"
+    if name == "changes" and isinstance(value, dict):
+        return changed_rows(value) or "none"
     if isinstance(value, list | dict) and len(value) > LONG:
         return f"{len(value):,} {'entries' if isinstance(value, dict) else name}: --json prints them"
     return value
@@ -203,6 +205,6 @@ def _hand_over(each: dict[str, Any]) -> str:
             f"from {each['opened_from'] or 'here'}."
         )
     if each["withdrawn_at"]:
-        return f"{users}: the link was withdrawn."
+        return f"{users}: the link was withdrawn." if each["users"] else "There was nothing to hand over."
     ready = "wait behind the one-time link" if each["ready_at"] else "will wait behind the one-time link"
     return f"{users} {ready} until {each['expires_at'][:16].replace('T', ' ')}."

@@ -138,7 +138,7 @@ def show_preview(told: Mapping[str, Any], *, conf: bool = False, err: bool = Fal
             output.lines_of((_line(each) for each in chosen), err=err)
     if conf and told.get("conf"):
         output.diff(str(told["conf"]), err=err)
-    rows = _rows(told.get("rows") or {})
+    rows = changed_rows(told.get("rows") or {})
     if rows:
         output.say(f"Rows: {rows}.", err=err)
     if not differs(told):
@@ -289,7 +289,7 @@ def _line(change: Mapping[str, Any]) -> str:
     return f"  {mark} {told}"
 
 
-def _rows(rows: Mapping[str, Any]) -> str:
+def changed_rows(rows: Mapping[str, Any]) -> str:
     """ "3 users created, 1 account deleted"."""
     return ", ".join(
         f"{output.rows_of(str(kind), int(number))} {act}"

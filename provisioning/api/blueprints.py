@@ -73,7 +73,11 @@ class BlueprintText(Strict, serializers.Serializer[Any]):
 
 
 class Provisioning(Lifetime):
-    parameters = serializers.DictField(required=False, help_text="{parameter: value}")
+    parameters = serializers.DictField(
+        required=False,
+        help_text="{parameter: value}",
+        error_messages={"not_a_dict": "This must be a map of parameters."},
+    )
     version = Number(required=False, allow_null=True, help_text="null: the newest that is enabled.")
     system = Text(required=False)
 
