@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,7 @@ def follow(session: Session, number: int, limit_s: float = 0) -> dict[str, Any]:
     with ExitStack() as stack:
         waiting, shown = None, ""
         while True:
-            fresh = [step for step in row["steps"] if step["state"] in _OVER and _key(step) not in told]
+            fresh = [step for step in _in_order(row["steps"]) if step["state"] in _OVER and _key(step) not in told]
             if fresh:
                 stack.close()
                 shown = ""
@@ -85,6 +85,11 @@ def verdict(row: Mapping[str, Any]) -> str:
 
 def _look(client: Client, number: int, wait_s: int = 0, unless: str = "") -> Answer:
     return client.get(f"jobs/{number}/", wait_s=wait_s, unless=unless)
+
+
+def _in_order(steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """As they were done; those taken back the last one first."""
+    return sorted(steps, key=lambda step: -int(step["number"]) if step["state"] == "undone" else int(step["number"]))
 
 
 def _key(step: Mapping[str, Any]) -> tuple[int, str]:
