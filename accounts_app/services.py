@@ -249,11 +249,12 @@ def check_deletable(accounts: Account | Iterable[Account]) -> None:
 def expire_due(now: datetime | None = None) -> int:
     """Count a change for accounts of users whose expiry or overlap has come; how many accounts.
 
-    Ended overlaps are cleared, so that an old credential is kept no longer than it works.
+    Ended overlaps are cleared, so that an old credential is kept no longer than it works. Systems that are released
+    stay as they are.
     """
     now = now or timezone.now()
     counted = 0
-    for system in System.objects.all():
+    for system in System.objects.exclude(stage=System.Stage.RELEASED):
         with transaction.atomic():
             since = system.expiry_checked_at or system.created_at
             due = NatsUser.objects.filter(system=system).filter(

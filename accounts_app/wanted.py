@@ -40,19 +40,34 @@ class _Counted:
 def want(system_id: int, account_ids: Iterable[int] = (), *, shared: bool = False) -> None:
     """Count a change of these accounts of the system. Call it in the transaction of the change.
 
-    shared: what changed belongs to no single account.
+    shared: what changed belongs to no single account. Raises Unwritten when the system is released: its rows are
+    there to be read.
     """
     standing = _standing(system_id)
     fresh = frozenset(account_ids).difference(*(call.account_ids for call in standing))
     if standing and not fresh and (not shared or any(call.shared for call in standing)):
         return
     if not standing:
-        QuerySet(apps.get_model("accounts_app", "System")).filter(pk=system_id).update(wanted=F("wanted") + 1)
+        _count_system(system_id)
     account_model = apps.get_model("accounts_app", "Account")
     ordered = sorted(fresh)  # one order of locks for every writer
     for start in range(0, len(ordered), 500):
         QuerySet(account_model).filter(pk__in=ordered[start : start + 500]).update(wanted=F("wanted") + 1)
     transaction.on_commit(_Counted(system_id, fresh, shared), robust=True)
+
+
+def _count_system(system_id: int) -> None:
+    model = apps.get_model("accounts_app", "System")
+    rows: QuerySet[Any] = QuerySet(model).filter(pk=system_id)
+    if not rows.exclude(stage=model.Stage.RELEASED).update(wanted=F("wanted") + 1):
+        _check_changeable(rows)
+
+
+def _check_changeable(systems: QuerySet[Any]) -> None:
+    from accounts_app.stages import refuse  # knows models, which are not ready yet when this is imported
+
+    for system in systems:
+        refuse(system)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +87,8 @@ def want_assets(model: type[Any], changed: Iterable[tuple[int, int, int]]) -> No
     by_system: dict[int, set[tuple[int, int]]] = defaultdict(set)
     for system_id, account_id, pk in changed:
         by_system[system_id].add((account_id, pk))
+    model_of_systems = apps.get_model("accounts_app", "System")
+    _check_changeable(model_of_systems.objects.filter(pk__in=by_system, stage=model_of_systems.Stage.RELEASED))
     for system_id, pairs in sorted(by_system.items()):
         pks = sorted(pk for _, pk in pairs)
         for start in range(0, len(pks), 500):

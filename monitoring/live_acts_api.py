@@ -21,6 +21,7 @@ from accounts_app.api.query import OF_WRITES, flag, only_known
 from accounts_app.api.rows import only_system
 from accounts_app.conf_text import masked
 from accounts_app.models import NatsUser, System, record
+from accounts_app.stages import refuse
 from monitoring import live_reach, store
 from monitoring.live_schema import SYSTEM, LiveSchema
 from monitoring.live_tables_api import row_of
@@ -169,6 +170,7 @@ class KickConnection(APIView):
         given.is_valid(raise_exception=True)
         asked = given.validated_data
         system, dry = only_system(request.user, asked.get("system", "")), flag(request, "dry_run")
+        refuse(system)
         with _fleet(system) as fleet:
             told = _of_server(fleet, system, request.user, asked["server_id"], asked["cid"])
             row = _row(system, asked["server_id"], told, request.user)

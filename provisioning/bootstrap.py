@@ -10,6 +10,7 @@ from accounts_app.door import through
 from accounts_app.models import Account, System
 from accounts_app.natsconf.render import assemble
 from accounts_app.natsconf.specs import CONTROL_ACCOUNT
+from accounts_app.stages import is_managed
 from provisioning import drift
 from provisioning.binary import validate_folder
 from provisioning.enforced import Enforced
@@ -57,8 +58,11 @@ def settle_files(system: System) -> None:
     """Before a server starts: see that accounts.conf is one that it would start with.
 
     A file that is fine stays as it is, even when the rows have moved on: the worker sees to that. A missing
-    or broken one is written anew, as the servers last held it, or from the rows when they never held any.
+    or broken one is written anew, as the servers last held it, or from the rows when they never held any. Where
+    nunect doesn't manage the system, nothing is.
     """
+    if not is_managed(system.pk):
+        return
     enforced = Enforced.load(system.pk)
     with sole_writer(system.folder, next_fence(system.pk), settings.PROVISIONING_LOCK_TIMEOUT) as writer:
         found = read_generated(system.folder)

@@ -16,6 +16,7 @@ from accounts_app.natsconf.spec_json import UnknownVersion, spec_from_json
 from accounts_app.natsconf.specs import AccountSpec
 from accounts_app.reconcile import reconcile
 from accounts_app.row_writer import Changes
+from accounts_app.stages import check_written
 from accounts_app.wanted import want
 from provisioning.enforced import SHARED_ROLES
 from provisioning.models import Drift, Hold, Revision, RevisionBlock
@@ -37,6 +38,7 @@ def _decide(hold: Hold, state: Hold.State) -> None:
 @transaction.atomic
 def approve(hold: Hold) -> None:
     """Yes: what was shown, and only that, goes to the servers."""
+    check_written(hold.system)
     _decide(hold, Hold.State.APPROVED)
     _want(hold.system_id, hold.account)
 
@@ -95,6 +97,7 @@ def _spec(block: RevisionBlock) -> AccountSpec:
 def try_again(target: System | Account) -> None:
     """Ask for a run with the same rows, also for accounts that a server refused."""
     system_id = target.pk if isinstance(target, System) else target.system_id
+    check_written(System(pk=system_id))
     accounts = QuerySet[Account](Account).filter(system=system_id, problem_kind=Account.Problem.FAILED)
     if isinstance(target, Account):
         accounts = accounts.filter(pk=target.pk)
@@ -106,6 +109,7 @@ def try_again(target: System | Account) -> None:
 @transaction.atomic
 def repair(drift: Drift) -> None:
     """Put what the rows say in place of what somebody else left there."""
+    check_written(drift.system)
     if not Drift.objects.filter(pk=drift.pk, state=Drift.State.OPEN).update(
         state=Drift.State.APPROVED, answered_at=timezone.now(), answered_by=_who()
     ):

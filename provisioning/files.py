@@ -118,6 +118,18 @@ def sole_writer(folder: Path, fence: int, timeout_s: float) -> Iterator[Writer]:
         os.close(lock)
 
 
+def wait_for_writer(folder: Path, timeout_s: float) -> None:
+    """Wait until nobody writes the folder; nothing is made there. Raises Locked after `timeout_s`."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return  # where no lock can be had, nobody writes
+    try:
+        _acquire(lock, folder, timeout_s)
+    finally:
+        os.close(lock)
+
+
 def read_generated(folder: Path) -> bytes | None:
     """The generated file's bytes, None when there is none. Raises NotWritten when it can't be read."""
     try:

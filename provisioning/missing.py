@@ -7,6 +7,7 @@ import logging
 from django.db.models import Q
 
 from accounts_app.models import Server, System
+from accounts_app.stages import is_managed
 from provisioning import pipeline
 from provisioning.errors import ProvisioningError
 from provisioning.server import Fleet
@@ -29,7 +30,7 @@ def look_for_missing(system_id: int) -> bool:
     """
     known = Server.objects.filter(system=system_id)
     away = set(known.filter(state=Server.State.UNREACHABLE).values_list("name", flat=True))
-    if not away:
+    if not away or not is_managed(system_id):
         return False
     with Fleet(System.objects.get(pk=system_id)) as fleet:
         back = {one.name for one in fleet.see()} & away

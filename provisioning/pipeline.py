@@ -8,6 +8,7 @@ from django.conf import settings
 
 from accounts_app.models import Server, System
 from accounts_app.natsconf.render import Generated, assemble, file_digest, next_step
+from accounts_app.stages import is_managed
 from provisioning import drift, recording
 from provisioning.binary import OLDEST, parse_version, too_old, validate_folder
 from provisioning.enforced import Enforced
@@ -18,6 +19,7 @@ from provisioning.jobs.gathering import wait_for_rows
 from provisioning.mainfile import read_main
 from provisioning.models import Revision
 from provisioning.numbers import next_fence, next_number
+from provisioning.observing import look
 from provisioning.plan import ask_early, find_and_keep, make_plan
 from provisioning.server import Fleet, Seen, refusal, signal_reload, wait_until
 from provisioning.steps import Clock, collector_at_rest
@@ -33,7 +35,8 @@ def apply(system_id: int, *, fresh: bool = False, reason: str = "") -> Revision 
 
     Safe to call twice, late, for nothing, and from several processes at once. fresh: trust no cache (the
     sweep). Raises the ProvisioningError of the step that failed; by then the problem stands on the system,
-    and a refused conf has its former text back.
+    and a refused conf has its former text back. A system that is only observed is looked at; of one that is
+    released nothing is read.
     """
     try:
         for _ in range(ROUNDS):
@@ -67,6 +70,9 @@ class Run:
         self.clock.ends("snapshot")
         self.enforced = Enforced.load(self.system_id, fresh=self.fresh)
         self.system = self.goal.taken.system
+        if self.system.stage != System.Stage.MANAGED:
+            look(self.goal)
+            return True
         with ask_early(self.goal, self.enforced) as early, Fleet(self.system) as self.fleet:
             self.main = read_main(self.system.folder, self.system.guard_nkey)
             self.seen = self._look()
@@ -86,6 +92,8 @@ class Run:
             with sole_writer(self.system.folder, fence, settings.PROVISIONING_LOCK_TIMEOUT) as self.writer:
                 if Revision.objects.filter(system=self.system_id, number__gt=self.enforced.number).exists():
                     raise Superseded("Another run has recorded a revision meanwhile.")
+                if not is_managed(self.system_id):  # from here on the lock keeps it so
+                    raise Superseded("nunect no longer manages this system.")
                 return self._make_true()
 
     def _look(self) -> list[Seen]:

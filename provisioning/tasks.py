@@ -33,7 +33,7 @@ def apply(system_id: int) -> None:
 @shared_task(name="provisioning.sweep")
 def sweep() -> None:
     """Look at every system with no trust in any cache: what a hint lost, and what others changed."""
-    for system_id in System.objects.values_list("pk", flat=True):
+    for system_id in _looked_after():
         _apply(system_id, fresh=True)
         _assets(system_id, look=True)
 
@@ -47,7 +47,7 @@ def assets(system_id: int) -> None:
 @shared_task(name="provisioning.waiting")
 def waiting() -> None:
     """Between the sweeps: look for servers that were away, and at streams and consumers that wait for something."""
-    for system_id in System.objects.values_list("pk", flat=True):
+    for system_id in _looked_after():
         look_for_missing(system_id)
         _assets(system_id, look=False)
 
@@ -89,6 +89,11 @@ def begin_at_once(**kwargs: Any) -> None:
     heartbeat.apply_async(retry=False)
     sweep.apply_async(retry=False)
     jobs.apply_async(retry=False)
+
+
+def _looked_after() -> list[int]:
+    """The systems that nunect has not let go of."""
+    return list(System.objects.exclude(stage=System.Stage.RELEASED).values_list("pk", flat=True))
 
 
 def _apply(system_id: int, *, fresh: bool) -> None:

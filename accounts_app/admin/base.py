@@ -26,6 +26,7 @@ from accounts_app.admin import chips
 from accounts_app.admin.listing import Listed
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.models.base import ConfigModel
+from accounts_app.stages import Unwritten
 
 PAGE = 50
 SCRIPT = forms.Script("accounts_app/nunect.js", type="module")
@@ -194,6 +195,12 @@ class Asked:
         return any(may(request.user, act, self.opts.model) for act in get_args(Act))
 
 
+def told_again(request: HttpRequest, refused: Unwritten) -> HttpResponse:
+    """The same page once more, and why nothing was written."""
+    messages.error(request, " ".join(refused.messages))
+    return HttpResponseRedirect(request.get_full_path())
+
+
 class Visible(Asked):
     """Lists of 50 a page, without counting the whole table twice."""
 
@@ -210,7 +217,10 @@ class Visible(Asked):
             no_number = key.endswith("__id__exact") and value and not _is_number(str(value))
             if no_number or "\x00" in str(value):
                 return HttpResponseRedirect(f"{request.path}?e=1")  # as Django does with a filter it can't read
-        return super().changelist_view(request, extra_context)  # type: ignore[misc]
+        try:
+            return super().changelist_view(request, extra_context)  # type: ignore[misc]
+        except Unwritten as refused:
+            return told_again(request, refused)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What the address proposes, without related rows that can't exist."""
@@ -277,6 +287,16 @@ class RowAdmin(Listed, Visible, SimpleHistoryAdmin, ModelAdmin):
                 messages.ERROR,
             )
             return HttpResponseRedirect(request.get_full_path())
+        except Unwritten as refused:
+            return told_again(request, refused)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except Unwritten as refused:
+            return told_again(request, refused)
 
     def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
         """What `object_head.html` shows: the chip, the reason, the last change."""

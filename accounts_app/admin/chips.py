@@ -38,6 +38,8 @@ STATES: dict[str, tuple[str, Any]] = {
     "gone": ("history", _("no longer asked for")),
     "repaired": ("check_circle", _("repaired")),
     "observed": ("visibility", _("observed")),
+    "managed": ("check_circle", _("managed")),
+    "released": ("logout", _("released")),
     "waits": ("hourglass_top", _("waits")),
     "drifted": ("difference", _("drifted")),
     "leaving": ("delete_sweep", _("leaving")),

@@ -20,6 +20,7 @@ from accounts_app.natsconf.specs import IdentitySpec
 class System(ConfigModel):
     """Servers that share one set of accounts. Most people have one; `up` makes it.
 
+    stage says what nunect may do to the servers: all, only look, or nothing any more.
     revision is the number of the one that its servers hold. wanted counts the changes asked for, done
     the last of them that a run has answered (enforced, held or refused); they are equal at rest.
     """
@@ -36,7 +37,13 @@ class System(ConfigModel):
         REPAIR = "repair", _("repair at once")
         ASK = "ask", _("leave it for a person")
 
+    class Stage(models.TextChoices):
+        MANAGED = "managed", _("managed")
+        OBSERVED = "observed", _("observed")
+        RELEASED = "released", _("released")
+
     name = models.CharField(max_length=64, unique=True, validators=[validators.role_name])
+    stage = models.CharField(max_length=8, choices=Stage, default=Stage.MANAGED, editable=False)
     environment = models.CharField(max_length=8, choices=Environment, default=Environment.DEV)
     mode = models.CharField(max_length=8, choices=Mode, default=Mode.CONFIG, editable=False)
     conf_dir = models.CharField(
@@ -90,6 +97,7 @@ class System(ConfigModel):
         "control_seed",
         "relay_seed",
         "jetstream_seed",
+        "stage",
         "wanted",
         "done",
         "fence",
@@ -146,7 +154,9 @@ class System(ConfigModel):
 
     @property
     def state(self) -> str:
-        """ "applied", "pending" or "failed" of the system as a whole."""
+        """ "applied", "pending" or "failed" of the system as a whole; its stage when nunect doesn't manage it."""
+        if self.stage != self.Stage.MANAGED:
+            return self.stage
         if self.problem:
             return "failed"
         return "applied" if self.done == self.wanted else "pending"

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts_app.jetstream.wire import to_server
 from accounts_app.models import Asset, System, record
+from accounts_app.stages import is_managed
 from provisioning import steps
 from provisioning.errors import ProvisioningError
 from provisioning.hints import clear_assets_hint
@@ -36,12 +37,15 @@ def enforce(system_id: int, accounts: Iterable[int] | None = None) -> None:
     """Bring the streams and consumers of a system, or of some of its accounts (primary keys), to the servers.
 
     Safe to call twice, late, for nothing, and from several processes at once. What can't be done now stands on the
-    row as "waits" or "failed", with a sentence; what waits is tried again by whoever calls next.
+    row as "waits" or "failed", with a sentence; what waits is tried again by whoever calls next. Where nunect doesn't
+    manage the system, nothing is asked and nothing written.
     """
     chosen = None if accounts is None else list(accounts)
     tried: dict[Key, int] = {}
     for _ in range(ROUNDS):
         clear_assets_hint(system_id)
+        if not is_managed(system_id):
+            return
         wishes = [wish for wish in due(system_id, chosen) if tried.get(wish.key) != wish.wanted]
         if not wishes:
             return
@@ -78,6 +82,8 @@ class _Round:
     def _meet(self, accounts: list[int]) -> bool:
         """Meet all wishes of these accounts; True when nobody answered any of them."""
         with sole_enforcer(self.system.folder, accounts, LOCK_TIMEOUT_S):
+            if not is_managed(self.system.pk):
+                return False
             wishes = due(self.system.pk, accounts)  # as they are now that nobody else is at them
             api = self.client.api
             looks = self.client.run(look(api, wishes, self.servers))

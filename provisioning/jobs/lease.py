@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from accounts_app.models import System
 from provisioning.events import job_changed
 from provisioning.models import Job
 
@@ -30,8 +31,14 @@ class LeaseLost(Exception):
 
 
 def due() -> QuerySet[Job]:
-    """Jobs that are worth looking at now and that nobody has, those that wait longest first."""
-    return _free().filter(Q(next_at=None) | Q(next_at__lte=Now())).order_by(F("next_at").asc(nulls_first=True), "pk")
+    """Jobs that are worth looking at now and that nobody has, those that wait longest first. Those of a system that
+    nunect doesn't manage wait until it does."""
+    return (
+        _free()
+        .filter(system__stage=System.Stage.MANAGED)
+        .filter(Q(next_at=None) | Q(next_at__lte=Now()))
+        .order_by(F("next_at").asc(nulls_first=True), "pk")
+    )
 
 
 def take(job_id: int) -> str:

@@ -16,6 +16,7 @@ from accounts_app.access import may
 from accounts_app.door import current_door
 from accounts_app.models import Account, System, record
 from accounts_app.services import check_deletable
+from accounts_app.stages import check_written
 from provisioning.jobs import changed_since
 from provisioning.jobs.ending import end, turned_back
 from provisioning.jobs.lease import tell
@@ -45,8 +46,9 @@ def start(
 
     accounts: names of all that it may touch; inputs: JSON, kept sealed (provision: "document", "lifetime_s";
     retire: "window_s", "data"; hand_over: "users", "lifetime_s"); parameters: for people, without secrets;
-    hand_over: unsaved, for the credentials that it makes.
+    hand_over: unsaved, for the credentials that it makes. Raises Unwritten where nunect doesn't manage the system.
     """
+    check_written(system)
     System.objects.select_for_update().get(pk=system.pk)  # numbers of jobs and their claims come in one order
     door = current_door()
     token = getattr(door.person, "nunect_token", None)
@@ -224,6 +226,7 @@ def _check_way_back(job: Job, *, own: bool = True) -> None:
 
 def _again(job: Job) -> None:
     """A step that failed begins anew, in the direction that the job was going."""
+    check_written(job.system)
     undoing = bool(job.asked)
     for step in job.steps.filter(state=JobStep.State.FAILED):
         STEPS[step.name].retried(job)
@@ -236,6 +239,7 @@ def _again(job: Job) -> None:
 
 
 def _ask(job: Job, what: str) -> None:
+    check_written(job.system)
     fresh: dict[str, Any] = {"asked": what, "asked_by": current_door().person, "answers_holds": _answers_holds()}
     if job.state not in _UNDER_WAY:
         turned_back(job)

@@ -14,6 +14,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from accounts_app.door import through
+from accounts_app.stages import is_managed
 from provisioning.errors import Unreachable
 from provisioning.jobs import lease
 from provisioning.jobs.ending import end, turned_back, withdraw
@@ -46,7 +47,7 @@ class Turn:
         self.job = job
 
     def go(self) -> None:
-        while self._forwards() if not self._asked() else self._backwards():
+        while is_managed(self.job.system_id) and (self._forwards() if not self._asked() else self._backwards()):
             pass
 
     def _asked(self) -> str:

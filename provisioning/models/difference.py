@@ -1,0 +1,53 @@
+"""What a system that is only observed runs, beside what nunect would write there."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts_app.models import System
+
+
+class Difference(models.Model):
+    """The last look at an observed system. Made by looking, never edited.
+
+    where: the file that was read, "" when there is none. words: what would change for people if nunect wrote, as
+    Revision.changes has it; [] and no `unknown` when nothing would. own: the same of what is nunect's own there.
+    ours, theirs: digests of both sides in one and the same spelling, without what is nunect's own, "" where that
+    can't be made. unknown: why the sides can't be compared. servers: [{name, digest, runs_it}], whether each runs
+    what stands in the file; unasked: why no server was asked.
+    """
+
+    system = models.OneToOneField(System, models.CASCADE, related_name="difference")
+    where = models.CharField(max_length=500, blank=True, default="")
+    words = models.JSONField(default=list)
+    own = models.JSONField(default=list)
+    ours = models.CharField(max_length=80, blank=True, default="")
+    theirs = models.CharField(max_length=80, blank=True, default="")
+    unknown = models.TextField(blank=True, default="")
+    servers = models.JSONField(default=list)
+    unasked = models.TextField(blank=True, default="")
+    checked_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("difference")
+
+    def __str__(self) -> str:
+        return f"{self.system}: {self.summary}"
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nunect would write what runs."""
+        return not self.unknown and not self.words and all(server["runs_it"] for server in self.servers)
+
+    @property
+    def summary(self) -> str:
+        """The look in one sentence."""
+        if self.unknown:
+            return self.unknown
+        other = [server["name"] for server in self.servers if not server["runs_it"]]
+        if other:
+            return f"{', '.join(other)} runs something else than what stands in {self.where}."
+        if not self.words:
+            return f"nunect would write what {self.where} says."
+        return f"nunect would change {len(self.words)} {'thing' if len(self.words) == 1 else 'things'}."
