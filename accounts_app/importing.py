@@ -75,14 +75,11 @@ def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> Imp
     Passwords in clear are hashed at the low cost and remembered by a keyed fingerprint. The file's own
     system account becomes the system's. Raises ReconcileError with the places that can't be rows.
     """
-    known = dict(NatsUser.objects.filter(system=system).exclude(nkey="").values_list("nkey", "name"))
-    reading = _told_at_home(read_accounts(parsed, own=system.own_nkeys, keys=known), system)
+    fingerprints: dict[str, str] = {}
+    reading, specs = read_specs(system, parsed, fingerprints)
     variables = tuple(sorted(parsed.variables))
     if reading.refused:
         return ImportReport(reading.notes, refused=True, dry_run=dry_run, variables=variables)
-    fingerprints: dict[str, str] = {}
-    specs = [hashed(system, spec, fingerprints) for spec in _at_home(reading, system)]
-    specs = _shown_as_before(system, specs, reading)
     with transaction.atomic():
         changes = reconcile(system, specs, fingerprints=fingerprints)
         if changes:
@@ -92,6 +89,22 @@ def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> Imp
     return ImportReport(
         reading.notes, changes, len(specs), sum(len(spec.users) for spec in specs), False, dry_run, variables
     )
+
+
+def read_specs(
+    system: System, parsed: Parsed, fingerprints: dict[str, str] | None = None
+) -> tuple[Reading, list[AccountSpec]]:
+    """What a conf says, and the rows that an import would make of it; none when it is refused as a whole.
+
+    fingerprints: takes those of the passwords in clear, {user: mark}.
+    """
+    known = dict(NatsUser.objects.filter(system=system).exclude(nkey="").values_list("nkey", "name"))
+    reading = _told_at_home(read_accounts(parsed, own=system.own_nkeys, keys=known), system)
+    if reading.refused:
+        return reading, []
+    marks = {} if fingerprints is None else fingerprints
+    specs = [hashed(system, spec, marks) for spec in _at_home(reading, system)]
+    return reading, _shown_as_before(system, specs, reading)
 
 
 def _shown_as_before(system: System, specs: list[AccountSpec], reading: Reading) -> list[AccountSpec]:

@@ -1,17 +1,157 @@
-"""Looking at a system that nunect doesn't manage (yet): what it would write, beside what runs."""
+"""Looking at a system that nunect only observes: what it would write, beside what runs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from django.utils import timezone
 
-from accounts_app.models import System
+from accounts_app import credentials
+from accounts_app.importing import read_specs
+from accounts_app.models import NatsUser, System
+from accounts_app.natsconf import forms, names
+from accounts_app.natsconf.comparable import comparable, logins_of, same_spelling
+from accounts_app.natsconf.digest import digest
+from accounts_app.natsconf.reading import Reading
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT, AccountSpec
+from accounts_app.natsconf.subjects import InvalidValue
+from accounts_app.natsconf.tree import RenderError, Tree, whole
+from provisioning.drift import in_words
 from provisioning.models import Difference
-from provisioning.workshop import Goal
+from provisioning.running_conf import RunningConf, Unreadable, read_running
+from provisioning.server import Fleet
+from provisioning.workshop import Goal, make_goal
+
+OWN = (
+    f"nunect adds what is its own: the guard, two users in `%s`, and account `{CONTROL_ACCOUNT}`, to which accounts "
+    "with JetStream show their streams"
+)
 
 
 def look(goal: Goal) -> None:
     """Write down how the conf that runs differs from what the rows ask for. Of a released system nothing is read."""
-    if goal.taken.system.stage != System.Stage.OBSERVED:
-        return
-    told = {"unknown": "", "checked_at": timezone.now()}
-    Difference.objects.update_or_create(system=goal.taken.system, defaults=told)
+    if goal.taken.system.stage == System.Stage.OBSERVED:
+        Difference.objects.update_or_create(system=goal.taken.system, defaults=_look(goal))
+
+
+def look_now(system: System) -> Difference:
+    """The difference of this moment, whatever the stage; written down only for an observed system."""
+    goal = make_goal(system.pk, fresh=True)
+    told = _look(goal)
+    if goal.taken.system.stage == System.Stage.OBSERVED:
+        return Difference.objects.update_or_create(system=goal.taken.system, defaults=told)[0]
+    return Difference(system=goal.taken.system, **told)
+
+
+def _look(goal: Goal) -> dict[str, Any]:
+    system = goal.taken.system
+    told: dict[str, Any] = dict.fromkeys(("where", "ours", "theirs", "unknown", "unasked"), "")
+    told |= {"words": [], "own": [], "servers": [], "checked_at": timezone.now()}
+    try:
+        running = read_running(system.folder)
+    except Unreadable as error:
+        return told | {"unknown": str(error)}
+    told["where"] = str(running.path)
+    reading, theirs = read_specs(system, running.parsed)
+    if reading.refused:
+        return told | {"unknown": " ".join(note.sentence for note in reading.notes if note.verdict == "refused")}
+    told["words"] = _words(goal, running, reading)
+    if not set(goal.taken.identity.nkeys) <= logins_of(running.parsed.tree):
+        told["own"] = [{"text": OWN % system.system_account, "removes_access": False}]
+    told["ours"] = _digest(goal, goal.specs.values())
+    told["theirs"] = _digest(goal, theirs)
+    told["servers"], told["unasked"] = _ask(system, running)
+    return told
+
+
+def _words(goal: Goal, running: RunningConf, reading: Reading) -> list[dict[str, Any]]:
+    """What would change for people, from what runs to what the rows ask for."""
+    identity = goal.taken.identity
+    before = comparable(running.parsed.tree, identity, reading.system_account)
+    before = _with_known_hashes(goal.taken.system, before)
+    after = comparable(whole({name: block.tree for name, block in goal.blocks.items()}), identity)
+    for account in goal.faults.keys() & before["accounts"].keys():  # as long as its rows are faulty, it would stay
+        after["accounts"][account] = before["accounts"][account]
+    words = [{"text": fault, "removes_access": False} for fault in goal.faults.values()]
+    words += [
+        {"text": note.sentence, "removes_access": True}
+        for note in reading.notes
+        if note.verdict == "refused" and len(note.path) == 1
+    ]
+    return words + in_words(before, after, goal.specs.values())
+
+
+def _digest(goal: Goal, specs: Iterable[AccountSpec]) -> str:
+    try:
+        return digest(same_spelling(specs, goal.taken.shared, goal.taken.identity))
+    except RenderError:
+        return ""
+
+
+def _ask(system: System, running: RunningConf) -> tuple[list[dict[str, Any]], str]:
+    """([{name, digest, runs_it}] of the servers that answer, why nobody could be asked). A server whose main file is
+    another one can't be judged by this one."""
+    if not running.is_whole:
+        return [], ""
+    stands = digest(running.parsed.tree)
+    with Fleet(system) as fleet:
+        seen = fleet.see()
+        why = fleet.problem
+    named = running.parsed.tree.get("server_name")
+    told = []
+    for one in seen:
+        starts_with_it = one.name == named if named else len(seen) == 1
+        runs_it = True if one.config_digest == stands else False if starts_with_it else None
+        told.append({"name": one.name, "digest": one.config_digest, "runs_it": runs_it})
+    return told, why
+
+
+def _with_known_hashes(system: System, tree: Tree) -> Tree:
+    """The tree with the rows' own hashes in place of passwords in clear that are known to be the same."""
+    plain = {login for users in _user_lists(tree) for user in users if (login := _plain(user))}
+    if not plain:
+        return tree
+    known: dict[str, tuple[str, str]] = {}
+    asked = sorted(plain)
+    for start in range(0, len(asked), 500):
+        rows = NatsUser.objects.filter(system=system, name__in=asked[start : start + 500]).exclude(fingerprint="")
+        known |= {name: (mark, made) for name, mark, made in rows.values_list("name", "fingerprint", "password_hash")}
+
+    def account(value: Any) -> Any:
+        if not isinstance(value, Mapping) or not isinstance(value.get("users"), list):
+            return value
+        return {**value, "users": [_with_hash(user, known) for user in value["users"]]}
+
+    named = {name: account(value) for name, value in tree["accounts"].items()}
+    rest = {"authorization": account(tree["authorization"])} if "authorization" in tree else {}
+    return {"accounts": named, **rest}
+
+
+def _user_lists(tree: Tree) -> list[list[Any]]:
+    every = [*tree["accounts"].values(), tree.get("authorization")]
+    return [each["users"] for each in every if isinstance(each, Mapping) and isinstance(each.get("users"), list)]
+
+
+def _plain(user: Any) -> str:
+    """The name of a user whose password stands in clear, "" of any other."""
+    try:
+        entry = forms.entry(user)
+        if entry.kind != "password":
+            return ""
+    except InvalidValue:
+        return ""
+    try:
+        names.check_bcrypt(entry.secret)
+    except InvalidValue:
+        return entry.login
+    return ""
+
+
+def _with_hash(user: Any, known: Mapping[str, tuple[str, str]]) -> Any:
+    login = _plain(user)
+    mark, made = known.get(login, ("", ""))
+    if not login or not made or credentials.fingerprint(forms.entry(user).secret) != mark:
+        return user
+    rest = {key: value for key, value in user.items() if forms.USER.get(key.lower()) != "password"}
+    return {**rest, "password": made}

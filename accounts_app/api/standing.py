@@ -11,6 +11,7 @@ from accounts_app.access import reaches_all
 from accounts_app.models import Account, Consumer, Stream, System
 from accounts_app.models.base import ConfigModel
 from accounts_app.models.jetstream import Asset
+from accounts_app.stages import HELD
 from accounts_app.wanted import assets_counted, counted
 
 Target: TypeAlias = "int | tuple[str, int]"  # an account, or ("stream" or "consumer", primary key)
@@ -76,10 +77,11 @@ def of_accounts(system: System, names: Iterable[str]) -> list[Target]:
 def sync_of(system: System, targets: dict[str, int], person: Any) -> dict[str, Any]:
     """{state, revision, problem}: whether the servers enforce what was asked for.
 
-    The system's own problem may name any account: who is kept to single ones isn't told.
+    The system's own problem may name any account: who is kept to single ones isn't told. What nunect doesn't write,
+    because it only observes the system, is held.
     """
     rows = _standing(targets)  # before the system: the revision told is then no older than the one that did it
-    now = System.objects.values("wanted", "done", "problem", "revision").get(pk=system.pk)
+    now = System.objects.values("wanted", "done", "problem", "revision", "stage").get(pk=system.pk)
     if not reaches_all(person):
         now["problem"] = ""
     accounts = any(":" not in target for target in rows)
@@ -98,6 +100,8 @@ def sync_of(system: System, targets: dict[str, int], person: Any) -> dict[str, A
             state = one
         if not problem:
             problem, field = why, where
+    if state == "pending" and now["stage"] != System.Stage.MANAGED:
+        state, problem, field = "held", HELD, ""
     told = {"state": state, "revision": now["revision"], "problem": problem}
     return told | {"field": field} if any(":" in target for target in targets) else told
 

@@ -15,7 +15,7 @@ class Difference(models.Model):
     Revision.changes has it; [] and no `unknown` when nothing would. own: the same of what is nunect's own there.
     ours, theirs: digests of both sides in one and the same spelling, without what is nunect's own, "" where that
     can't be made. unknown: why the sides can't be compared. servers: [{name, digest, runs_it}], whether each runs
-    what stands in the file; unasked: why no server was asked.
+    what stands in the file (None: it starts with a main file that isn't here); unasked: why no server was asked.
     """
 
     system = models.OneToOneField(System, models.CASCADE, related_name="difference")
@@ -38,16 +38,18 @@ class Difference(models.Model):
     @property
     def is_none(self) -> bool:
         """Whether nunect would write what runs."""
-        return not self.unknown and not self.words and all(server["runs_it"] for server in self.servers)
+        return not self.unknown and not self.words and not self._others()
 
     @property
     def summary(self) -> str:
         """The look in one sentence."""
         if self.unknown:
             return self.unknown
-        other = [server["name"] for server in self.servers if not server["runs_it"]]
-        if other:
+        if other := self._others():
             return f"{', '.join(other)} runs something else than what stands in {self.where}."
         if not self.words:
             return f"nunect would write what {self.where} says."
         return f"nunect would change {len(self.words)} {'thing' if len(self.words) == 1 else 'things'}."
+
+    def _others(self) -> list[str]:
+        return [server["name"] for server in self.servers if server["runs_it"] is False]

@@ -1,0 +1,56 @@
+"""The conf that a system's servers start with, read as they would read it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from accounts_app.importing import read_conf
+from accounts_app.natsconf.errors import NatsConfError
+from accounts_app.natsconf.parse import Parsed
+from provisioning.files import GENERATED, MAIN
+
+
+class Unreadable(Exception):
+    """There is no conf that could be read; its one argument is a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningConf:
+    """path: the file that was read, with all that it includes. is_whole: whether a server starts with just that."""
+
+    path: Path
+    parsed: Parsed
+    is_whole: bool
+
+
+def read_running(folder: Path) -> RunningConf:
+    """The main file of a folder with its includes; without one, the generated file alone. Raises Unreadable."""
+    main, generated = folder / MAIN, folder / GENERATED
+    path = main if main.exists() or not generated.exists() else generated
+    try:
+        return RunningConf(path, read_conf(path, _environment()), path == main)
+    except FileNotFoundError as error:
+        if Path(error.filename or "") == main:
+            raise Unreadable(f"There is neither {MAIN} nor {GENERATED} in {folder}.") from error
+        raise Unreadable(f"{error.filename} is gone, and {path} includes it.") from error
+    except OSError as error:
+        raise Unreadable(f"{error.filename or path} can't be read: {error.strerror}.") from error
+    except NatsConfError as error:
+        raise Unreadable(f"{path} can't be read as a server would: {error}"[:500]) from error
+
+
+def _environment() -> dict[str, str]:
+    """The environment of the server of this machine, where it can be known; else that of this process."""
+    try:
+        pid = int(settings.NATS_PID_FILE.read_text())
+        process = Path(f"/proc/{pid}")
+        if "nats-server" not in (process / "comm").read_text():
+            return dict(os.environ)
+        pairs = (process / "environ").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+    except (OSError, ValueError):
+        return dict(os.environ)
+    return {name: value for name, equals, value in (pair.partition("=") for pair in pairs) if equals}
