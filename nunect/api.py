@@ -23,7 +23,7 @@ from monitoring import events_api
 from monitoring import live_acts_api as live_acts
 from monitoring import live_api as live
 from monitoring import live_tables_api as live_tables
-from provisioning.api import blueprints, decisions, hand_overs, jobs, retiring
+from provisioning.api import blueprints, decisions, hand_overs, jobs, retiring, stages
 
 
 class SchemaView(SpectacularAPIView):
@@ -104,6 +104,10 @@ urlpatterns = [
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("systems/<int:pk>/retry/", decisions.RetrySystem.as_view(), name="system-retry"),
+    path("systems/<int:pk>/difference/", stages.LookAtDifference.as_view(), name="system-difference"),
+    path("systems/<int:pk>/observe/", stages.Observe.as_view(), name="system-observe"),
+    path("systems/<int:pk>/manage/", stages.Manage.as_view(), name="system-manage"),
+    path("systems/<int:pk>/release/", stages.Release.as_view(), name="system-release"),
     path("accounts/<int:pk>/retry/", decisions.RetryAccount.as_view(), name="account-retry"),
     path("accounts/<int:pk>/retire/", retiring.Retire.as_view(), name="account-retire"),
     path("blueprints/", blueprints.Blueprints.as_view(), name="blueprints"),

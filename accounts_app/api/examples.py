@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from accounts_app.api import asset_examples, job_examples
+from accounts_app.api import asset_examples, job_examples, stage_examples
 from accounts_app.api.problems import body_of
 
 JSON = "application/json"
@@ -23,6 +23,7 @@ ROWS: dict[str, dict[str, Any]] = {  # {resource: a row as it is answered}
         "conf_dir": "/etc/nats",
         "nats_url": "nats://127.0.0.1:4222",
         "public_url": "nats://nats.example.org:4222",
+        "stage": "managed",
         "state": "applied",
         "problem": "",
         "revision": 41,
@@ -483,8 +484,9 @@ ANSWERS |= {
 }
 REQUESTS["live_kick"] = {"server_id": SERVER_ID, "cid": 41}
 ROWS |= asset_examples.ROWS | job_examples.ROWS
-REQUESTS |= asset_examples.REQUESTS | job_examples.REQUESTS
-ANSWERS |= job_examples.ANSWERS
+REQUESTS |= asset_examples.REQUESTS | job_examples.REQUESTS | stage_examples.REQUESTS
+ANSWERS |= job_examples.ANSWERS | stage_examples.ANSWERS
+_PREVIEWS = job_examples.PREVIEWS | stage_examples.PREVIEWS
 _HISTORY = [
     {
         "at": AT,
@@ -543,4 +545,4 @@ def put_into(operation: dict[str, Any]) -> None:
             preview = code == "200" and "Preview" in str(content["schema"])
             content["examples"] = {} if preview and "201" in operation["responses"] else {"done": {"value": done}}
             if preview:
-                content["examples"]["dry_run"] = {"value": PREVIEW | job_examples.PREVIEWS.get(name, {})}
+                content["examples"]["dry_run"] = {"value": PREVIEW | _PREVIEWS.get(name, {})}

@@ -75,10 +75,10 @@ class SystemSerializer(RowSerializer):
     class Meta:
         model = System
         fields = (
-            "id", "name", "environment", "drift_policy", "conf_dir", "nats_url", "public_url", "state", "problem",
-            "revision", "checked_at",
+            "id", "name", "environment", "drift_policy", "conf_dir", "nats_url", "public_url", "stage", "state",
+            "problem", "revision", "checked_at",
         )  # fmt: skip
-        read_only_fields = ("problem", "revision", "checked_at")
+        read_only_fields = ("stage", "problem", "revision", "checked_at")
 
 
 class ServerSerializer(RowSerializer):

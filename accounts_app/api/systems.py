@@ -27,15 +27,24 @@ class Systems(ConfigResource):
     http_method_names = ["get", "head", "options", "patch"]
     columns = {
         name: name for name in ("id", "name", "environment", "drift_policy", "conf_dir", "nats_url", "public_url")
-    } | {"wanted": "wanted", "done": "done", "problem": "problem", "revision": "revision", "checked_at": "checked_at"}
+    } | {
+        "stage": "stage",
+        "wanted": "wanted",
+        "done": "done",
+        "problem": "problem",
+        "revision": "revision",
+        "checked_at": "checked_at",
+    }
     ordering = BY_NAME
     search_fields = ["name"]
-    UNSTABLE = ("state", "problem", "revision", "checked_at")
+    UNSTABLE = ("state", "stage", "problem", "revision", "checked_at")
 
     def finished(self, rows: Rows) -> Rows:
         for row in rows:
             behind = row.pop("wanted") != row.pop("done")
             row["state"] = "failed" if row["problem"] else "pending" if behind else "applied"
+            if row["stage"] != System.Stage.MANAGED:
+                row["state"] = row["stage"]
         return rows
 
     def home(self, row: Any) -> System:

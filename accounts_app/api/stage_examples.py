@@ -1,0 +1,37 @@
+"""Examples of what is asked about a whole system: what it runs, and who writes there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_CONFIRMED = {"confirm": "main"}
+_DIGEST = "sha256:3e82c49970e3c4b7a3b1f6f4a3f5b0a0e1d2c3b4a5968778695a4b3c2d1e0f11"
+_DIFFERENCE = {
+    "system": "main",
+    "stage": "observed",
+    "is_none": False,
+    "summary": "nunect would change 1 thing.",
+    "where": "/etc/nats/nats-server.conf",
+    "words": [{"text": "user `svc` of account `ACME` may no longer publish `orders.>`", "removes_access": True}],
+    "own": [],
+    "ours": _DIGEST,
+    "theirs": "sha256:180588eae1b0a5e7d0c3b2a1908f7e6d5c4b3a29181716151413121110fedcba",
+    "unknown": "",
+    "servers": [{"name": "nats-1", "digest": _DIGEST, "runs_it": True}],
+    "unasked": "",
+    "checked_at": "2027-01-31T12:00:00Z",
+}
+
+
+def _turned(stage: str, state: str) -> dict[str, Any]:
+    return {"id": 1, "stage": stage, "sync": {"state": state, "revision": 41, "problem": ""}}
+
+
+REQUESTS: dict[str, Any] = {"systems_manage": _CONFIRMED, "systems_release": _CONFIRMED}
+ANSWERS: dict[str, Any] = {
+    "systems_difference": _DIFFERENCE,
+    "systems_observe": _turned("observed", "applied"),
+    "systems_manage": _turned("managed", "applied"),
+    "systems_release": _turned("released", "applied"),
+}
+PREVIEWS: dict[str, Any] = {"systems_manage": {"difference": _DIFFERENCE}}

@@ -1,0 +1,180 @@
+"""REST: what an observed system runs beside what nunect would write, and who writes there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts_app.access import Act, require, require_whole, visible
+from accounts_app.api.fields import Strict, Text
+from accounts_app.api.problems import Conflict
+from accounts_app.api.query import OF_WRITES, flag, only_known
+from accounts_app.api.schema import Schema
+from accounts_app.api.shapes import Preview, Sync
+from accounts_app.api.writing import write
+from accounts_app.models import System
+from accounts_app.stages import why_unwritten
+from provisioning import managing
+from provisioning.models import Difference
+from provisioning.observing import look_now
+from provisioning.telling import in_words
+
+
+class Word(serializers.Serializer[Any]):
+    text = serializers.CharField()
+    removes_access = serializers.BooleanField()
+
+
+class OneServer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    digest = serializers.CharField()
+    runs_it = serializers.BooleanField(
+        allow_null=True, help_text="Whether it runs what stands in the file; null: it starts with another file."
+    )
+
+
+class DifferenceSerializer(serializers.Serializer[Any]):
+    """What nunect would change of what runs, at this moment."""
+
+    system = serializers.CharField()
+    stage = serializers.ChoiceField(System.Stage.choices)
+    is_none = serializers.BooleanField(help_text="Whether nunect would write what runs.")
+    summary = serializers.CharField()
+    where = serializers.CharField(help_text='The file that was read, with all that it includes; "" for none.')
+    words = Word(many=True, help_text="What would change for people.")
+    own = Word(many=True, help_text="What nunect would add for itself.")
+    ours = serializers.CharField(help_text="Digest of what nunect would write, without what is its own.")
+    theirs = serializers.CharField(help_text="Digest of what runs, in the same spelling; equal when nothing differs.")
+    unknown = serializers.CharField(help_text='Why the two can\'t be compared; "" when they can.')
+    servers = OneServer(many=True)
+    unasked = serializers.CharField(help_text='Why no server could be asked what it runs; "" when one answered.')
+    checked_at = serializers.DateTimeField()
+
+
+class Confirmed(Strict, serializers.Serializer[Any]):
+    confirm = Text(trim_whitespace=False, help_text="The name of the system.")
+
+
+class ManagePreview(Preview):
+    """What a run would change."""
+
+    difference = DifferenceSerializer()
+
+
+class ManageSchema(Schema):
+    """A dry run answers the difference, too."""
+
+    def _preview(self) -> Any:
+        return ManagePreview
+
+
+class Turned(serializers.Serializer[Any]):
+    """The stage of the system now, and how far the servers are."""
+
+    id = serializers.IntegerField()
+    stage = serializers.ChoiceField(System.Stage.choices)
+    sync = Sync()
+
+
+def as_told(difference: Difference) -> dict[str, Any]:
+    """A difference as JSON values, users by their names."""
+    words, own = ([_word(line) for line in lines] for lines in in_words([difference.words, difference.own]))
+    names = ("is_none", "summary", "where", "ours", "theirs", "unknown", "servers", "unasked", "checked_at")
+    told = {name: getattr(difference, name) for name in names}
+    system: System = difference.system
+    return {"system": system.name, "stage": system.stage, "words": words, "own": own, **told}
+
+
+def _word(line: Any) -> dict[str, Any]:
+    return {"text": line.text, "removes_access": line.danger}
+
+
+class OfSystem(APIView):
+    """Something of one system."""
+
+    def system(self, request: Any, pk: int, act: Act) -> System:
+        """The system that is asked about. Raises what refuses it."""
+        require(request.user, act, System)
+        require_whole(request.user)
+        found = visible(System._default_manager.all(), request.user).filter(pk=pk).first()
+        if found is None:
+            raise Http404
+        return found
+
+
+class LookAtDifference(OfSystem):
+    """What nunect would change of what runs, looked at now."""
+
+    OPERATIONS = {"GET": "systems_difference"}
+
+    @extend_schema(responses={200: DifferenceSerializer})
+    def get(self, request: Any, pk: int) -> Response:
+        system = self.system(request, pk, "view")
+        only_known(request, ())
+        if system.stage == System.Stage.RELEASED:
+            raise Conflict(why_unwritten(system))
+        return Response(as_told(look_now(system)))
+
+
+class Turn(OfSystem):
+    """Another stage of a system."""
+
+    act: ClassVar[Callable[..., None]]
+
+    def turn(self, request: Any, pk: int, *, confirmed: bool) -> Response:
+        system = self.system(request, pk, "change")
+        only_known(request, OF_WRITES)
+        given: tuple[str, ...] = ()
+        if confirmed:
+            asked = Confirmed(data=request.data)
+            asked.is_valid(raise_exception=True)
+            given = (asked.validated_data["confirm"],)
+
+        def tell(done: None) -> dict[str, Any]:
+            return {"id": pk, "stage": System.objects.values_list("stage", flat=True).get(pk=pk)}
+
+        return write(request, system, lambda: type(self).act(system, *given), tell)
+
+
+class Observe(Turn):
+    OPERATIONS = {"POST": "systems_observe"}
+    act = managing.observe
+
+    @extend_schema(request=None, responses={200: Turned})
+    def post(self, request: Any, pk: int) -> Response:
+        """Only look from now on: nothing is written any more."""
+        return self.turn(request, pk, confirmed=False)
+
+
+class Manage(Turn):
+    OPERATIONS = {"POST": "systems_manage"}
+    schema = ManageSchema()
+    act = managing.manage
+
+    @extend_schema(request=Confirmed, responses={200: Turned})
+    def post(self, request: Any, pk: int) -> Response:
+        """Write again: the servers are brought to what the rows say. A dry run answers the difference."""
+        if not flag(request, "dry_run"):
+            return self.turn(request, pk, confirmed=True)
+        system = self.system(request, pk, "change")
+        only_known(request, OF_WRITES)
+        told = as_told(look_now(system))
+        changes = [{"account": "", **word} for word in (*told["words"], *told["own"])]
+        usual = {"conf": "", "faults": [told["unknown"]] if told["unknown"] else [], "warnings": [], "rows": None}
+        return Response({"changes": changes, **usual, "difference": told})
+
+
+class Release(Turn):
+    OPERATIONS = {"POST": "systems_release"}
+    act = managing.release
+
+    @extend_schema(request=Confirmed, responses={200: Turned})
+    def post(self, request: Any, pk: int) -> Response:
+        """Let go: nothing is written or looked at any more, and the rows are only there to be read."""
+        return self.turn(request, pk, confirmed=True)
