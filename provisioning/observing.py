@@ -17,6 +17,7 @@ from accounts_app.natsconf.reading import Reading
 from accounts_app.natsconf.specs import CONTROL_ACCOUNT, AccountSpec
 from accounts_app.natsconf.subjects import InvalidValue
 from accounts_app.natsconf.tree import RenderError, Tree, whole
+from accounts_app.natsconf.user_changes import READ_INTO
 from provisioning.drift import in_words
 from provisioning.models import Difference
 from provisioning.running_conf import RunningConf, Unreadable, read_running
@@ -56,9 +57,11 @@ def _look(goal: Goal) -> dict[str, Any]:
     reading, theirs = read_specs(system, running.parsed)
     if reading.refused:
         return told | {"unknown": " ".join(note.sentence for note in reading.notes if note.verdict == "refused")}
-    told["words"] = _words(goal, running, reading)
+    words = _words(goal, running, reading)
     if not set(goal.taken.identity.nkeys) <= logins_of(running.parsed.tree):
         told["own"] = [{"text": OWN % system.system_account, "removes_access": False}]
+    told["own"] += [word for word in words if READ_INTO in word["text"]]
+    told["words"] = [word for word in words if READ_INTO not in word["text"]]
     told["ours"] = _digest(goal, goal.specs.values())
     told["theirs"] = _digest(goal, theirs)
     told["servers"], told["unasked"] = _ask(system, running)

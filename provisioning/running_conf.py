@@ -34,9 +34,7 @@ def read_running(folder: Path) -> RunningConf:
     try:
         return RunningConf(path, read_conf(path, _environment()), path == main)
     except FileNotFoundError as error:
-        if Path(error.filename or "") == main:
-            raise Unreadable(f"There is neither {MAIN} nor {GENERATED} in {folder}.") from error
-        raise Unreadable(f"{error.filename} is gone, and {path} includes it.") from error
+        raise Unreadable(f"There is neither {MAIN} nor {GENERATED} in {folder}.") from error
     except OSError as error:
         raise Unreadable(f"{error.filename or path} can't be read: {error.strerror}.") from error
     except NatsConfError as error:

@@ -33,6 +33,7 @@ from accounts_app.admin.base import (
     first_system,
     head_of,
     manages,
+    told_again,
 )
 from accounts_app.admin.documents import Applies
 from accounts_app.conf_text import MASK
@@ -41,6 +42,7 @@ from accounts_app.models.account import TOLD
 from accounts_app.raw import raw_conf
 from accounts_app.retiring import retiring
 from accounts_app.snapshot import JETSTREAM_FIELDS
+from accounts_app.stages import Unwritten
 
 SHOWN = 200_000  # characters of a block on its page; the rest is in the file to download
 
@@ -238,9 +240,12 @@ class AccountAdmin(Applies, RowAdmin):
             if request.POST.get("name", "").strip() != account.name:
                 error = say("That is not the account's name.")
             else:
-                with transaction.atomic():
-                    self.log_deletions(request, [account])
-                    self.delete_model(request, account)
+                try:
+                    with transaction.atomic():
+                        self.log_deletions(request, [account])
+                        self.delete_model(request, account)
+                except Unwritten as refused:
+                    return told_again(request, refused)
                 self.message_user(request, say("“%s” is deleted; the servers follow.") % account.name, messages.SUCCESS)
                 return HttpResponseRedirect(reverse("admin:accounts_app_account_changelist"))
         context = {

@@ -26,7 +26,7 @@ from accounts_app.admin import chips
 from accounts_app.admin.listing import Listed
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.models.base import ConfigModel
-from accounts_app.stages import Unwritten
+from accounts_app.stages import Unwritten, why_unwritten
 
 PAGE = 50
 SCRIPT = forms.Script("accounts_app/nunect.js", type="module")
@@ -237,7 +237,9 @@ def head_of(row: Any) -> dict[str, Any]:
     """The context of `object_head.html` for one row."""
     account = row if isinstance(row, Account) else getattr(row, "account", None)
     owner = account or (row if isinstance(row, System) else getattr(row, "system", None))
+    system = owner if owner is None or isinstance(owner, System) else owner.system
     return {
+        "nu_unwritten": why_unwritten(system) if system is not None else "",
         "nu_chip": chips.chip_of(row),
         "nu_key": f"{owner._meta.model_name}-{owner.pk}" if owner is not None else "",
         "nu_state": owner.state if owner is not None else "",

@@ -14,6 +14,8 @@ from .specs import AccountSpec, ResponseSpec
 from .subjects import InvalidValue, covers, overlaps
 from .tree import Tree, spelled
 
+READ_INTO = "which the server read into"  # of what only a reading of the server's own allowed, and nunect closes
+
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
@@ -175,7 +177,7 @@ def _direction(
         yield _Finding(
             action,
             user,
-            f"may no longer {action} {listed(closed)}, which the server read into {stars}",
+            f"may no longer {action} {listed(closed)}, {READ_INTO} {stars}",
             True,
             closed,
         )

@@ -24,6 +24,7 @@ from nunect.cli import (
     output,
     provisioning,
     revisions,
+    systems,
     tokens,
     users,
 )
@@ -132,7 +133,7 @@ SECTIONS = {
     "Provisioning": ("blueprints", "provision", "jobs", "job", "retire"),
     "Rows": ("list", "get", "create", "update", "delete", "user"),
     "What happened": ("revisions", "revert", "holds", "drift"),
-    "Surroundings": ("status", "doctor", "login", "token", "completion"),
+    "Surroundings": ("system", "status", "doctor", "login", "token", "completion"),
     "On the machine of nunect": tuple(django_commands.COMMANDS),
 }
 _COMMANDS: tuple[click.Command, ...] = (
@@ -155,6 +156,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     revisions.revert,
     holds.holds,
     drifts.drift,
+    systems.system,
     doctor.status,
     doctor.doctor,
     login.login,

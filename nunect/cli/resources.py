@@ -40,7 +40,8 @@ RESOURCES = {
     each.name: each
     for each in (
         Resource(
-            "systems", "system", ("id", "name", "environment", "state", "revision", "problem"), writes=("update",),
+            "systems", "system", ("id", "name", "environment", "stage", "state", "revision", "problem"),
+            writes=("update",),
         ),
         Resource(
             "servers", "server", ("id", "name", "state", "version", "revision", "host", "seen_at", "detail"),

@@ -184,6 +184,8 @@ def tell_sync(data: Any, how: How, *, silent: bool = False) -> int:
         "held": f"written, and held until somebody says yes: `nunect holds`. {problem}",
         "failed": f"written, and the servers refuse it: {problem or 'see `nunect doctor`.'}",
     }.get(state, problem)
+    if state == "held" and "only observes" in problem:
+        sentence = f"written here. {problem}"
     if not silent:
         output.say(f"{output.word(state)}: {sentence}".rstrip(), err=True)
     if state == "failed":

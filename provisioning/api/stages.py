@@ -48,7 +48,10 @@ class DifferenceSerializer(serializers.Serializer[Any]):
     summary = serializers.CharField()
     where = serializers.CharField(help_text='The file that was read, with all that it includes; "" for none.')
     words = Word(many=True, help_text="What would change for people.")
-    own = Word(many=True, help_text="What nunect would add for itself.")
+    own = Word(
+        many=True,
+        help_text="What nunect would do whatever the rows say: its own users and account, and what it closes.",
+    )
     ours = serializers.CharField(help_text="Digest of what nunect would write, without what is its own.")
     theirs = serializers.CharField(help_text="Digest of what runs, in the same spelling; equal when nothing differs.")
     unknown = serializers.CharField(help_text='Why the two can\'t be compared; "" when they can.')

@@ -12,10 +12,10 @@ class Difference(models.Model):
     """The last look at an observed system. Made by looking, never edited.
 
     where: the file that was read, "" when there is none. words: what would change for people if nunect wrote, as
-    Revision.changes has it; [] and no `unknown` when nothing would. own: the same of what is nunect's own there.
-    ours, theirs: digests of both sides in one and the same spelling, without what is nunect's own, "" where that
-    can't be made. unknown: why the sides can't be compared. servers: [{name, digest, runs_it}], whether each runs
-    what stands in the file (None: it starts with a main file that isn't here); unasked: why no server was asked.
+    Revision.changes has it; [] and no `unknown` when nothing would. own: the same of what nunect does whatever the
+    rows say. ours, theirs: digests of both sides in one and the same spelling, without what is nunect's own, "" where
+    that can't be made. unknown: why the sides can't be compared. servers: [{name, digest, runs_it}], whether each
+    runs what stands in the file (None: it starts with a main file that isn't here); unasked: why no server was asked.
     """
 
     system = models.OneToOneField(System, models.CASCADE, related_name="difference")

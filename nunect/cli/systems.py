@@ -1,0 +1,128 @@
+"""A whole system: what it runs beside what nunect would write, and whether nunect writes there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from nunect.cli import output
+from nunect.cli.client import Failure
+from nunect.cli.progress import Waiting
+from nunect.cli.resources import RESOURCES, find
+from nunect.cli.session import Session, command_options
+from nunect.cli.words import Commands
+from nunect.cli.writing import FAILED, How, change, finish, must_ask, preview, show_preview, write_options
+
+DIFFERS = 2
+
+
+@click.group(cls=Commands, short_help="Only observe a system, manage it, let go of it.")
+def system() -> None:
+    """What a system runs beside what nunect would write, and whether nunect writes there.
+
+    NAME may be left out where there is one system.
+    """
+
+
+_name = click.argument("name", default="", metavar="[NAME]")
+_confirm = click.option("--confirm", default="", metavar="NAME", help="The system's name, where nobody can be asked.")
+
+
+@system.command("difference", short_help="What nunect would change of what runs.")
+@_name
+@command_options
+def difference(session: Session, name: str) -> int:
+    """Look at what runs now, and say what nunect would change of it. Ends with 2 when it would, with 1 when that can't
+    be told."""
+    row = _found(session, name)
+    with Waiting("Looking"):
+        told = session.client.get(f"systems/{row['id']}/difference/").data
+    if session.as_json:
+        output.print_json(told)
+    else:
+        _show(told)
+    return FAILED if told["unknown"] else 0 if told["is_none"] else DIFFERS
+
+
+@system.command("observe", short_help="Only look from now on: nothing is written any more.")
+@_name
+@write_options
+@command_options
+def observe(session: Session, name: str, how: How) -> int:
+    """Only look from now on: nothing is written any more. Rows may change; `system difference` says what is left."""
+    row = _found(session, name)
+    data = change(session, "POST", f"systems/{row['id']}/observe/", how=how)
+    return 0 if data is None else _turned(session, data, how, f"nunect only observes {row['name']} from now on.")
+
+
+@system.command("manage", short_help="Write again: the servers are brought to what the rows say.")
+@_name
+@_confirm
+@write_options
+@command_options
+def manage(session: Session, name: str, confirm: str, how: How) -> int:
+    """Write again: the servers are brought to what the rows say. It shows what that changes, and asks for the name."""
+    row = _found(session, name)
+    address = f"systems/{row['id']}/manage/"
+    if how.dry_run or not confirm:
+        body = {"confirm": row["name"]}
+        told = preview(session, "POST", address, body, what="Looking")
+        if how.dry_run and session.as_json:
+            output.print_json(told)
+            return 0
+        show_preview(told, err=not how.dry_run)
+        if how.dry_run:
+            return 0
+    data = change(session, "POST", address, {"confirm": confirm or _asked(row)}, how=how)
+    return 0 if data is None else finish(session, data, how, f"nunect manages {row['name']} from now on.")
+
+
+@system.command("release", short_help="Let go: nothing is written or looked at any more.")
+@_name
+@_confirm
+@write_options
+@command_options
+def release(session: Session, name: str, confirm: str, how: How) -> int:
+    """Let go: nothing is written or looked at any more, and the rows are only there to be read."""
+    row = _found(session, name)
+    body = {"confirm": confirm or (row["name"] if how.dry_run else _asked(row))}
+    data = change(session, "POST", f"systems/{row['id']}/release/", body, how=how)
+    return 0 if data is None else _turned(session, data, how, f"nunect has let go of {row['name']}.")
+
+
+def _found(session: Session, name: str) -> dict[str, Any]:
+    """The system of that name, or the only one. Raises Failure."""
+    if name:
+        return find(session.client, RESOURCES["systems"], name)
+    rows: list[dict[str, Any]] = session.client.get("systems/").data["results"]
+    if len(rows) != 1:
+        told = ", ".join(output.plain(row["name"]) for row in rows)
+        raise Failure(f"There are several systems: say which one: {told}." if rows else "There is no system yet.")
+    return rows[0]
+
+
+def _asked(row: Mapping[str, Any]) -> str:
+    must_ask(yes=False)
+    return str(click.prompt(f"Type the name of the system ({output.plain(row['name'])})", err=True))
+
+
+def _turned(session: Session, data: Mapping[str, Any], how: How, said: str) -> int:
+    """What is held from now on is no failure of what was asked for."""
+    if session.as_json:
+        output.print_json(data)
+    else:
+        output.say(said, err=True)
+    return 0
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    output.say(click.style(f"{told['system']} is {told['stage']}. {output.plain(told['summary'])}", bold=True))
+    if told["words"] or told["own"]:
+        show_preview({"changes": [*told["words"], *told["own"]]})
+    for server in told["servers"]:
+        word = {True: "runs it", False: "runs something else"}.get(server["runs_it"], "starts with another file")
+        output.say(f"  {output.plain(server['name'])}: {word}")
+    if told["unasked"]:
+        output.say(output.plain(told["unasked"]), err=True)

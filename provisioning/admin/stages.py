@@ -1,0 +1,77 @@
+"""What a system runs beside what nunect would write, and the buttons that say who writes there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.translation import gettext as say
+from django.utils.translation import gettext_lazy as _
+
+from accounts_app.access import may, require, require_whole, visible
+from accounts_app.admin import chips
+from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin
+from accounts_app.models import System
+from provisioning import managing
+from provisioning.models import Difference
+from provisioning.observing import look_now
+from provisioning.telling import in_words
+
+_Act = Callable[[System, str], None]
+ACTS: dict[str, tuple[_Act, Any]] = {
+    "observe": (lambda system, name: managing.observe(system), _("nunect only observes it: nothing is written.")),
+    "manage": (managing.manage, _("nunect manages it: the servers are brought to what the rows say.")),
+    "release": (managing.release, _("nunect has let go of it.")),
+}
+
+
+@admin.register(Difference)
+class DifferenceAdmin(ReadOnlyAdmin):
+    """No list of its own: each system's page leads to its difference."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(self.system_view)
+        return [path("of/<int:pk>/", page, name="provisioning_difference_of"), *super().get_urls()]
+
+    def system_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What nunect would change of what runs, looked at now; a POST turns the stage."""
+        require(request.user, "view", System)
+        require_whole(request.user)
+        system = visible(System._default_manager.all(), request.user).filter(pk=pk).first()
+        if system is None:
+            raise Http404
+        errors: list[str] = []
+        if request.method == "POST":
+            require(request.user, "change", System)
+            act, said = ACTS.get(request.POST.get("act", ""), (None, ""))
+            try:
+                if act is not None:
+                    act(system, request.POST.get("confirm", "").strip())
+                    self.message_user(request, said, messages.SUCCESS)
+                return HttpResponseRedirect(reverse("admin:provisioning_difference_of", args=[pk]))
+            except ValidationError as refused:
+                errors = refused.messages
+        difference = None if system.stage == System.Stage.RELEASED else look_now(system)
+        words, own = in_words([difference.words, difference.own] if difference else [(), ()])
+        context = {
+            **self.admin_site.each_context(request),
+            "title": say("What %s runs") % system,
+            "opts": System._meta,
+            "original": system,
+            "media": PAGE_MEDIA,
+            "chip": chips.chip(system.stage),
+            "difference": difference,
+            "said": words,
+            "own": own,
+            "errors": errors,
+            "may_turn": may(request.user, "change", System),
+        }
+        return TemplateResponse(request, "provisioning/difference.html", context, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,90 @@
+"""The stage of a system over REST: the difference, observe, manage, release."""
+
+import pytest
+
+from accounts_app.models import AuditEntry, System
+from provisioning.files import MAIN
+from tests import factories
+from tests.api.conftest import Api, token_of
+
+HASH = "$2a$04$iR44aW1u.3Pz7v/l2/gDT.SglMK4Y6sH.KzMod9jZlq.C2fBIipQK"
+CONF = f'accounts: {{ SHOP: {{ users: [{{user: shop, password: "{HASH}"}}] }} }}'
+
+
+@pytest.fixture
+def system(api, tmp_path, settings):
+    settings.NATS_CONNECT_TIMEOUT = 0.2
+    made = factories.system()
+    made.conf_dir, made.nats_url = str(tmp_path), "nats://127.0.0.1:1"
+    made.save()
+    (tmp_path / MAIN).write_text(CONF)
+    return made
+
+
+def test_observe_and_manage_with_the_difference_between(api, system):
+    turned = api.post(f"systems/{system.pk}/observe/")
+    assert (turned.status_code, turned.data["stage"]) == (200, "observed")
+    row = api.get(f"systems/{system.pk}/").data
+    assert (row["stage"], row["state"]) == ("observed", "observed")
+    told = api.get(f"systems/{system.pk}/difference/").data
+    assert [word["text"] for word in told["words"]] == ["account `SHOP` is removed with 1 user"]
+    assert (told["stage"], told["is_none"], told["unknown"]) == ("observed", False, "")
+    assert told["words"][0]["removes_access"] is True
+    assert api.post("import/", {"conf": CONF}).status_code == 200
+    told = api.get(f"systems/{system.pk}/difference/").data
+    assert told["is_none"] and told["ours"] == told["theirs"]
+    tried = api.post(f"systems/{system.pk}/manage/?dry_run=true", {"confirm": "default"})
+    assert tried.data["difference"]["is_none"] is True
+    assert [change["text"][:30] for change in tried.data["changes"]] == ["nunect adds what is its own: t"]
+    assert System.objects.get().stage == "observed"
+    wrong = api.post(f"systems/{system.pk}/manage/", {"confirm": "other"})
+    assert wrong.status_code == 422
+    assert wrong.data["errors"] == [{"field": "confirm", "detail": "Type the name of the system: default."}]
+    assert api.post(f"systems/{system.pk}/manage/", {"confirm": "default"}).data["stage"] == "managed"
+    entry = AuditEntry.objects.get(act="system managed")
+    assert (entry.door, entry.person.username) == ("rest", "ada")
+
+
+def test_rows_of_an_observed_system_are_written_and_held(api, system):
+    api.post(f"systems/{system.pk}/observe/")
+    made = api.post("accounts/", {"name": "NEW"}, Prefer="wait=5")
+    assert made.status_code == 201
+    assert made.data["sync"]["state"] == "held"
+    assert made.data["sync"]["problem"] == "nunect only observes this system: nothing is written."
+    again = api.post(f"systems/{system.pk}/retry/")
+    assert again.status_code == 422
+    assert again.data["detail"] == "nunect only observes system “default”: nothing is written."
+
+
+@pytest.mark.django_db(transaction=True)  # a change counts by what its transaction has counted already
+def test_a_released_system_can_only_be_read(api, system):
+    factories.account("ACME")
+    assert api.post(f"systems/{system.pk}/release/", {"confirm": "default"}).data["stage"] == "released"
+    for answer in (
+        api.post("accounts/", {"name": "NEW"}),
+        api.patch(f"systems/{system.pk}/", {"environment": "prod"}),
+        api.post("apply/", {"accounts": [{"name": "ACME", "users": [{"name": "svc"}]}]}),
+        api.post("streams/", {"account": "ACME", "name": "S", "subjects": ["s"]}),
+    ):
+        assert answer.status_code == 422, answer.data
+    assert api.get("accounts/?name=ACME").data["results"][0]["name"] == "ACME"
+    looked = api.get(f"systems/{system.pk}/difference/")
+    assert looked.status_code == 409
+    assert looked.data["detail"] == "nunect has released system “default”: nothing is written."
+    assert api.post(f"systems/{system.pk}/observe/").status_code == 200
+
+
+def test_the_stage_is_for_who_may_change_systems(system, api):
+    acts = [("observe/", None), ("manage/", {"confirm": "default"}), ("release/", {"confirm": "default"})]
+    factories.account("ACME")
+    sam = Api(token_of(factories.staff("sam", "accounts_app.view_system")))
+    writer = Api(token_of(factories.admin(), "write"))
+    single = Api(token_of(factories.admin(), "admin", accounts=["ACME"]))
+    assert sam.get(f"systems/{system.pk}/difference/").status_code == 200
+    assert single.get(f"systems/{system.pk}/difference/").status_code == 403
+    for path, body in acts:
+        for who in (sam, writer, single):
+            assert who.post(f"systems/{system.pk}/{path}", body).status_code == 403
+        assert api.post(f"systems/999999/{path}", body).status_code == 404
+    assert api.patch(f"systems/{system.pk}/", {"stage": "released"}).data["stage"] == "managed"
+    assert System.objects.get().stage == "managed"

@@ -1,0 +1,54 @@
+"""`nunect system …`: what runs beside what nunect would write, and who writes there."""
+
+import json
+
+import pytest
+
+from accounts_app.models import System
+from provisioning.files import MAIN
+from tests import factories
+from tests.api.test_stage_rest import CONF
+
+
+@pytest.fixture
+def system(db, tmp_path, settings):
+    settings.NATS_CONNECT_TIMEOUT = 0.2
+    made = factories.system()
+    made.conf_dir, made.nats_url = str(tmp_path), "nats://127.0.0.1:1"
+    made.save()
+    (tmp_path / MAIN).write_text(CONF)
+    return made
+
+
+def test_observe_difference_and_manage(nunect, system, tmp_path):
+    turned = nunect("system", "observe")
+    assert (turned.exit_code, turned.stderr) == (0, "nunect only observes default from now on.\n")
+    told = nunect("system", "difference", "default")
+    assert told.exit_code == 2
+    assert "default is observed. nunect would change 1 thing." in told.stdout
+    assert "account `SHOP` is removed with 1 user" in told.stdout
+    assert json.loads(nunect("system", "difference", "--json").stdout)["is_none"] is False
+    held = nunect("create", "account", "name=NEW")
+    assert held.exit_code == 3
+    assert "held: written here. nunect only observes this system: nothing is written." in held.stderr
+    tried = nunect("system", "manage", "--dry-run")
+    assert tried.exit_code == 0 and "account `SHOP` is removed" in tried.stdout
+    nobody = nunect("system", "manage")
+    assert nobody.exit_code == 1 and "Nobody is here to be asked" in nobody.stderr
+    wrong = nunect("system", "manage", "--confirm", "other")
+    assert wrong.exit_code == 1 and "Type the name of the system: default." in wrong.stderr
+    (tmp_path / MAIN).unlink()
+    unknown = nunect("system", "difference")
+    assert unknown.exit_code == 1 and "There is neither nats-server.conf nor accounts.conf" in unknown.stdout
+    assert nunect("system", "manage", "--confirm", "default", "--wait", "0").exit_code == 0
+    assert System.objects.get().stage == "managed"
+
+
+@pytest.mark.django_db(transaction=True)  # a change counts by what its transaction has counted already
+def test_release(nunect, system):
+    gone = nunect("system", "release", "--confirm", "default")
+    assert (gone.exit_code, gone.stderr) == (0, "nunect has let go of default.\n")
+    refused = nunect("create", "account", "name=NEW")
+    assert refused.exit_code == 1
+    assert "nunect has released system “default”: nothing is written." in refused.stderr
+    assert nunect("system", "observe", "elsewhere").exit_code == 1
