@@ -15,6 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from accounts_app.models import Account, Consumer, Server, Stream, System
+from accounts_app.stages import why_unwritten
 from monitoring import health, store
 from monitoring.stuck_assets import stuck
 from provisioning.binary import OLDEST, binary, parse_version
@@ -106,7 +107,7 @@ def _worker() -> Iterator[Finding]:
 
 
 def _relay() -> Iterator[Finding]:
-    for system in System.objects.all():
+    for system in System.objects.exclude(stage=System.Stage.RELEASED):
         try:
             pulse = store.read_pulse(system.pk)
         except (redis.RedisError, OSError):
@@ -133,6 +134,9 @@ def _systems() -> Iterator[Finding]:
     if not systems:
         yield Finding("error", "System", "There is none yet.", "Run `nunect up`.")
     for system in systems:
+        if why := why_unwritten(system):
+            yield Finding("warning", f"System {system}", why, "`nunect system difference` and `nunect system manage`.")
+            continue
         yield from _files(system)
         yield from _servers(system)
         yield from _waiting(system)

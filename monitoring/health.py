@@ -67,7 +67,8 @@ def _worker() -> dict[str, Any]:
 
 
 def _relay() -> dict[str, Any]:
-    pulses = [store.read_pulse(system) for system in System.objects.values_list("pk", flat=True)]
+    looked_after = System.objects.exclude(stage=System.Stage.RELEASED).values_list("pk", flat=True)
+    pulses = [store.read_pulse(system) for system in looked_after]
     blind = next((pulse for pulse in pulses if not pulse.live), None)
     if blind is None:
         return {"state": "ok"}

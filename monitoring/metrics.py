@@ -161,8 +161,10 @@ def _rows() -> tuple[dict[int, str], list[Metric]]:
     open_drifts = _open(Drift.objects.filter(state=Drift.State.OPEN))
     of_systems: dict[tuple[str, str], Callable[[System], float]] = {
         ("nunect_revision", "The revision that the servers hold."): lambda system: system.revision or 0,
-        ("nunect_changes_behind", "Changes that the servers don't follow yet."): lambda s: s.wanted - s.done,
-        ("nunect_accounts_behind", "Accounts with such changes."): lambda system: system.behind,  # type: ignore[attr-defined]
+        ("nunect_changes_behind", "Changes that the servers don't follow yet."): lambda s: _behind(
+            s, s.wanted - s.done
+        ),
+        ("nunect_accounts_behind", "Accounts with such changes."): lambda s: _behind(s, s.behind),  # type: ignore[attr-defined]
         ("nunect_problem", "1 while something keeps the servers from following."): lambda s: bool(s.problem),
         ("nunect_holds_open", "Changes that wait for a person."): lambda system: open_holds[system.pk],
         ("nunect_drifts_open", "Differences that others made, and nobody answered."): lambda s: open_drifts[s.pk],
@@ -174,6 +176,11 @@ def _rows() -> tuple[dict[int, str], list[Metric]]:
             family.add_metric([system.name], value_of(system))
         families.append(family)
     return names, families
+
+
+def _behind(system: System, count: int) -> int:
+    """Nobody is behind where nothing is written."""
+    return count if system.stage == System.Stage.MANAGED else 0
 
 
 def _open(rows: Any) -> Counter[int]:

@@ -23,6 +23,7 @@ from django.core.management import call_command
 from redis.exceptions import RedisError
 
 from accounts_app.models import System
+from accounts_app.stages import why_unwritten
 from monitoring import store
 from nunect import install
 from nunect.install import CannotStart
@@ -158,6 +159,9 @@ def _first_administrator() -> str:
 
 
 def _write_conf(system: System) -> None:
+    if why := why_unwritten(system):
+        say(why)
+        return
     values = {
         "SERVER_NAME": settings.NATS_SERVER_NAME,
         "HOST": settings.NATS_HOST,

@@ -19,7 +19,8 @@ from accounts_app.natsconf.subjects import InvalidValue
 from accounts_app.natsconf.tree import RenderError, Tree, whole
 from accounts_app.natsconf.user_changes import READ_INTO
 from provisioning.drift import in_words
-from provisioning.models import Difference
+from provisioning.models import Difference, Revision
+from provisioning.recording import note_servers
 from provisioning.running_conf import RunningConf, Unreadable, read_running
 from provisioning.server import Fleet
 from provisioning.workshop import Goal, make_goal
@@ -64,7 +65,7 @@ def _look(goal: Goal) -> dict[str, Any]:
     told["words"] = [word for word in words if READ_INTO not in word["text"]]
     told["ours"] = _digest(goal, goal.specs.values())
     told["theirs"] = _digest(goal, theirs)
-    told["servers"], told["unasked"] = _ask(system, running)
+    told["servers"], told["unasked"] = _ask(goal, running)
     return told
 
 
@@ -92,15 +93,20 @@ def _digest(goal: Goal, specs: Iterable[AccountSpec]) -> str:
         return ""
 
 
-def _ask(system: System, running: RunningConf) -> tuple[list[dict[str, Any]], str]:
+def _ask(goal: Goal, running: RunningConf) -> tuple[list[dict[str, Any]], str]:
     """([{name, digest, runs_it}] of the servers that answer, why nobody could be asked). A server whose main file is
     another one can't be judged by this one."""
     if not running.is_whole:
         return [], ""
     stands = digest(running.parsed.tree)
+    system = goal.taken.system
     with Fleet(system) as fleet:
         seen = fleet.see()
         why = fleet.problem
+    if system.stage == System.Stage.OBSERVED:
+        note_servers(
+            system, seen, Revision.objects.filter(system=system).values_list("sha256", flat=True).first() or "-"
+        )
     named = running.parsed.tree.get("server_name")
     told = []
     for one in seen:

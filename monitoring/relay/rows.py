@@ -153,9 +153,9 @@ def read_logins(system_id: int, logins: Collection[str]) -> dict[str, Who]:
 
 
 def system_ids() -> list[int]:
-    """Every system there is."""
+    """Every system that nunect has not let go of."""
     close_old_connections()
-    return list(System.objects.order_by("pk").values_list("pk", flat=True))
+    return list(System.objects.exclude(stage=System.Stage.RELEASED).order_by("pk").values_list("pk", flat=True))
 
 
 def read_events(system_id: int, pk: int | None) -> tuple[list[Event], int]:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts_app.door import through
 from accounts_app.models import System
+from accounts_app.stages import why_unwritten
 from provisioning import pipeline
 from provisioning.errors import ProvisioningError
 
@@ -26,12 +27,16 @@ class Command(BaseCommand):
         if not systems:
             raise CommandError("There is no such system.")
         for system in systems:
+            if why := why_unwritten(system):
+                self.stdout.write(why)
             try:
                 with through("command", reason="nunect enforce"):
                     revision = pipeline.apply(system.pk, fresh=True, reason="nunect enforce")
             except ProvisioningError as error:
                 raise CommandError(f"{system}: {error.detail} {error.server_words}".rstrip()) from error
             system.refresh_from_db()
+            if why:
+                continue
             waiting = system.accounts.exclude(problem_kind="").values_list("name", "problem_kind")
             told = "".join(f"; {name} is {kind}" for name, kind in waiting)
             self.stdout.write(f"{system}: the servers hold {revision or 'no revision yet'}{told}.")
