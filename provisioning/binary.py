@@ -62,16 +62,16 @@ def too_old(version: str) -> str:
 class Judging:
     """A conf in the hands of the binary: it judges from now on, `digest` waits for what it says. A context manager."""
 
-    def __init__(self, text: str, beside: Path | None = None) -> None:
-        """text: a conf that stands alone, or, with beside, the generated file of that folder's main file."""
+    def __init__(self, text: str, beside: Path | None = None, name: str = GENERATED) -> None:
+        """text: a conf that stands alone, or, with beside, the file `name` among those of that folder."""
         self._scratch = tempfile.TemporaryDirectory(dir=_scratch())
         folder = Path(self._scratch.name)
         if beside is not None:
             for entry in beside.iterdir():
-                if entry.name != GENERATED and not entry.name.startswith("."):
+                if entry.name != name and not entry.name.startswith("."):
                     (folder / entry.name).symlink_to(entry.absolute())
         self._main = folder / MAIN
-        _put(folder / GENERATED if beside is not None else self._main, text)
+        _put(folder / name if beside is not None else self._main, text)
         self._process = subprocess.Popen(
             [binary(), "-t", "-c", str(self._main)],
             stdout=subprocess.DEVNULL,
@@ -107,12 +107,12 @@ class Judging:
         raise Invalid("nats-server refuses this configuration.", words[:2000])
 
 
-def validate_folder(folder: Path, generated: str) -> str:
-    """Let the binary judge the main file of a folder with another generated file; the digest of the whole.
+def validate_folder(folder: Path, text: str, name: str = GENERATED) -> str:
+    """Let the binary judge the main file of a folder with another text for the file `name`; the digest of the whole.
 
     Raises Invalid with the server's words.
     """
-    with Judging(generated, folder) as judging:
+    with Judging(text, folder, name) as judging:
         return judging.digest()
 
 

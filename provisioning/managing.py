@@ -38,7 +38,7 @@ def manage(system: System, confirm: str) -> None:
 
     confirm: the system's name, typed. What was changed by hand meanwhile counts as seen. Raises ValidationError.
     """
-    _check_name(system, confirm)
+    check_name(system, confirm)
     _turn(system, System.Stage.MANAGED)
     _see_drift(system)
     want(system.pk, shared=True)
@@ -50,11 +50,20 @@ def release(system: System, confirm: str) -> None:
 
     confirm: the system's name, typed. Raises ValidationError.
     """
-    _check_name(system, confirm)
+    check_name(system, confirm)
     _turn(system, System.Stage.RELEASED)
 
 
-def _check_name(system: System, confirm: str) -> None:
+@transaction.atomic
+def return_to(system: System, stage: System.Stage) -> None:
+    """What was begun with another stage has failed: the former one again."""
+    if System.objects.get(pk=system.pk).stage != stage:
+        _turn(system, stage)
+        want(system.pk, shared=True)
+
+
+def check_name(system: System, confirm: str) -> None:
+    """Raise ValidationError unless the system's name was typed."""
     if confirm != system.name:
         raise ValidationError({"confirm": _("Type the name of the system: %s.") % system.name})
 

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from accounts_app.importing import read_conf
 from accounts_app.natsconf.errors import NatsConfError
-from accounts_app.natsconf.parse import Parsed
+from accounts_app.natsconf.parse import Parsed, parse
 from provisioning.files import GENERATED, MAIN
 
 
@@ -39,6 +39,15 @@ def read_running(folder: Path) -> RunningConf:
         raise Unreadable(f"{error.filename or path} can't be read: {error.strerror}.") from error
     except NatsConfError as error:
         raise Unreadable(f"{path} can't be read as a server would: {error}"[:500]) from error
+
+
+def parse_text(path: Path, text: str) -> Parsed:
+    """What a server would read if `text` stood in the file `path`. Raises NatsConfError."""
+
+    def read(name: str) -> str:
+        return Path(name).read_bytes().decode("utf-8", "surrogateescape")
+
+    return parse(text, file=str(path), read=read, environ=_environment())
 
 
 def _environment() -> dict[str, str]:

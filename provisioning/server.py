@@ -119,6 +119,10 @@ class Fleet:
         """
         return self._runner.run(self._reload(list(server_ids)))
 
+    def reload_unheard(self, server_ids: Iterable[str]) -> None:
+        """Ask servers to re-read a conf that doesn't know nunect any more: their answer could not be heard."""
+        self._runner.run(self._publish([f"$SYS.REQ.SERVER.{server_id}.RELOAD" for server_id in server_ids]))
+
     def streams_of(self, account: str) -> int | None:
         """How many streams the account keeps on all servers; None when nobody could tell."""
         if not self.connected:
@@ -216,6 +220,14 @@ class Fleet:
         except (TimeoutError, nats.errors.Error, OSError, ValueError) as lost:
             raise Unreachable(f"A server does not answer ({type(lost).__name__}).") from lost
         return answer
+
+    async def _publish(self, subjects: list[str]) -> None:
+        try:
+            for subject in subjects:
+                await self._connected().publish(subject, b"", reply=self._connected().new_inbox())
+            await self._connected().flush(settings.NATS_REQUEST_TIMEOUT)
+        except (TimeoutError, nats.errors.Error, OSError):
+            pass  # they may have dropped it already; whether they have is asked next
 
     async def _reload(self, server_ids: list[str]) -> dict[str, str]:
         answers = await asyncio.gather(*(self._reload_one(server_id) for server_id in server_ids))
