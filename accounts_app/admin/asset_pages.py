@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin.utils import flatten
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -121,6 +122,10 @@ class AssetPages:
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> Any:
         form, row = context["adminform"].form, context.get("original")
+        context["adminform"].fieldsets = [
+            (title, {**options, "classes": ()} if form.errors.keys() & flatten(options["fields"]) else options)
+            for title, options in context["adminform"].fieldsets
+        ]  # what is wrong is never folded away; Django itself looks only at fields that stand alone in their line
         if context.get("nu_outlook") and form.is_bound:
             context["outlook"] = outlook(form, row)
         return super().render_change_form(request, context, *args, **options)  # type: ignore[misc]

@@ -38,6 +38,13 @@ def test_what_the_server_would_refuse_is_refused_at_its_field(page, of):
     assert add(page, of, name="THIRD", subjects="x.>", replicas="3").status_code == 302
 
 
+def test_a_section_with_a_fault_in_it_is_not_folded(page, of):
+    whole = add(page, of, subjects="a.>", replicas="x").content.decode()
+    assert whole.count("<details><summary>") > 1
+    opened = add(page, of, subjects="a.>", max_bytes="x").content.decode()
+    assert opened.count("<details><summary>") == whole.count("<details><summary>") - 1
+
+
 def test_the_outlook_still_tells_it_as_a_forecast(page, of):
     factories.stream(of, "FIRST", subjects=["orders.>"])
     data = {"account": of.pk, "name": "SECOND", "subjects": "orders.new", "retention": "limits", "discard": "old"}
