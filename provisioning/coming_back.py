@@ -121,7 +121,7 @@ class _Return:
             return ""
         if taking.harmless:
             return f" Its settings become these: {taking.words()}."
-        words = f" Its settings differ: {taking.words()}. It stays as it is until you answer"
+        words = f" Its settings differ: {taking.words()}. It stays as it is, and a job stops there, until you answer"
         if taking.possible:
             return f"{words}: `nunect drift accept {called}` keeps it so, `nunect drift revert {called}` changes it."
         return f"{words}: `nunect drift accept {called}` keeps it so."

@@ -27,8 +27,10 @@ from accounts_app.jetstream.words import write_value
 from accounts_app.models import Consumer, Stream, System
 from accounts_app.models.jetstream import Asset
 
-_STATE = ("managed", "leaving", "wanted", "done", "problem_kind", "problem_wanted", "drift")
-_KEPT = ("problem", "problem_field", "config", "seen", "counts", "ignored_until", "seen_at", "created_at")
+_STATE = (
+    "managed", "leaving", "wanted", "done", "problem_kind", "problem_wanted", "drift", "drift_ignored", "ignored_until",
+)  # fmt: skip
+_KEPT = ("problem", "problem_field", "config", "seen", "counts", "seen_at", "created_at")
 _DATA = ("keep", "delete")
 DATA = OpenApiParameter(
     "data", str, enum=_DATA, description="Keep or delete what it holds; left out: what its `deletion` says."

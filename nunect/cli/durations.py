@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from accounts_app.jetstream.words import duration_text
+
 _PARTS = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -24,6 +26,11 @@ class Duration(click.ParamType):
         if not parts or "".join(number + unit for number, unit in parts) != value:
             self.fail(f"“{value}” is no length of time: it looks like 90d, 24h or 30m.", param, ctx)
         return timedelta(seconds=sum(int(number) * _SECONDS[unit] for number, unit in parts))
+
+
+def said(length: timedelta) -> str:
+    """A length of time as people write it: "1d12h", "no time"."""
+    return duration_text(round(length.total_seconds()) * 10**9) if length else "no time"
 
 
 def moment(ahead: timedelta) -> str:

@@ -13,7 +13,7 @@ import click
 from nunect.cli import documents, output
 from nunect.cli.client import Failure, Refused
 from nunect.cli.credentials import Folder, pick_up, show
-from nunect.cli.durations import Duration
+from nunect.cli.durations import Duration, said
 from nunect.cli.following import follow, verdict
 from nunect.cli.jobs import end_of, job
 from nunect.cli.objects import pairs
@@ -172,8 +172,10 @@ def retire(session: Session, account: str, window: timedelta, data: str, confirm
     row = find(session.client, RESOURCES["accounts"], account)
     if not confirm:
         name = output.plain(row["name"])
+        goes = {"keep": "stays in the servers' store", "delete": "is deleted with it"}[data]
         output.say(
-            f"This shuts the users of {name} out at once, and removes it in {window}. Its data: {data}.", err=True
+            f"This shuts the users of {name} out at once, and removes it after {said(window)}. Its data {goes}.",
+            err=True,
         )
         confirm = click.prompt("Type the name of the account to go on", err=True, default="", show_default=False)
     body = {"confirm": confirm, "window_s": round(window.total_seconds()), "data": data}

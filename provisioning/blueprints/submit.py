@@ -16,6 +16,7 @@ from accounts_app.door import current_door
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.natsconf.document import Document, DocumentError, read_document
 from accounts_app.preview import Preview, preview
+from accounts_app.retiring import retiring
 from accounts_app.wrong import ReconcileError
 from provisioning.blueprints import foreseen, handover, listeners
 from provisioning.blueprints.expand import Expanded, expand
@@ -215,13 +216,18 @@ def _foreign(system: System, spec: BlueprintSpec, ready: _Ready) -> Placed | Non
     To make one takes the right to begin a job, since a blueprint is a vetted thing; to change one that may be
     another team's takes the right to change accounts, too.
     """
-    there = Account.objects.filter(system=system, name__in=ready.names).values_list("name", flat=True)
+    there = dict(Account.objects.filter(system=system, name__in=ready.names).values_list("name", "pk"))
+    going = retiring(there.values())
     person = current_door().person
     changes = person is None or may(person, "change", Account)
-    foreign = sorted(name for name in there if not changes or _last_blueprint(system, name) != spec.name)
-    places = [
-        (f"accounts[{ready.names.index(name)}].name", _("There is an account “%s” already.") % name) for name in foreign
-    ]
+    places = []
+    for name, pk in sorted(there.items()):
+        place = f"accounts[{ready.names.index(name)}].name"
+        if pk in going:
+            told = _("Account “%(name)s” is %(state)s: cancel job %(job)d to keep it, or wait until it is gone.")
+            places.append((place, told % {"name": name, "state": going[pk], "job": going[pk].job}))
+        elif not changes or _last_blueprint(system, name) != spec.name:
+            places.append((place, _("There is an account “%s” already.") % name))
     return of_places(ready.expanded, ready.given, places) if places else None
 
 

@@ -271,6 +271,8 @@ def test_a_difference_is_ignored_for_a_while(api, drifted):
     assert set(told) == {"until"}
     answer = api.post(f"streams/{drifted.pk}/ignore/", {"until": "2099-01-01T00:00:00Z"})
     assert (answer.status_code, answer.data["ignored_until"]) == (200, "2099-01-01T00:00:00Z")
+    assert answer.data["state"] == api.get(f"streams/{drifted.pk}/").data["state"] == "applied"
+    assert [row["id"] for row in api.get("streams/?state=applied").data["results"]] == [drifted.pk]
     assert api.post(f"streams/{drifted.pk}/ignore/", {}).data["ignored_until"] is None
 
 

@@ -12,6 +12,7 @@ from accounts_app.natsconf.document import DocumentError
 from provisioning.blueprints import catalogue, handover
 from provisioning.blueprints.reading import read_blueprint
 from provisioning.blueprints.submit import Refused, issue_again, look, provision
+from provisioning.jobs import services
 from provisioning.models import Blueprint, HandOver, Job
 from tests import factories
 from tests.provisioning.blueprints_text import SMALL
@@ -184,6 +185,13 @@ def test_an_account_is_changed_by_the_blueprint_that_made_it_alone(system):
     done(made)
     Job.objects.create(system=system, kind=Job.Kind.RETIRE, title="x", door="rest", accounts=["SHOP"])
     assert not look(system, SPEC, GIVEN).good
+
+
+def test_an_account_on_its_way_out_is_not_made_meanwhile(system):
+    done(provision(system, SPEC, GIVEN).job)
+    gone = services.retire(factories.account("SHOP", system=system), "SHOP", 3600, "keep")
+    (told,) = look(system, SPEC, GIVEN).as_dict()["faults"]["name"]
+    assert told == f"Account “SHOP” is retiring: cancel job {gone.pk} to keep it, or wait until it is gone."
 
 
 def test_an_account_of_a_like_name_is_another_one(system):
