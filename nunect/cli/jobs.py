@@ -14,7 +14,7 @@ from nunect.cli.session import Session, command_options
 from nunect.cli.words import Commands
 from nunect.cli.writing import FAILED, NOT_YET, REFUSED, changed_rows, preview, show_preview, sure
 
-USUAL, LONG = 20, 8  # LONG: entries of a list that are printed
+USUAL, LONG, SHORT = 20, 8, 60  # LONG: entries of a list that are printed; SHORT: characters of a problem
 STATES = ("queued", "running", "waiting", "failed", "done", "undoing", "cancelled", "rolled_back")
 _number = click.argument("number", type=click.IntRange(1, 10**18), metavar="ID")
 
@@ -37,7 +37,7 @@ def jobs(session: Session, state: str | None, account: str, limit: int) -> None:
     if not rows:
         output.say("There are no jobs like that." if state or account else "There are no jobs yet.", err=True)
         return
-    told = [{**row, "at": row["step"] or "", "job": row["id"]} for row in rows]
+    told = [{**row, "at": row["step"] or "", "job": row["id"], "problem": _short(row["problem"])} for row in rows]
     output.table(told, ("job", "state", "title", "at", "author", "created_at", "waits_for", "problem"))
     output.say("`nunect job show ID` tells one with its steps.", err=True)
 
@@ -184,6 +184,10 @@ def _ask(session: Session, number: int, act: str, question: str = "", yes: bool 
         raise Failure(f"Job {number} was done before it could be stopped.")
     code = end_of(session, row)
     return FAILED if act in ("cancel", "roll-back") and row["state"] == "failed" else code
+
+
+def _short(problem: str) -> str:
+    return problem if len(problem) <= SHORT else f"{problem[: SHORT - 1].rstrip()}…"
 
 
 def _folded(number: int, name: str, value: Any) -> Any:

@@ -82,6 +82,20 @@ def difference(system: System, names: Collection[str], left: Mapping[str, Any], 
     return ""
 
 
+def agreed(
+    system: System, names: Collection[str], left: Mapping[str, Any], objects: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A fingerprint that takes some streams and consumers as they are now. objects: as a failed step names them."""
+    now = fingerprint(system, names, left["made"])
+    for each in objects:
+        model = ASSETS[1] if each["resource"] == "consumers" else ASSETS[0]
+        label, pk = model._meta.label, str(each["id"])
+        for part in ("own", "others"):
+            if label in left[part] and pk in now[part].get(label, {}):
+                left[part][label][pk] = now[part][label][pk]
+    return dict(left)
+
+
 def without_assets(left: Mapping[str, Any]) -> dict[str, Any]:
     """A fingerprint that says nothing of streams and consumers."""
     labels = {model._meta.label for model in CONFIG}

@@ -148,6 +148,9 @@ def test_what_would_be_lost_is_asked_about_and_goes_on_with_the_answer(world, re
     assert (streams["ORDERS"][1], streams["MORE"][0]["storage"]) == (1, "file")
     assert consumer["ack_wait"] == 20 * 10**9
 
+    as_ada(services.roll_back, job)  # the answers were part of it
+    assert until(world, job).state == "rolled_back", told(job)
+
 
 def test_a_stream_that_somebody_made_of_the_name_since_is_not_taken_over(world, retired):
     """What is there is not what was kept any more."""

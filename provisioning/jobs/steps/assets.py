@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,6 +12,7 @@ from provisioning.jobs import kept
 from provisioning.jobs.assets_back import take_back
 from provisioning.jobs.bringing import behind, brought
 from provisioning.jobs.protocol import Done, Step, Wait
+from provisioning.jobs.stuck import OBJECTS
 from provisioning.models import Job, JobStep
 
 
@@ -33,6 +35,17 @@ class Assets(Step):
         for model in kept.ASSETS:
             refused = behind(job, model).filter(problem_kind=Asset.Problem.FAILED)
             QuerySet(model).filter(pk__in=refused.values("pk")).update(problem_kind="", problem="", problem_field="")
+        self._take_answers(job)
+
+    def _take_answers(self, job: Job) -> None:
+        """What a person has answered where the step failed is a part of the job: it may still be taken back."""
+        objects = job.steps.get(name=self.name).result.get(OBJECTS, ())
+        rows = job.steps.get(name="rows")
+        undo = json.loads(rows.undo or "{}")
+        if objects and undo.get("left"):
+            undo["left"] = kept.agreed(job.system, job.accounts, undo["left"], objects)
+            rows.undo = json.dumps(undo)
+            rows.save(update_fields=["undo"])
 
 
 def _managed(job: Job) -> tuple[tuple[str, QuerySet[Any]], ...]:
