@@ -84,13 +84,15 @@ class Refused(Exception):
 
 def lex(text: str, sink: Sink) -> None:
     """Tell `sink` what stands in `text`. Raises Refused."""
-    state: State | None = _Lexer(text, sink).top
-    while state is not None:
-        state = state()
+    Lexer(text, sink).run()
 
 
-class _Lexer:
-    """One method a state; `after` holds the states to go on with when a value or a block is done."""
+class Lexer:
+    """One method a state; `after` holds the states to go on with when a value or a block is done.
+
+    at: how far the text is read. When the sink is told of a value, that is its end, at times with the blanks
+    and the separator behind it.
+    """
 
     def __init__(self, text: str, sink: Sink) -> None:
         self.text = text
@@ -98,6 +100,12 @@ class _Lexer:
         self.at = 0
         self.after: list[State] = []
         self.name = ""  # the last key
+
+    def run(self) -> None:
+        """Tell the sink all of it. Raises Refused."""
+        state: State | None = self.top
+        while state is not None:
+            state = state()
 
     # Outside of any map: the top level, and the braces that may stand around it
 

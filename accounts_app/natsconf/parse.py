@@ -225,7 +225,7 @@ class _Parser:
         run = self.run
         if run.read is None:
             raise Refused(offset, f"The file {path} can't be included here: give its content instead.")
-        joined = _join(self.file.name, path)
+        joined = join(self.file.name, path)
         if joined in self.inside:
             raise Refused(offset, f"The file {joined} includes itself.")
         run.included += 1
@@ -321,7 +321,7 @@ def _clean(text: str) -> str:
     return text
 
 
-def _join(including: str, path: str) -> str:
+def join(including: str, path: str) -> str:
     """Go's filepath.Join: an absolute path is one below the folder as well."""
     folder = posixpath.dirname(including)
     joined = posixpath.normpath(f"{folder}/{path}" if folder else path.lstrip("/") or ".")

@@ -33,7 +33,7 @@ from .tree import RenderError, Tree
 Path = tuple[str | int, ...]
 Verdict = Literal["taken", "left", "refused", "weak"]
 
-_OPERATOR = re.compile(
+OPERATOR = re.compile(
     "operators?|roots?|root_operators?|resolver|accounts?_resolver|resolver_(preload|tls|pinned_accounts)|trusted(_keys)?"
 )
 _NOT_TELLING = ("_INBOX", "$")
@@ -140,7 +140,7 @@ class _Reader:
     def _refuses(self) -> bool:
         for key, value in self.tree.items():
             usual = key.lower()
-            if _OPERATOR.fullmatch(usual):
+            if OPERATOR.fullmatch(usual):
                 self.note((key,), "refused", f"`{key}` belongs to operator mode, where accounts are JWTs, not rows.")
             if usual == "authorization" and isinstance(value, Mapping):
                 known, _ = forms.keyed(value, forms.AUTHORIZATION, "Authorization")
