@@ -226,6 +226,8 @@ class _Splitter:
                 continue
             if statement in self.owned.dead:
                 self._note(statement, "left", f"`{statement.name}` stands again below, where the server takes it from.")
+            elif statement.name.lower() == "server_metadata":
+                self._note(statement, "weak", f"What `{statement.name}` says here is gone: nunect writes its own.")
             elif statement in self.owned.variables:
                 self._note(statement, "left", f"The variable `{statement.name}` goes: only what nunect owns used it.")
 

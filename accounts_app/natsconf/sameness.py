@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import forms
+from . import control, forms
 from .changes import Change
 from .diff import diff
 from .names import GLOBAL_ACCOUNT
@@ -30,7 +30,7 @@ def differences(
     """
     old, new = _accounts(before), _accounts(after)
     own = set(identity.nkeys)
-    new = {name: _without_users(tree, own) for name, tree in new.items() if name != identity.control_account}
+    new = {name: _without_own(tree, own) for name, tree in new.items() if name != identity.control_account}
     if new.get(identity.system_account) == {} and identity.system_account not in old:
         del new[identity.system_account]
     old[GLOBAL_ACCOUNT], new[GLOBAL_ACCOUNT] = _authorization(before), _without_users(_authorization(after), own)
@@ -64,6 +64,14 @@ def _authorization(tree: Tree) -> Tree:
         single = {"user": known.pop("user"), "password": known.pop("password", ""), "permissions": {}}
         known["users"] = [*known.get("users", []), single]
     return known if known.get("users") else {}
+
+
+def _without_own(tree: Tree, own: set[str]) -> Tree:
+    """An account without nunect's users, and without what it shows to nunect."""
+    tree = _without_users(tree, own)
+    exports = control.without_own_exports(tree.get("exports"))
+    rest = {key: value for key, value in tree.items() if key != "exports"}
+    return {**rest, "exports": exports} if exports else rest
 
 
 def _without_users(tree: Tree, own: set[str]) -> Tree:
