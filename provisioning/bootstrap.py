@@ -23,14 +23,20 @@ CONTROL_DESCRIPTION = "nunect's own: it sees and manages JetStream of the others
 
 
 def ensure_system(name: str = "default") -> System:
-    """The first system, made with its guard, its identity, its system account and nunect's own when there is none.
-
-    The guard's seed is thrown away at once: nobody can ever sign in with it.
-    """
+    """The first system, made when there is none."""
     existing = System.objects.order_by("pk").first()
     if existing is not None:
         return existing
-    with transaction.atomic(), through("command", reason="first start"):
+    with through("command", reason="first start"):
+        return new_system(name)
+
+
+def new_system(name: str, **fields: str) -> System:
+    """A system with its guard, its identity, its system account and nunect's own. fields: what else it is made with.
+
+    The guard's seed is thrown away at once: nobody can ever sign in with it.
+    """
+    with transaction.atomic():
         guard, _thrown_away = new_nkey()
         control, control_seed = new_nkey()
         relay, relay_seed = new_nkey()
@@ -44,6 +50,7 @@ def ensure_system(name: str = "default") -> System:
             relay_seed=relay_seed,
             jetstream_nkey=jetstream,
             jetstream_seed=jetstream_seed,
+            **fields,
         )
         Account.objects.create(
             system=system,

@@ -90,6 +90,10 @@ class Writer:
         except OSError as error:
             raise NotWritten(f"The former {self.path} could not be put back: {error.strerror}.") from error
 
+    def forget(self) -> None:
+        """Leave the folder to somebody else: what was written here last, and in which run, is nobody's business now."""
+        os.ftruncate(self._lock, 0)
+
     def _keep_previous(self) -> None:
         previous = self.folder / _PREVIOUS
         previous.unlink(missing_ok=True)

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 COMMANDS = {  # {name: (Django's name, what it does)}
     "up": ("up", "Start everything on this machine: NATS, Valkey, web, worker."),
     "import": ("import", "Take over the accounts of a NATS conf file."),
+    "takeover": ("takeover", "Take over the accounts of a running server, or give them back."),
     "conf": ("conf", "Digest, check or show a conf."),
     "enforce": ("enforce", "Bring the servers to what the rows say, now, from this machine."),
 }
-WRITES_HERE = ("import", "enforce")
+WRITES_HERE = ("import", "takeover", "enforce")
 _DJANGOS_OWN = {
     "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color",
     "--skip-checks",

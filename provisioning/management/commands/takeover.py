@@ -1,0 +1,121 @@
+"""`nunect takeover FILE`: nunect manages the accounts of a server that somebody has set up by hand, or no longer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from accounts_app.door import through
+from accounts_app.models import System
+from accounts_app.natsconf.errors import NatsConfError
+from provisioning.errors import ProvisioningError
+from provisioning.takeover.forecast import Forecast
+from provisioning.takeover.looking import look
+from provisioning.takeover.taking import Outcome, take, undo
+
+
+class Command(BaseCommand):
+    """Say what taking a main file over means, ask, do it, prove it; or undo it."""
+
+    help = "Take over the accounts of a running nats-server, by its main file; --undo gives them back, byte for byte."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", metavar="FILE", help="the server's main file, nats-server.conf")
+        parser.add_argument(
+            "--system", metavar="NAME", default="", help="into this system; it is made when there is none"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
+        parser.add_argument("--yes", action="store_true", help="don't ask")
+        parser.add_argument("--undo", action="store_true", help="put the files back that stood there before")
+        parser.add_argument("--json", action="store_true", help="print what would happen, or has, as JSON")
+        parser.add_argument(
+            "--env",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="a variable that the server takes from its environment, where its process can't be asked",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.as_json, self.yes = options["json"], options["yes"]
+        path, environ = Path(options["file"]), dict(_pair(text) for text in options["env"])
+        try:
+            with through("command", reason=f"take-over of {path.name}"):
+                if options["undo"]:
+                    self._tell(undo(path) if self.yes or self._asks("Put the former files back?") else None)
+                elif options["dry_run"]:
+                    self._show(look(path, System.objects.filter(name=_system(options["system"])).first(), environ))
+                else:
+                    self._tell(take(path, _system(options["system"]), environ, agrees=self._agrees))
+        except OSError as error:
+            raise CommandError(f"{error.filename or path} can't be read: {error.strerror}.") from error
+        except NatsConfError as error:
+            raise CommandError(str(error)) from error
+        except ProvisioningError as error:
+            words = "".join(f"\n  {line}" for line in error.server_words.splitlines())
+            raise CommandError(f"{error.detail}{words}") from error
+        except ValidationError as error:
+            raise CommandError(
+                "Nothing was taken over:\n" + "\n".join(f"  {text}" for text in error.messages)
+            ) from error
+        except DatabaseError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise CommandError(f"Nothing was taken over: the database refused ({reason}).") from error
+
+    def _agrees(self, forecast: Forecast) -> bool:
+        if not self.as_json:
+            self._show(forecast)
+        return self.yes or self._asks("Take it over?")
+
+    def _asks(self, question: str) -> bool:
+        if not sys.stdin.isatty():
+            raise CommandError(f"{question} Nobody is here to ask: say --yes.")
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    def _show(self, forecast: Forecast) -> None:
+        if self.as_json:
+            told = {"possible": forecast.possible, "refusals": forecast.refusals, "sentences": []}
+            told |= {"differences": forecast.differences, "files": dict(forecast.residual.texts)}
+            if forecast.possible:
+                told["sentences"] = list(forecast.sentences())
+            told["weak"] = forecast.weak
+            self.stdout.write(json.dumps(told, indent=2, ensure_ascii=False))
+        elif forecast.possible:
+            self.stdout.write("\n".join(forecast.sentences()))
+        if not forecast.possible:
+            words = "".join(f"\n  {text}" for text in forecast.refusals)
+            raise CommandError(f"This conf can't be taken over.{words}")
+
+    def _tell(self, outcome: Outcome | None) -> None:
+        if outcome is None:
+            self.stdout.write("Nothing was changed.")
+        elif self.as_json:
+            number = outcome.revision.number if outcome.revision else None
+            told = {"system": outcome.system, "revision": number, "said": outcome.said}
+            self.stdout.write(json.dumps(told, indent=2, ensure_ascii=False))
+        else:
+            self.stdout.write("\n".join(outcome.said))
+
+
+def _system(name: str) -> str:
+    """The system's name: the only one's where nobody says another, "default" where there is none."""
+    names = list(System.objects.order_by("pk").values_list("name", flat=True))
+    if name or not names:
+        return name or "default"
+    if len(names) == 1:
+        return names[0]
+    raise CommandError(f"Say which system with --system: one of {', '.join(names)}, or a new name.")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise CommandError("--env takes NAME=VALUE.")
+    return name, value

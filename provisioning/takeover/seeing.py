@@ -1,0 +1,62 @@
+"""A main file as it stands: what it says, and the server that runs with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from accounts_app.importing import read_conf
+from accounts_app.models import NatsUser
+from accounts_app.natsconf.parse import Parsed
+from accounts_app.natsconf.reading import Reading, read_accounts
+from accounts_app.natsconf.residual import Residual, split
+from provisioning.files import GENERATED, text_hash
+from provisioning.takeover.machine import Process, find_process
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of a main file. environ: of the server's process and what the person gave; hashes: of the bytes
+    of it and its includes."""
+
+    main: Path
+    parsed: Parsed = field(repr=False)
+    reading: Reading = field(repr=False)
+    process: Process | None
+    environ: Mapping[str, str] = field(repr=False)
+    hashes: Mapping[str, str] = field(repr=False)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the files still are what was seen."""
+        return self.hashes == _hashes(self.hashes)
+
+
+def see(path: Path, environ: Mapping[str, str] | None = None) -> Look:
+    """Read a main file with the environment of the server that runs it."""
+    main = path.absolute()
+    process = find_process(main)
+    whole = {**(process.environ if process else os.environ), **(environ or {})}
+    parsed = read_conf(main, whole)
+    known = dict(NatsUser.objects.exclude(nkey="").values_list("nkey", "name"))
+    hashes = _hashes((str(main), *parsed.includes))
+    return Look(main, parsed, read_accounts(parsed, keys=known), process, whole, hashes)
+
+
+def _hashes(files: Iterable[str]) -> dict[str, str]:
+    return {name: text_hash(Path(name).read_bytes()) for name in files}
+
+
+def divide(seen: Look, guard: str) -> Residual:
+    """What stays of the files."""
+    return split(
+        seen.parsed,
+        str(seen.main),
+        lambda name: Path(name).read_bytes().decode("utf-8", "surrogateescape"),
+        guard,
+        environ=seen.environ,
+        exists=lambda name: Path(name).exists(),
+        generated=GENERATED,
+    )

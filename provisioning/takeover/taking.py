@@ -1,0 +1,251 @@
+"""Taking a main file over: rows, files, reload, proof; and back again, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts_app import credentials
+from accounts_app.importing import import_conf
+from accounts_app.models import Account, NatsUser, System, record
+from accounts_app.natsconf.digest import digest
+from accounts_app.natsconf.render import Generated, assemble
+from accounts_app.natsconf.sameness import differences
+from provisioning import pipeline
+from provisioning.bootstrap import new_system
+from provisioning.errors import NotManaged, NotVerified, Unreachable
+from provisioning.files import GENERATED, Intent, Writer, sole_writer, text_hash
+from provisioning.models import Revision
+from provisioning.numbers import next_fence, next_number
+from provisioning.server import Fleet
+from provisioning.takeover import journal as journals
+from provisioning.takeover.forecast import Forecast
+from provisioning.takeover.journal import Journal, step
+from provisioning.takeover.judging import judge, tree_of
+from provisioning.takeover.looking import look
+from provisioning.takeover.machine import ask_http, client_url, find_process, monitoring_url
+from provisioning.takeover.seeing import Look, divide, see
+from provisioning.workshop import forget, make_goal
+
+_LAST = 2**62  # a fencing number that no run reaches
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done. revision: the one that the servers hold now, None when none runs. said: sentences for a person."""
+
+    system: str
+    revision: Revision | None
+    said: tuple[str, ...]
+
+
+def take(
+    path: Path,
+    name: str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    agrees: Callable[[Forecast], bool] = lambda forecast: not forecast.differences,
+) -> Outcome | None:
+    """Take a main file over into the system of this name, which is made when there is none.
+
+    agrees: is shown the forecast, and nothing happens when it says no (then None is returned). A take-over that was
+    cut short is put back first. Raises NotManaged for what can't be taken over, and the ProvisioningError of the
+    step that failed; the files are then as they were.
+    """
+    if journals.find(path.absolute(), "begun") is not None:
+        with _for_good(path.absolute().parent):
+            unfinished = journals.find(path.absolute(), "begun")  # one that runs has ended by now
+            if unfinished is not None:
+                journals.put_back(unfinished)
+                unfinished.save("undone")
+    forecast = look(path, System.objects.filter(name=name).first(), environ)
+    if not forecast.possible:
+        raise NotManaged("This conf can't be taken over.", "\n".join(forecast.refusals))
+    if not agrees(forecast):
+        return None
+    seen = forecast.seen
+    if not seen.is_current:
+        raise NotVerified("The files were changed since they were looked at: look again.")
+    system = _rows(seen, name)
+    step("takeover rows")
+    with sole_writer(seen.main.parent, next_fence(system.pk), settings.PROVISIONING_LOCK_TIMEOUT) as writer:
+        residual = divide(seen, system.guard_nkey)
+        journal, generated = _prepared(seen, system, residual.texts, forecast.differences)
+        try:
+            _write(journal, writer, generated, residual.texts)
+            if seen.process is not None:
+                _reload(seen.process.pid, system, generated, journal.digest_after, forecast.waits_s)
+        except BaseException:
+            journals.put_back(journal)
+            if seen.process is not None:
+                _signal(seen.process.pid)
+            journal.save("undone")
+            raise
+        journal = journal.save("taken")
+    step("takeover taken")
+    record("taken over", system, file=str(seen.main), digest=journal.digest_after)
+    revision = pipeline.apply(system.pk, reason="take-over") if seen.process is not None else None
+    return Outcome(system.name, revision, _told(journal, revision))
+
+
+def undo(path: Path) -> Outcome:
+    """Put the files back that stood there before the last take-over, and reload. Raises NotManaged, NotWritten."""
+    main = path.absolute()
+    journal = journals.find(main, "begun", "taken")
+    if journal is None:
+        raise NotManaged(f"Nothing says that nunect has taken {main} over: there is no journal beside it.")
+    if edited := journals.edited_since(journal):
+        raise NotManaged(f"{edited[0]} was edited since the take-over: put your edit aside first, and back afterwards.")
+    process = find_process(main)
+    system = System.objects.filter(name=journal.system).first()
+    with _for_good(main.parent) as writer:
+        journals.put_back(journal)
+        journal.save("undone")
+        writer.forget()
+    step("takeover undone")
+    told = [f"{entry.path} is as it was." for entry in journal.files if entry.before]
+    if process is not None:
+        _signal(process.pid)
+        told.append(_proof_of_undoing(see(path), journal, system))
+    else:
+        told.append("No nats-server runs with it.")
+    if system is not None:
+        record("take-over undone", system, file=str(main))
+        later = max(Revision.objects.filter(system=system).count() - 1, 0)
+        if later:
+            told.append(f"{later} later revision{'s' if later > 1 else ''} of system “{system}” went with it.")
+    return Outcome(journal.system, None, tuple(told))
+
+
+def _for_good(folder: Path) -> AbstractContextManager[Writer]:
+    """The folder's lock for bringing former files back, whichever run has written last."""
+    return sole_writer(folder, _LAST, settings.PROVISIONING_LOCK_TIMEOUT)
+
+
+# Rows
+
+
+@transaction.atomic
+def _rows(seen: Look, name: str) -> System:
+    """The system of this main file, with rows of what it says."""
+    url = client_url(seen.parsed.tree)
+    system = System.objects.filter(name=name).first() or new_system(name)
+    theirs = seen.reading.system_account
+    if system.system_account != theirs:
+        Account.objects.filter(system=system, name=system.system_account).update(name=theirs)
+        system.system_account = theirs
+    system.conf_dir, system.nats_url = str(seen.main.parent), url
+    system.full_clean(exclude=["guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey"])
+    system.save()
+    report = import_conf(system, seen.parsed)
+    if report.refused:
+        raise NotManaged("This conf can't be taken over.", "\n".join(note.sentence for note in report.notes))
+    return system
+
+
+# Files
+
+
+def _prepared(
+    seen: Look, system: System, texts: Mapping[str, str], expected: tuple[str, ...]
+) -> tuple[Journal, Generated]:
+    """Render the rows, have it judged and compared as it will be, and write the journal. expected: the differences."""
+    forget(system.pk)
+    goal = make_goal(system.pk, fresh=True)
+    if goal.faults:
+        raise NotManaged("Some accounts can't be rendered.", "\n".join(sorted(goal.faults.values())))
+    generated = assemble(goal.blocks, next_number(system.pk))
+    after = judge(seen.main, texts, generated.text, seen.environ, seen.process.cwd if seen.process else None)
+    tree = tree_of(seen.main, texts, generated.text, seen.environ).tree
+    marks = dict(
+        NatsUser.objects.filter(system=system).exclude(fingerprint="").values_list("password_hash", "fingerprint")
+    )
+    changes = differences(
+        seen.parsed.tree,
+        tree,
+        system.identity,
+        hashed=lambda plain, hash_: marks.get(hash_) == credentials.fingerprint(plain),
+    )
+    if tuple(map(str, changes)) != expected:
+        raise NotVerified("What would be written is not what was forecast.", "\n".join(map(str, changes)))
+    files = journals.order(seen.main, texts, generated.text)
+    at = timezone.now().strftime("%Y%m%dT%H%M%SZ")
+    digests = (digest(seen.parsed.tree), after)
+    return journals.begin(seen.main, system.name, at, digests, files), generated
+
+
+def _write(journal: Journal, writer: Writer, generated: Generated, texts: Mapping[str, str]) -> None:
+    for entry in journal.files:
+        path = Path(entry.path)
+        if path.name == GENERATED and path.parent == writer.folder:
+            writer.replace(
+                generated.text, Intent(writer.fence, generated.revision, generated.sha256, text_hash(generated.text))
+            )
+        else:
+            like = path if path.exists() else Path(journal.main)
+            journals.put(path, texts[entry.path].encode("utf-8", "surrogateescape"), like=like)
+        step(f"takeover {'main' if entry.path == journal.main else path.name}")
+
+
+# Servers
+
+
+def _signal(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGHUP)
+    except OSError as error:
+        raise Unreachable(f"nats-server (process {pid}) can't be signalled: {error.strerror}.") from error
+
+
+def _reload(pid: int, system: System, generated: Generated, expected: str, waits_s: float) -> None:
+    """Signal, and wait until the server says itself that it runs the new conf. Raises Unreachable, NotVerified."""
+    _signal(pid)
+    step("takeover reload")
+    deadline = time.monotonic() + settings.NATS_REQUEST_TIMEOUT * 5 + 3 * waits_s
+    with Fleet(system) as fleet:
+        while True:
+            seen = fleet.see(1)
+            if seen and all(one.sha256 == generated.sha256 for one in seen):
+                break
+            if time.monotonic() > deadline:
+                why = fleet.problem or "It still runs the former configuration."
+                raise Unreachable(f"nats-server did not take the new files: {why}")
+            time.sleep(0.05)
+            fleet.connect()
+    wrong = [one.config_digest for one in seen if one.config_digest != expected]
+    if wrong:
+        raise NotVerified(f"nats-server reports {wrong[0]}, and {expected} was judged.")
+    step("takeover verify")
+
+
+def _proof_of_undoing(seen: Look, journal: Journal, system: System | None) -> str:
+    """Wait until the server runs the former conf, as far as anybody can know, and say how that is known."""
+    url = monitoring_url(seen.parsed.tree)
+    deadline = time.monotonic() + settings.NATS_REQUEST_TIMEOUT * 5
+    while time.monotonic() < deadline:
+        varz = ask_http(url, "varz")
+        if varz is not None and varz.get("config_digest") == journal.digest_before:
+            return f"nats-server runs the former configuration: it reports {journal.digest_before}."
+        if not url and system is not None:
+            with Fleet(system) as fleet:
+                if fleet.unauthorized:
+                    return "nats-server runs the former configuration: it no longer knows nunect."
+        time.sleep(0.05)
+    return "nats-server was signalled; look into its log whether it runs the former configuration."
+
+
+def _told(journal: Journal, revision: Revision | None) -> tuple[str, ...]:
+    kept = ", ".join(entry.backup for entry in journal.files if entry.backup)
+    proof = f"The server runs revision {revision.number}: it reports {journal.digest_after}." if revision else ""
+    return tuple(
+        filter(None, (proof or "Start nats-server, then `nunect enforce`.", f"What stood there before: {kept}."))
+    )

@@ -1,0 +1,111 @@
+"""A server that somebody has set up by hand, with their files, their environment and their clients."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from accounts_app import credentials
+from provisioning.binary import binary
+from tests.ports import free_ports
+
+CONFS = Path(__file__).parents[1] / "confs/takeover"
+PASSWORD = "correct-horse-battery"
+HASH = credentials.hash_password(PASSWORD, chosen=False)
+_HASHES = re.compile(r"\$2a\$04\$[A-Za-z0-9./]{53}")
+ENVIRON = {"HOST_NAME": "h1", "APP_USER": "app", "APP_PASSWORD": "pass-one", "WORKER_PASSWORD": "pass-two"}
+
+
+class Place:
+    """One of tests/confs/takeover in a folder of its own, on free ports; every hash is of PASSWORD."""
+
+    def __init__(self, folder, name):
+        self.folder, self.main = folder, folder / "nats-server.conf"
+        self.port, self.http = free_ports(2)
+        for source in (CONFS / name).rglob("*.conf"):
+            text = _HASHES.sub(lambda _: HASH, source.read_text()).replace("4222", str(self.port))
+            path = folder / source.relative_to(CONFS / name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text.replace("8222", str(self.http)))
+        self.environ = {**os.environ, **ENVIRON} if name == "environment" else dict(os.environ)
+        self.before = self.files()
+        self.process = None
+
+    def files(self):
+        """{path: bytes} of every conf, without what a take-over leaves beside for good."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and path.suffix == ".conf"
+        }
+
+    def start(self, *flags):
+        self.process = subprocess.Popen(
+            [binary(), "-c", self.main.name, "-l", "log", *flags], cwd=self.folder, env=self.environ
+        )
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5) as line:
+                if line.recv(4):
+                    return self
+            if self.process.poll() is not None:
+                raise AssertionError((self.folder / "log").read_text()[-2000:])
+            time.sleep(0.01)
+        raise AssertionError("nats-server did not start")
+
+    def stop(self):
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+            self.process = None
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def starts(self):
+        """Whether the server's binary takes what stands on disk now."""
+        run = subprocess.run([binary(), "-t", "-c", self.main], cwd=self.folder, env=self.environ, capture_output=True)
+        return run.returncode == 0
+
+    def anonymous_gets_in(self):
+        """Whether somebody without a credential is let in; False also when nobody listens."""
+        try:
+            return Member(self.port).alive()
+        except OSError:
+            return False
+
+
+class Member:
+    """A client by hand, whose connection is never made anew."""
+
+    def __init__(self, port, user="", password=PASSWORD):
+        self.socket = socket.create_connection(("127.0.0.1", port), 5)
+        self.file = self.socket.makefile("rb")
+        self.file.readline()
+        options = {"verbose": False, "pedantic": False, **({"user": user, "pass": password} if user else {})}
+        self.socket.sendall(f"CONNECT {json.dumps(options)}\r\n".encode())
+
+    def alive(self):
+        """Whether the server still answers on this very connection."""
+        try:
+            self.socket.sendall(b"PING\r\n")
+            while line := self.file.readline():
+                if line.startswith(b"PONG"):
+                    return True
+                if line.startswith(b"-ERR"):
+                    return False
+        except OSError:
+            pass
+        return False
+
+    def close(self):
+        self.socket.close()

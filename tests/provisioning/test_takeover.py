@@ -1,0 +1,328 @@
+"""A server set up by hand is taken over and given back: nobody is thrown out, nothing is lost, nobody gets in."""
+
+import asyncio
+import json
+
+import nats
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from accounts_app.models import Account, NatsUser, System
+from provisioning import pipeline
+from provisioning.errors import Locked, NotManaged, NotVerified, Unreachable
+from provisioning.files import sole_writer
+from provisioning.models import Revision
+from provisioning.server import Fleet
+from provisioning.takeover.looking import look
+from provisioning.takeover.taking import take, undo
+from tests.provisioning.taken_place import PASSWORD, Member, Place
+from tests.provisioning.world import Intruder, dies_at
+
+pytestmark = pytest.mark.live
+
+MEMBERS = {
+    "single": [("lab", PASSWORD), ("screen", "hunter-two"), ("orders", PASSWORD)],
+    "parts": [("ops", PASSWORD), ("grafana", PASSWORD), ("guest", PASSWORD)],
+    "environment": [("app", "pass-one"), ("worker", "pass-two"), ("other", PASSWORD)],
+    "hashes": [("admin", PASSWORD), ("console", PASSWORD), ("billing", PASSWORD)],
+}
+
+
+@pytest.fixture
+def place(transactional_db, tmp_path, settings, monkeypatch, request):
+    """The place of that name, running."""
+    settings.NATS_CONNECT_TIMEOUT = 0.5
+    settings.NATS_REQUEST_TIMEOUT = 1.0
+    settings.STATE_DIR = tmp_path / "state"
+    folder = tmp_path / "nats"
+    folder.mkdir()
+    made = Place(folder, getattr(request, "param", "single"))
+    monkeypatch.setenv("HOST_NAME", "h1")  # what stays in a main file, nunect must know as well
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+def members(place, name):
+    return [Member(place.port, user, password) for user, password in MEMBERS[name]]
+
+
+@pytest.mark.parametrize(("place", "name"), [(name, name) for name in MEMBERS], indirect=["place"])
+def test_clients_stay_through_a_take_over_and_its_undoing(place, name):
+    there = members(place, name)
+    assert all(member.alive() for member in there)
+    forecast = look(place.main, None)
+    assert forecast.refusals == ()
+    assert forecast.differences == ()
+    assert place.files() == place.before, "a look writes nothing"
+    assert not System.objects.exists()
+    with Intruder(place):
+        outcome = take(place.main, "default")
+        system = System.objects.get()
+        assert outcome.revision == Revision.objects.get()
+        assert outcome.revision.servers[0]["proof"] == "digest"
+        assert all(member.alive() for member in there)
+        pipeline.apply(system.pk, fresh=True)
+        assert Revision.objects.count() == 1, "nothing is left to do"
+
+        NatsUser.objects.get(name=MEMBERS[name][1][0]).delete()
+        pipeline.apply(system.pk)
+        assert [member.alive() for member in there] == [True, False, True]
+        place.restart()
+        assert Member(place.port, *MEMBERS[name][0]).alive()
+        assert not Member(place.port, *MEMBERS[name][1]).alive()
+
+        there = [Member(place.port, *MEMBERS[name][number]) for number in (0, 2)]
+        assert all(member.alive() for member in there)
+        said = undo(place.main).said
+        assert any("runs the former configuration" in text for text in said)
+        assert "1 later revision of system “default” went with it." in said
+        assert all(member.alive() for member in there)
+        assert Member(place.port, *MEMBERS[name][1]).alive()
+    assert place.files() == place.before
+    with Fleet(system) as fleet:
+        assert fleet.unauthorized
+
+
+def test_streams_store_before_during_and_after(place):
+    async def stored(subject, count):
+        client = await nats.connect(f"nats://127.0.0.1:{place.port}", user="orders", password=PASSWORD)
+        jetstream = client.jetstream()
+        if count == 1:
+            await jetstream.add_stream(name="ORDERS", subjects=["orders.>"])
+        await jetstream.publish(subject, b"x")
+        info = await jetstream.stream_info("ORDERS")
+        await client.close()
+        return info.state.messages == count
+
+    assert asyncio.run(stored("orders.1", 1))
+    take(place.main, "default")
+    assert asyncio.run(stored("orders.2", 2))
+    place.restart()
+    assert asyncio.run(stored("orders.3", 3))
+    undo(place.main)
+    assert asyncio.run(stored("orders.4", 4))
+    place.restart()
+    assert asyncio.run(stored("orders.5", 5))
+
+
+STEPS = ["rows", "backup", "journal", "accounts.conf", "main", "reload", "verify", "taken"]
+
+
+@pytest.mark.parametrize(
+    ("place", "step"), [*(("single", step) for step in STEPS), ("parts", "server.nunect.conf")], indirect=["place"]
+)
+def test_a_take_over_killed_at_any_step_leaves_a_server_that_starts_closed(place, step):
+    someone = ("lab", PASSWORD)
+    with Intruder(place):
+        assert dies_at(f"takeover {step}", lambda: take(place.main, "default"))
+        assert place.starts()
+        place.restart()
+        assert Member(place.port, *someone).alive()
+        if step in ("verify", "taken"):
+            undo(place.main)
+            assert place.files() == place.before
+        outcome = take(place.main, "default")
+        assert outcome.revision is not None
+        assert Member(place.port, *someone).alive()
+        undo(place.main)
+    assert place.files() == place.before
+
+
+@pytest.mark.parametrize("step", ["back main", "back accounts.conf", "undone"])
+def test_an_undoing_killed_at_any_step_is_begun_again(place, step):
+    take(place.main, "default")
+    with Intruder(place):
+        assert dies_at(f"takeover {step}", lambda: undo(place.main))
+        assert place.starts()
+        place.restart()
+        assert Member(place.port, "lab").alive()
+        if step != "undone":
+            undo(place.main)
+    assert place.files() == place.before
+
+
+def test_file_of_the_name_that_nunect_writes_is_kept_and_comes_back(place):
+    """Their accounts.conf holds their accounts: the new main file goes before the new accounts.conf."""
+    text = place.main.read_text()
+    start, end = text.index("accounts {"), text.index("authorization {")
+    (place.folder / "accounts.conf").write_text(text[start:end] + "\nwrite_deadline: 5s\n".replace("5s", '"5s"'))
+    place.main.write_text(text[:start] + 'include "accounts.conf"\n' + text[end:])
+    place.before = place.files()
+    place.restart()
+    with Intruder(place):
+        for step in ("main", "accounts.conf"):
+            assert dies_at(f"takeover {step}", lambda: take(place.main, "default"))
+            assert place.starts()
+            place.restart()
+            assert Member(place.port, "lab").alive()
+        take(place.main, "default")
+        assert dies_at("takeover back accounts.conf", lambda: undo(place.main))
+        place.restart()
+        assert Member(place.port, "lab").alive()
+        undo(place.main)
+    assert place.files() == place.before
+
+
+def test_server_that_lets_anybody_in_is_closed_and_the_forecast_says_who_goes(place):
+    place.main.write_text(f"listen: 127.0.0.1:{place.port}\nhttp: 127.0.0.1:{place.http}\n")
+    place.before = place.files()
+    place.restart()
+    stranger = Member(place.port)
+    assert stranger.alive()
+    forecast = look(place.main, None)
+    assert (forecast.opened, forecast.clients.closed) == (True, 1)
+    assert any("That ends, and such clients are disconnected." in text for text in forecast.sentences())
+    take(place.main, "default")
+    assert not stranger.alive()
+    assert not place.anonymous_gets_in()
+    undo(place.main)
+    assert place.anonymous_gets_in()
+    assert place.files() == place.before
+
+
+def test_files_come_back_when_the_server_does_not_follow(place, settings):
+    settings.NATS_REQUEST_TIMEOUT = 0.1
+    place.stop()
+    real = place.port
+    place.main.write_text(place.main.read_text().replace(str(real), "1"))
+    place.before = place.files()
+    place.start("-p", str(real))  # so that nunect looks for it elsewhere
+    with pytest.raises(Unreachable, match="did not take the new files"):
+        take(place.main, "default")
+    assert place.files() == place.before
+    assert Member(real, "lab").alive()
+    assert not Revision.objects.exists()
+
+
+def test_a_person_who_says_no_changes_nothing(place):
+    seen = []
+    assert take(place.main, "default", agrees=lambda forecast: seen.append(forecast)) is None
+    assert seen[0].possible
+    assert place.files() == place.before
+    assert not System.objects.exists()
+    assert not Account.objects.exists()
+
+
+def test_an_edit_since_the_take_over_is_not_lost(place):
+    take(place.main, "default")
+    place.main.write_text(place.main.read_text() + "\n# mine\n")
+    with pytest.raises(NotManaged, match="was edited since"):
+        undo(place.main)
+    assert place.main.read_text().endswith("# mine\n")
+
+
+def test_files_changed_while_a_person_thinks_are_looked_at_again(place):
+    def changes(forecast):
+        place.main.write_text(place.main.read_text() + "\nlogtime: false\n")
+        return True
+
+    with pytest.raises(NotVerified, match="changed since"):
+        take(place.main, "default", agrees=changes)
+    assert not System.objects.exists()
+
+
+def test_what_was_given_back_can_be_taken_over_again(place):
+    take(place.main, "default")
+    undo(place.main)
+    assert take(place.main, "default").revision is not None
+    system = System.objects.get()
+    assert (system.problem, system.done) == ("", system.wanted)
+    NatsUser.objects.get(name="lab").delete()
+    pipeline.apply(system.pk)
+    assert not Member(place.port, "lab").alive()
+    undo(place.main)
+    assert take(place.main, "default").revision.number > 2
+    assert Member(place.port, "lab").alive()
+    undo(place.main)
+    assert place.files() == place.before
+
+
+def test_a_take_over_under_way_is_not_put_back_by_another(place, settings):
+    assert dies_at("takeover main", lambda: take(place.main, "default"))
+    half_way = place.files()
+    settings.PROVISIONING_LOCK_TIMEOUT = 0.05
+    with sole_writer(place.folder, 2**40, 1), pytest.raises(Locked):
+        take(place.main, "default")
+    assert place.files() == half_way
+    settings.PROVISIONING_LOCK_TIMEOUT = 5
+    assert take(place.main, "default").revision is not None
+
+
+def test_files_can_be_given_back_and_taken_by_a_new_nunect(place):
+    take(place.main, "default")
+    System.objects.update(name="lost")
+    undo(place.main)
+    assert place.files() == place.before
+    assert take(place.main, "another").revision.number == 1
+
+
+def test_a_system_of_other_accounts_is_left_alone(place):
+    take(place.main, "default")
+    undo(place.main)
+    Account.objects.create(system=System.objects.get(), name="MORE")
+    assert "accounts that this conf lacks (MORE)" in look(place.main, System.objects.get()).refusals[0]
+
+
+def test_forecast_counts_clients_and_what_they_wait_for(place):
+    there = members(place, "single")
+    assert all(member.alive() for member in there)
+    forecast = look(place.main, None)
+    assert forecast.clients.count == 3
+    assert forecast.clients.closed == 0
+    assert 0.001 < forecast.waits_s < 0.01  # two bcrypt checks at cost 4
+    said = list(forecast.sentences())
+    assert "2 accounts with 3 users become rows." in said
+    assert "3 clients are checked again by the reload, none is disconnected; nobody waits for it." in said
+
+
+def refused(folder, text, **files):
+    (folder / "nats-server.conf").write_text(text)
+    for name, part in files.items():
+        (folder / f"{name}.conf").write_text(part)
+    return look(folder / "nats-server.conf", System.objects.first()).refusals
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("operator: x", "operator mode"),
+        ("jetstream: on\nauthorization { user: a, password: b }", "JetStream belongs to no account"),
+        ("accounts { A: { users: [ { user: a, password: b, permissions: { publish: 'x*' } } ] } }", "is left out"),
+        ("accounts { A {} }\ntls { verify_and_map: true }", "wants a certificate"),
+        ("accounts { A {} }\ncluster { routes: [ nats://a:1 ] }", "one of several"),
+    ],
+)
+def test_what_cant_be_taken_over_is_said_with_its_place(db, tmp_path, text, words):
+    (sentence, *others) = refused(tmp_path, text)
+    assert words in sentence
+    assert not others
+
+
+def test_files_that_nunect_could_not_keep_are_refused(db, tmp_path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    assert "nothing includes it" in refused(folder, "accounts { A {} }", accounts="x: 1")[0]
+    (tmp_path / "b.conf").write_text("debug: off")
+    (folder / "accounts.conf").unlink()
+    (folder / "b").mkdir()
+    (folder / "b/nats-server.conf").symlink_to(folder / "nats-server.conf")
+    assert "is a link" in look(folder / "b/nats-server.conf", None).refusals[0]
+    assert "from outside of" in refused(folder, "include '../b.conf'\naccounts { A {} }")[0]
+
+
+def test_command_shows_asks_does_and_undoes(place, capsys):
+    call_command("takeover", str(place.main), "--dry-run")
+    assert "same accounts, users and permissions as before" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="say --yes"):
+        call_command("takeover", str(place.main))
+    capsys.readouterr()
+    call_command("takeover", str(place.main), "--yes", "--json")
+    assert json.loads(capsys.readouterr().out)["revision"] == 1
+    with pytest.raises(CommandError, match="already"):
+        call_command("takeover", str(place.main), "--yes", "--system", "other")
+    call_command("takeover", str(place.main), "--undo", "--yes")
+    assert f"{place.main} is as it was." in capsys.readouterr().out
+    assert place.files() == place.before
