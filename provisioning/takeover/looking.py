@@ -21,7 +21,7 @@ from provisioning.files import GENERATED, MAIN
 from provisioning.models import Revision
 from provisioning.takeover.forecast import Clients, Forecast, said, waiting_s
 from provisioning.takeover.judging import judge, tree_of
-from provisioning.takeover.machine import ask_http, monitoring_url
+from provisioning.takeover.machine import ask_http, client_url, listens, monitoring_url
 from provisioning.takeover.seeing import Look, divide, see
 
 _ANY_HASH = "$2a$04$" + "." * 53  # stands for the hash of a password in clear, which is made when it is taken
@@ -115,6 +115,12 @@ def _in_the_way(seen: Look, system: System | None, residual: Residual) -> Iterat
     if missing:
         named = ", ".join(f"${name}" for name in missing)
         yield f"What stays in the main file takes {named} from the server's environment: give nunect the same values."
+    url = client_url(seen.parsed.tree)
+    if seen.process is None and listens(url):
+        yield (
+            f"Somebody listens at {url}, but no nats-server that nunect can see was started with {seen.main}: run this "
+            "where that server runs, with the very file that it was started with."
+        )
     if seen.process is not None and seen.process.uid != os.geteuid():
         user = seen.process.user
         yield f"nats-server runs as {user}, who must be able to read what nunect writes: run nunect as {user}."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pwd
+import socket
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -86,6 +88,16 @@ def client_url(tree: Tree) -> str:
     host = host or str(known.get("host") or known.get("net") or "")
     port = port or int(known.get("port") or 4222)
     return f"{'tls' if known.get('tls') else 'nats'}://{_near(host)}:{port}"
+
+
+def listens(url: str) -> bool:
+    """Whether anybody answers at the host and port of a URL."""
+    parts = urllib.parse.urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), _HTTP_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
 
 
 def monitoring_url(tree: Tree) -> str:

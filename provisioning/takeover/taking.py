@@ -53,10 +53,12 @@ def take(
     name: str,
     environ: Mapping[str, str] | None = None,
     *,
+    url: str = "",
     agrees: Callable[[Forecast], bool] = lambda forecast: not forecast.differences,
 ) -> Outcome | None:
     """Take a main file over into the system of this name, which is made when there is none.
 
+    url: how nunect reaches the server, when it isn't as the conf says, or its certificate has another name.
     agrees: is shown the forecast, and nothing happens when it says no (then None is returned). A take-over that was
     cut short is put back first. Raises NotManaged for what can't be taken over, and the ProvisioningError of the
     step that failed; the files are then as they were.
@@ -75,7 +77,7 @@ def take(
     seen = forecast.seen
     if not seen.is_current:
         raise NotVerified("The files were changed since they were looked at: look again.")
-    system = _rows(seen, name)
+    system = _rows(seen, name, url or client_url(seen.parsed.tree))
     step("takeover rows")
     with sole_writer(seen.main.parent, next_fence(system.pk), settings.PROVISIONING_LOCK_TIMEOUT) as writer:
         residual = divide(seen, system.guard_nkey)
@@ -135,9 +137,8 @@ def _for_good(folder: Path) -> AbstractContextManager[Writer]:
 
 
 @transaction.atomic
-def _rows(seen: Look, name: str) -> System:
+def _rows(seen: Look, name: str, url: str) -> System:
     """The system of this main file, with rows of what it says."""
-    url = client_url(seen.parsed.tree)
     system = System.objects.filter(name=name).first() or new_system(name)
     theirs = seen.reading.system_account
     if system.system_account != theirs:

@@ -8,9 +8,16 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from accounts_app import credentials
 from provisioning.binary import binary
@@ -35,6 +42,8 @@ class Place:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text.replace("8222", str(self.http)))
         self.environ = {**os.environ, **ENVIRON} if name == "environment" else dict(os.environ)
+        if name == "tls":
+            make_certificate(folder)
         self.before = self.files()
         self.process = None
 
@@ -84,13 +93,39 @@ class Place:
             return False
 
 
+def make_certificate(folder):
+    """A certificate for "localhost" that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "server.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "server-key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
 class Member:
     """A client by hand, whose connection is never made anew."""
 
-    def __init__(self, port, user="", password=PASSWORD):
+    def __init__(self, port, user="", password=PASSWORD, ca=None):
+        """ca: a file; with it the connection is encrypted."""
         self.socket = socket.create_connection(("127.0.0.1", port), 5)
-        self.file = self.socket.makefile("rb")
-        self.file.readline()
+        if ca is None:
+            self.file = self.socket.makefile("rb")
+            self.file.readline()
+        else:
+            while self.socket.recv(1) != b"\n":
+                pass
+            context = ssl.create_default_context(cafile=ca)
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+            self.file = self.socket.makefile("rb")
         options = {"verbose": False, "pedantic": False, **({"user": user, "pass": password} if user else {})}
         self.socket.sendall(f"CONNECT {json.dumps(options)}\r\n".encode())
 

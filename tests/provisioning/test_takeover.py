@@ -108,6 +108,24 @@ def test_streams_store_before_during_and_after(place):
     assert asyncio.run(stored("orders.5", 5))
 
 
+@pytest.mark.parametrize("place", ["tls"], indirect=True)
+def test_server_with_tls_is_taken_over_where_its_certificate_is_trusted(place, monkeypatch):
+    ca = place.folder / "server.pem"
+    press = Member(place.port, "press", ca=ca)
+    assert press.alive()
+    url = f"tls://localhost:{place.port}"
+    with pytest.raises(Unreachable, match="did not take the new files"):
+        take(place.main, "default", url=url)
+    assert place.files() == place.before
+    assert press.alive()
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+    assert take(place.main, "default", url=url).revision is not None
+    assert press.alive()
+    undo(place.main)
+    assert press.alive()
+    assert place.files() == place.before
+
+
 STEPS = ["rows", "backup", "journal", "accounts.conf", "main", "reload", "verify", "taken"]
 
 
@@ -279,7 +297,7 @@ def test_forecast_counts_clients_and_what_they_wait_for(place):
 
 
 def refused(folder, text, **files):
-    (folder / "nats-server.conf").write_text(text)
+    (folder / "nats-server.conf").write_text(f"port: 1\n{text}")  # where nobody listens
     for name, part in files.items():
         (folder / f"{name}.conf").write_text(part)
     return look(folder / "nats-server.conf", System.objects.first()).refusals
@@ -311,6 +329,15 @@ def test_files_that_nunect_could_not_keep_are_refused(db, tmp_path):
     (folder / "b/nats-server.conf").symlink_to(folder / "nats-server.conf")
     assert "is a link" in look(folder / "b/nats-server.conf", None).refusals[0]
     assert "from outside of" in refused(folder, "include '../b.conf'\naccounts { A {} }")[0]
+
+
+def test_server_that_nunect_cant_see_is_not_written_under(place):
+    """It runs with a copy of the file: what would be written would change nothing now, and perhaps its next start."""
+    elsewhere = place.folder / "copy"
+    elsewhere.mkdir()
+    (elsewhere / "nats-server.conf").write_bytes(place.main.read_bytes())
+    (sentence,) = look(elsewhere / "nats-server.conf", None).refusals
+    assert sentence.startswith(f"Somebody listens at nats://127.0.0.1:{place.port}, but no nats-server")
 
 
 def test_command_shows_asks_does_and_undoes(place, capsys):

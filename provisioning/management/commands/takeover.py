@@ -31,6 +31,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--system", metavar="NAME", default="", help="into this system; it is made when there is none"
         )
+        parser.add_argument(
+            "--url", metavar="URL", default="", help="how nunect reaches the server, if not by what the file says"
+        )
         parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
         parser.add_argument("--yes", action="store_true", help="don't ask")
         parser.add_argument("--undo", action="store_true", help="put the files back that stood there before")
@@ -53,7 +56,7 @@ class Command(BaseCommand):
                 elif options["dry_run"]:
                     self._show(look(path, System.objects.filter(name=_system(options["system"])).first(), environ))
                 else:
-                    self._tell(take(path, _system(options["system"]), environ, agrees=self._agrees))
+                    self._tell(take(path, _system(options["system"]), environ, url=options["url"], agrees=self._agrees))
         except OSError as error:
             raise CommandError(f"{error.filename or path} can't be read: {error.strerror}.") from error
         except NatsConfError as error:
