@@ -108,6 +108,7 @@ urlpatterns = [
     path("systems/<int:pk>/observe/", stages.Observe.as_view(), name="system-observe"),
     path("systems/<int:pk>/manage/", stages.Manage.as_view(), name="system-manage"),
     path("systems/<int:pk>/release/", stages.Release.as_view(), name="system-release"),
+    path("systems/<int:pk>/release/undo/", stages.UndoRelease.as_view(), name="system-release-undo"),
     path("accounts/<int:pk>/retry/", decisions.RetryAccount.as_view(), name="account-retry"),
     path("accounts/<int:pk>/retire/", retiring.Retire.as_view(), name="account-retire"),
     path("blueprints/", blueprints.Blueprints.as_view(), name="blueprints"),

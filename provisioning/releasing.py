@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import time
@@ -59,6 +60,14 @@ def look_ahead(system: System, own: Own) -> str:
     """What a release would write, as text. Raises ValidationError for what is in its way; nothing is written."""
     with Fleet(system) as fleet:
         return _plan(system, own, fleet).text
+
+
+def diff_ahead(system: System, own: Own) -> str:
+    """The same as the lines of the main file that go and come: what else stands there is nobody's to show."""
+    after = look_ahead(system, own)
+    before = (system.folder / MAIN).read_bytes().decode("utf-8", "surrogateescape")
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), MAIN, MAIN, n=0, lineterm="")
+    return "\n".join(lines).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def release(system: System, confirm: str, own: Own = "stay") -> Released:

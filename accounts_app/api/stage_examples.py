@@ -27,11 +27,25 @@ def _turned(stage: str, state: str) -> dict[str, Any]:
     return {"id": 1, "stage": stage, "sync": {"state": state, "revision": 41, "problem": ""}}
 
 
-REQUESTS: dict[str, Any] = {"systems_manage": _CONFIRMED, "systems_release": _CONFIRMED}
+REQUESTS: dict[str, Any] = {
+    "systems_manage": _CONFIRMED,
+    "systems_release": {**_CONFIRMED, "files": "one", "own": "stay"},
+    "systems_release_undo": _CONFIRMED,
+}
 ANSWERS: dict[str, Any] = {
     "systems_difference": _DIFFERENCE,
     "systems_observe": _turned("observed", "applied"),
     "systems_manage": _turned("managed", "applied"),
-    "systems_release": _turned("released", "applied"),
+    "systems_release": {
+        **_turned("released", "applied"),
+        "main": "/etc/nats/nats-server.conf",
+        "kept": ["/etc/nats/nats-server.conf.before-release", "/etc/nats/accounts.conf.before-release"],
+        "digest": _DIGEST,
+        "proof": "nats-1 reported the digest of the one file before and after; no reload was needed.",
+    },
+    "systems_release_undo": {
+        **_turned("observed", "applied"),
+        "said": "The former files are back, and nunect observes “main”.",
+    },
 }
 PREVIEWS: dict[str, Any] = {"systems_manage": {"difference": _DIFFERENCE}}

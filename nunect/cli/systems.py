@@ -79,17 +79,42 @@ def manage(session: Session, name: str, confirm: str, how: How) -> int:
     return 0 if data is None else finish(session, data, how, f"nunect manages {row['name']} from now on.")
 
 
-@system.command("release", short_help="Let go: nothing is written or looked at any more.")
+@system.command("release", short_help="Let go, and leave one plain conf that a person can keep.")
 @_name
 @_confirm
-@write_options
+@click.option("--own", type=click.Choice(["stay", "go"]), default="stay", help="nunect's own users in that conf.")
+@click.option("--keep-files", is_flag=True, help="Leave the files as they are: main file and generated file.")
+@click.option("--undo", is_flag=True, help="Put the former files back, byte for byte, and observe.")
+@click.option("--dry-run", is_flag=True, help="Say what would change in the main file, and change nothing.")
 @command_options
-def release(session: Session, name: str, confirm: str, how: How) -> int:
-    """Let go: nothing is written or looked at any more, and the rows are only there to be read."""
+def release(session: Session, name: str, confirm: str, own: str, keep_files: bool, undo: bool, dry_run: bool) -> int:
+    """Let go: nothing is written or looked at any more, and the rows are only there to be read.
+
+    The generated file becomes a part of the main file, which means the same and is yours from then on.
+    """
     row = _found(session, name)
-    body = {"confirm": confirm or (row["name"] if how.dry_run else _asked(row))}
-    data = change(session, "POST", f"systems/{row['id']}/release/", body, how=how)
-    return 0 if data is None else _turned(session, data, how, f"nunect has let go of {row['name']}.")
+    address = f"systems/{row['id']}/release/"
+    if dry_run:
+        told = preview(session, "POST", address, {"confirm": row["name"], "own": own}, what="Looking")
+        output.print_json(told) if session.as_json else show_preview(told, conf=True)
+        return 0
+    body = {"confirm": confirm or _asked(row)}
+    if not undo:
+        body |= {"own": own, "files": "keep" if keep_files else "one"}
+    with Waiting("Taking back" if undo else "Letting go"):
+        data = session.client.call("POST", f"{address}undo/" if undo else address, (), body).data
+    if session.as_json:
+        output.print_json(data)
+        return 0
+    if undo:
+        output.say(output.plain(data["said"]), err=True)
+        return 0
+    output.say(f"nunect has let go of {output.plain(row['name'])}.", err=True)
+    if data["main"]:
+        output.say(f"{output.plain(data['main'])} is the one conf now. {output.plain(data['proof'])}", err=True)
+        output.say(f"The former files: {', '.join(map(output.plain, data['kept']))}.", err=True)
+        output.say("`nunect system release --undo` puts them back.", err=True)
+    return 0
 
 
 def _found(session: Session, name: str) -> dict[str, Any]:

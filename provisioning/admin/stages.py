@@ -17,7 +17,8 @@ from accounts_app.access import may, require, require_whole, visible
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin
 from accounts_app.models import System
-from provisioning import managing
+from provisioning import managing, releasing
+from provisioning.files import MAIN
 from provisioning.models import Difference
 from provisioning.observing import look_now
 from provisioning.telling import in_words
@@ -26,8 +27,19 @@ _Act = Callable[[System, str], None]
 ACTS: dict[str, tuple[_Act, Any]] = {
     "observe": (lambda system, name: managing.observe(system), _("nunect only observes it: nothing is written.")),
     "manage": (managing.manage, _("nunect manages it: the servers are brought to what the rows say.")),
-    "release": (managing.release, _("nunect has let go of it.")),
+    "release": (lambda system, name: _release(system, name, "stay"), _("nunect has let go of it: one conf is left.")),
+    "release-go": (lambda system, name: _release(system, name, "go"), _("nunect has let go of it: one conf is left.")),
+    "release-keep": (managing.release, _("nunect has let go of it; its files stay as they are.")),
+    "undo": (lambda system, name: _undo(system, name), _("The former files are back.")),
 }
+
+
+def _release(system: System, name: str, own: releasing.Own) -> None:
+    releasing.release(system, name, own)
+
+
+def _undo(system: System, name: str) -> None:
+    releasing.undo(system, name)
 
 
 @admin.register(Difference)
@@ -72,6 +84,7 @@ class DifferenceAdmin(ReadOnlyAdmin):
             "said": words,
             "own": own,
             "errors": errors,
+            "undoable": (system.folder / (MAIN + releasing.BEFORE)).exists(),
             "may_turn": may(request.user, "change", System),
         }
         return TemplateResponse(request, "provisioning/difference.html", context, headers={"Cache-Control": "no-store"})

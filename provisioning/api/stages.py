@@ -11,16 +11,18 @@ from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts_app.access import Act, require, require_whole, visible
-from accounts_app.api.fields import Strict, Text
+from accounts_app.access import Act, may, require, require_whole, visible
+from accounts_app.api.fields import Choice, Strict, Text
 from accounts_app.api.problems import Conflict
 from accounts_app.api.query import OF_WRITES, flag, only_known
 from accounts_app.api.schema import Schema
 from accounts_app.api.shapes import Preview, Sync
+from accounts_app.api.standing import sync_of
 from accounts_app.api.writing import write
-from accounts_app.models import System
+from accounts_app.conf_text import masked
+from accounts_app.models import NatsUser, System
 from accounts_app.stages import why_unwritten
-from provisioning import managing
+from provisioning import managing, releasing
 from provisioning.models import Difference
 from provisioning.observing import look_now
 from provisioning.telling import in_words
@@ -83,6 +85,32 @@ class Turned(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     stage = serializers.ChoiceField(System.Stage.choices)
     sync = Sync()
+
+
+class Releasing(Confirmed):
+    files = Choice(  # type: ignore[assignment]
+        [("one", ""), ("keep", "")],
+        required=False,
+        help_text="What is left: one plain conf that means what ran (the default), or the files as they are.",
+    )
+    own = Choice(
+        [("stay", ""), ("go", "")],
+        required=False,
+        help_text="What becomes of nunect's own users and account in the one conf; go costs a reload.",
+    )
+
+
+class ReleasedAnswer(Turned):
+    """The one conf that is left, the former files beside it, and how it is known that the servers run it."""
+
+    main = serializers.CharField()
+    kept = serializers.ListField(child=serializers.CharField())
+    digest = serializers.CharField()
+    proof = serializers.CharField()
+
+
+class Undone(Turned):
+    said = serializers.CharField()
 
 
 def as_told(difference: Difference) -> dict[str, Any]:
@@ -177,7 +205,45 @@ class Release(Turn):
     OPERATIONS = {"POST": "systems_release"}
     act = managing.release
 
-    @extend_schema(request=Confirmed, responses={200: Turned})
+    @extend_schema(request=Releasing, responses={200: ReleasedAnswer})
     def post(self, request: Any, pk: int) -> Response:
-        """Let go: nothing is written or looked at any more, and the rows are only there to be read."""
-        return self.turn(request, pk, confirmed=True)
+        """Let go: nothing is written or looked at any more, the rows are only there to be read, and one plain conf is
+        left. A dry run answers what would change in the main file."""
+        system = self.system(request, pk, "change")
+        only_known(request, OF_WRITES)
+        asked = Releasing(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = asked.validated_data
+        own, confirm = given.get("own", "stay"), given["confirm"]
+        plain = given.get("files", "one") == "one"
+        if flag(request, "dry_run"):
+            managing.check_name(system, confirm)
+            lines = releasing.diff_ahead(system, own) if plain else ""
+            conf = masked(lines, keys=may(request.user, "change", NatsUser))
+            return Response({"changes": [], "conf": conf, "faults": [], "warnings": [], "rows": None})
+        told: dict[str, Any] = {"main": "", "kept": [], "digest": "", "proof": ""}
+        if plain:
+            done = releasing.release(system, confirm, own)
+            told = {name: getattr(done, name) for name in told}
+        else:
+            managing.release(system, confirm)
+        return Response({**_now(request, pk), **told}, headers={"Cache-Control": "no-store"})
+
+
+class UndoRelease(OfSystem):
+    OPERATIONS = {"POST": "systems_release_undo"}
+
+    @extend_schema(request=Confirmed, responses={200: Undone})
+    def post(self, request: Any, pk: int) -> Response:
+        """Put the former files back, byte for byte, and observe."""
+        system = self.system(request, pk, "change")
+        only_known(request, ())
+        asked = Confirmed(data=request.data)
+        asked.is_valid(raise_exception=True)
+        said = releasing.undo(system, asked.validated_data["confirm"])
+        return Response({**_now(request, pk), "said": said}, headers={"Cache-Control": "no-store"})
+
+
+def _now(request: Any, pk: int) -> dict[str, Any]:
+    system = System.objects.get(pk=pk)
+    return {"id": pk, "stage": system.stage, "sync": sync_of(system, {}, request.user)}

@@ -44,7 +44,7 @@ def test_a_row_says_that_nothing_is_written(page, system):
 def test_rows_of_a_released_system_stay_as_they_are(page, system):
     account = factories.account("ACME")
     user, role = factories.user(account, "svc"), factories.role(account)
-    page.post(f"/admin/provisioning/difference/of/{system.pk}/", {"act": "release", "confirm": "default"})
+    page.post(f"/admin/provisioning/difference/of/{system.pk}/", {"act": "release-keep", "confirm": "default"})
     shown = page.get(f"/admin/provisioning/difference/of/{system.pk}/").content.decode()
     assert "nunect has let go of this system" in shown
     why = "nunect has released system “default”: nothing is written."

@@ -59,7 +59,9 @@ def test_rows_of_an_observed_system_are_written_and_held(api, system):
 @pytest.mark.django_db(transaction=True)  # a change counts by what its transaction has counted already
 def test_a_released_system_can_only_be_read(api, system):
     factories.account("ACME")
-    assert api.post(f"systems/{system.pk}/release/", {"confirm": "default"}).data["stage"] == "released"
+    assert (
+        api.post(f"systems/{system.pk}/release/", {"confirm": "default", "files": "keep"}).data["stage"] == "released"
+    )
     for answer in (
         api.post("accounts/", {"name": "NEW"}),
         api.patch(f"systems/{system.pk}/", {"environment": "prod"}),

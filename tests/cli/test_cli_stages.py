@@ -46,9 +46,18 @@ def test_observe_difference_and_manage(nunect, system, tmp_path):
 
 @pytest.mark.django_db(transaction=True)  # a change counts by what its transaction has counted already
 def test_release(nunect, system):
-    gone = nunect("system", "release", "--confirm", "default")
+    gone = nunect("system", "release", "--confirm", "default", "--keep-files")
     assert (gone.exit_code, gone.stderr) == (0, "nunect has let go of default.\n")
     refused = nunect("create", "account", "name=NEW")
     assert refused.exit_code == 1
     assert "nunect has released system “default”: nothing is written." in refused.stderr
     assert nunect("system", "observe", "elsewhere").exit_code == 1
+    nothing = nunect("system", "release", "--undo", "--confirm", "default")
+    assert nothing.exit_code == 1 and "There is nothing to take back" in nothing.stderr
+
+
+def test_one_plain_conf_needs_a_server_that_proves_it(nunect, system):
+    refused = nunect("system", "release", "--confirm", "default")
+    assert refused.exit_code == 1
+    assert "accounts.conf" in refused.stderr
+    assert System.objects.get().stage == "managed"

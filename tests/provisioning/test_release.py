@@ -11,6 +11,8 @@ from provisioning import managing, releasing
 from provisioning.binary import binary
 from provisioning.files import GENERATED, MAIN
 from provisioning.observing import look_now
+from tests import factories
+from tests.api.conftest import Api, token_of
 from tests.provisioning.world import Intruder, dies_at
 
 STEPS = ("release stage", "release kept", "release main", "release one")
@@ -165,3 +167,20 @@ def test_a_text_that_is_told_first_is_the_one_that_is_written(shop):
     assert (shop.folder / MAIN).read_text() == ahead
     asked = subprocess.run([binary(), "-t", "-c", str(shop.folder / MAIN)], capture_output=True, text=True)
     assert asked.returncode == 0
+
+
+def test_over_rest_with_a_look_before_that_tells_no_secret(shop):
+    main = shop.folder / MAIN
+    main.write_text(main.read_text().replace("max_payload", 'leafnodes { remotes: [] }  # "a-secret"\nmax_payload'))
+    shop.restart()
+    api, address = Api(token_of(factories.admin())), f"systems/{shop.system.pk}/release/"
+    told = api.post(f"{address}?dry_run=true", {"confirm": "default"}).data["conf"]
+    assert f'-include "{GENERATED}"' in told and "+accounts: {" in told
+    assert "a-secret" not in told and "$2b$" not in told and "$2a$" not in told
+    done = api.post(address, {"confirm": "default", "own": "stay"})
+    assert done.status_code == 200, done.data
+    assert (done.data["stage"], done.data["main"]) == ("released", str(main))
+    assert done.data["digest"] == runs(shop)
+    back = api.post(f"{address}undo/", {"confirm": "default"})
+    assert (back.status_code, back.data["stage"]) == (200, "observed")
+    assert shop.conf.exists()
