@@ -29,7 +29,7 @@ from accounts_app.models import (
     Token,
     record,
 )
-from provisioning.models import Blueprint, Drift, Hold, Job, Revision
+from provisioning.models import Blueprint, Difference, Drift, Hold, Job, Revision
 from tests import factories
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ OF_AN_ACCOUNT = {  # {model: the way to the name of its account}
     Consumer: ("stream__account__name",),
     Hold: ("account",),
 }
-OF_A_SYSTEM = (Revision, Drift, Server, AuditEntry)
+OF_A_SYSTEM = (Revision, Drift, Difference, Server, AuditEntry)
 FOUND_BY_TYPING = (Account, NatsUser, Role, Export, Mapping, Stream, get_user_model())
 FILED = (Account, NatsUser, Role, SubjectPermission, Export, Import, Mapping, Stream, Consumer)
 OFFERING = (Account, NatsUser, Role, Export, ExportAccess, Import, Mapping, Stream, Consumer)
@@ -80,6 +80,7 @@ def world(db):
     Hold.objects.create(system=system, account="ORDERS", reason="many users would go")
     Hold.objects.create(system=system, account="BILLING", reason="nearly all would go")
     Drift.objects.create(system=system, where="file", summary="Somebody edited accounts.conf.")
+    Difference.objects.create(system=system, checked_at=timezone.now())
     for account in accounts:
         factories.consumer(factories.stream(account, f"{account.name}-EVENTS"), "reader")
     record("something done", accounts[1])
