@@ -55,8 +55,8 @@ def release(system: System, confirm: str) -> None:
 
 
 @transaction.atomic
-def return_to(system: System, stage: System.Stage) -> None:
-    """What was begun with another stage has failed: the former one again."""
+def turn_to(system: System, stage: System.Stage) -> None:
+    """Have the stage that what is being done needs, or that it has failed to leave."""
     if System.objects.get(pk=system.pk).stage != stage:
         _turn(system, stage)
         want(system.pk, shared=True)

@@ -100,7 +100,7 @@ def release(system: System, confirm: str, own: Own = "stay") -> Released:
         except (ProvisioningError, OSError, ValidationError) as error:
             if (folder / (MAIN + BEFORE)).exists():
                 undo(system, confirm)
-            managing.return_to(system, before)
+            managing.turn_to(system, before)
             raise ValidationError(_("It was taken back: %s") % _words(error)) from error
     kept = tuple(str(folder / (name + BEFORE)) for name in (MAIN, GENERATED))
     done = Released(str(folder / MAIN), kept, plan.digest, plan.own, proof)

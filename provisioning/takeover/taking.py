@@ -20,7 +20,7 @@ from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.render import Generated, assemble
 from accounts_app.natsconf.sameness import differences
-from provisioning import pipeline
+from provisioning import managing, pipeline
 from provisioning.bootstrap import new_system
 from provisioning.errors import NotManaged, NotVerified, Unreachable
 from provisioning.files import GENERATED, Intent, Writer, sole_writer, text_hash
@@ -94,13 +94,17 @@ def take(
             raise
         journal = journal.save("taken")
     step("takeover taken")
+    managing.turn_to(system, System.Stage.MANAGED)
     record("taken over", system, file=str(seen.main), digest=journal.digest_after)
     revision = pipeline.apply(system.pk, reason="take-over") if seen.process is not None else None
     return Outcome(system.name, revision, _told(journal, revision))
 
 
 def undo(path: Path) -> Outcome:
-    """Put the files back that stood there before the last take-over, and reload. Raises NotManaged, NotWritten."""
+    """Put the files back that stood there before the last take-over, and reload; nunect only observes from then on.
+
+    Raises NotManaged, NotWritten.
+    """
     main = path.absolute()
     journal = journals.find(main, "begun", "taken")
     if journal is None:
@@ -109,6 +113,8 @@ def undo(path: Path) -> Outcome:
         raise NotManaged(f"{edited[0]} was edited since the take-over: put your edit aside first, and back afterwards.")
     process = find_process(main)
     system = System.objects.filter(name=journal.system).first()
+    if system is not None and system.stage == System.Stage.MANAGED:
+        managing.observe(system)
     with _for_good(main.parent) as writer:
         journals.put_back(journal)
         journal.save("undone")
@@ -139,7 +145,7 @@ def _for_good(folder: Path) -> AbstractContextManager[Writer]:
 @transaction.atomic
 def _rows(seen: Look, name: str, url: str) -> System:
     """The system of this main file, with rows of what it says."""
-    system = System.objects.filter(name=name).first() or new_system(name)
+    system = System.objects.filter(name=name).first() or new_system(name, stage=System.Stage.OBSERVED)
     theirs = seen.reading.system_account
     if system.system_account != theirs:
         Account.objects.filter(system=system, name=system.system_account).update(name=theirs)

@@ -12,7 +12,7 @@ from accounts_app.models import Account, NatsUser, System
 from provisioning import pipeline
 from provisioning.errors import Locked, NotManaged, NotVerified, Unreachable
 from provisioning.files import sole_writer
-from provisioning.models import Revision
+from provisioning.models import Difference, Revision
 from provisioning.server import Fleet
 from provisioning.takeover.looking import look
 from provisioning.takeover.taking import take, undo
@@ -63,6 +63,7 @@ def test_clients_stay_through_a_take_over_and_its_undoing(place, name):
         system = System.objects.get()
         assert outcome.revision == Revision.objects.get()
         assert outcome.revision.servers[0]["proof"] == "digest"
+        assert system.stage == "managed"
         assert all(member.alive() for member in there)
         pipeline.apply(system.pk, fresh=True)
         assert Revision.objects.count() == 1, "nothing is left to do"
@@ -84,6 +85,13 @@ def test_clients_stay_through_a_take_over_and_its_undoing(place, name):
     assert place.files() == place.before
     with Fleet(system) as fleet:
         assert fleet.unauthorized
+    pipeline.apply(system.pk, fresh=True)
+    system.refresh_from_db()
+    assert (system.stage, system.problem) == ("observed", "")
+    difference = Difference.objects.get(system=system)
+    missing = [change["text"] for change in difference.words if MEMBERS[name][1][0] in change["text"]]
+    assert missing or "environment" in difference.unknown, "what the rows no longer say, and runs again"
+    assert place.files() == place.before, "who only observes writes nothing"
 
 
 def test_streams_store_before_during_and_after(place):
