@@ -19,6 +19,9 @@ os.environ["NUNECT_STATE_DIR"] = _state
 os.environ["NUNECT_CONFIG_DIR"] = f"{_state}/config"
 os.environ.setdefault("SECRET_KEY", "only-for-tests")
 os.environ.setdefault("NUNECT_ENCRYPTION_KEYS", "rBoqtDlxoAIzYd4rXzlqL9_YGM7SfdBd7Pnmxz5FcOs=")
+if "REDIS_URL" in os.environ:  # each process of tests has a database of its own there
+    _server, _, _number = os.environ["REDIS_URL"].rpartition("/")
+    os.environ["REDIS_URL"] = f"{_server}/{int(_number) + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"
 
 from nunect.settings import *  # noqa: E402, F403
 from nunect.settings import DATABASES, OWN_VALKEY  # noqa: E402

@@ -16,9 +16,9 @@ from tests.provisioning.assets_world import by_tenant, make, on_server, state
 @pytest.fixture
 def queue(valkey, settings):
     """A real broker; called, it gives the tasks that wait there, and takes them away."""
-    path = valkey.connection_pool.connection_kwargs["path"]
-    before, settings.VALKEY_SOCKET = current_app.conf.broker_url, path
-    current_app.conf.broker_url = f"redis+socket://{path}"
+    before, path = current_app.conf.broker_url, valkey.connection_pool.connection_kwargs.get("path")
+    settings.VALKEY_SOCKET = path or settings.VALKEY_SOCKET
+    current_app.conf.broker_url = f"redis+socket://{path}" if path else settings.REDIS_URL
 
     def taken():
         found = [json.loads(message)["headers"]["task"] for message in valkey.lrange("celery", 0, -1)]

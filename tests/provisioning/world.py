@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import nats
 from django.db import connections
@@ -90,7 +91,11 @@ include "{GENERATED}"
         return self.start()
 
     def signal(self, kind):
+        """Send it a signal; whoever sends SIGSTOP goes on once it has stopped."""
         os.kill(self.process.pid, kind)
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        while kind == signal.SIGSTOP and stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.005)
 
     def reloads(self):
         return (self.folder / "log").read_text().count("Reloaded server configuration")
