@@ -204,7 +204,7 @@ def _to_the_end(session: Session, data: Mapping[str, Any], link: bool, folder: F
         output.say(f"Job {number} goes on without you: `nunect job follow {number}`.", err=True)
         _say_link(hand_over)
         raise
-    if hand_over is not None and _made_none(row):
+    if row["state"] == "done" and (hand_over is None or _made_none(row)):
         output.say("There are no new credentials: those that are there stay.", err=True)
         hand_over = None
     if row["state"] != "done" or hand_over is None or link:

@@ -18,7 +18,7 @@ from accounts_app.access import may, visible
 from accounts_app.admin import chips
 from accounts_app.door import who_by
 from accounts_app.models import Account
-from provisioning.jobs import stuck
+from provisioning.jobs import changed_since, stuck
 from provisioning.jobs.rights import may_act, seen_by
 from provisioning.models import HandOver, Job, JobStep
 
@@ -61,7 +61,7 @@ def offers(job: Job, person: Any) -> list[Offer]:
             found.append(Offer("resume", _("Look again now")))
         word, style = (_("Keep the account"), "nu-main") if retires else (_("Cancel"), "nu-danger")
         found.append(Offer("cancel", word, style, asks=True))
-    elif state == Job.State.DONE and job.kind == Job.Kind.PROVISION:
+    elif state == Job.State.DONE and job.kind == Job.Kind.PROVISION and not changed_since.retired(job):
         found.append(Offer("hand-over", _("New credentials"), asks=True))
         if job.forgotten_at is None:
             found.append(Offer("roll-back", _("Roll back"), "nu-danger", asks=True))

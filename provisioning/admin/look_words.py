@@ -35,6 +35,7 @@ def told_look(look: Look) -> dict[str, Any]:
         "problems": list(look.problems),
         "notes": list(look.notes),
         "warned": sorted(look.preview.get("warnings", ()), key=lambda one: one["severity"] != "loses")[:SHOWN],
+        "same": look.same,
         "all_new": all(account.get("new") for account in look.accounts),
         "said": [{"text": one["text"], "danger": one["removes_access"]} for one in _dangers_first(changes)[:SHOWN]],
         "unsaid": max(0, len(changes) - SHOWN),

@@ -158,5 +158,6 @@ def job_page(request: HttpRequest, made: submit.Submitted, lifetime_s: float) ->
     """The page of a job that has begun: the link stands in this answer, and nowhere else."""
     url = f"{address_of(reverse('handover'), request)}#{made.token}"
     pages: Any = admin.site._registry[Job]
-    answer: HttpResponse = pages.page_of(request, made.job, {"url": url, "lasts": spoken(lifetime_s)})
+    link = {"url": url, "lasts": spoken(lifetime_s)} if made.token else None
+    answer: HttpResponse = pages.page_of(request, made.job, link)
     return answer

@@ -89,15 +89,17 @@ class Started(serializers.Serializer[Any]):
 
 
 class StartedWithLink(Started):
-    hand_over = Link()
+    hand_over = Link(allow_null=True, help_text="null when no new credentials come of it.")
 
 
 class Lifetime(Strict, serializers.Serializer[Any]):
     lifetime_s = Number(required=False, help_text="Seconds that the link lives from when the credentials are ready.")
 
 
-def link_of(request: Any, made: Submitted) -> dict[str, Any]:
+def link_of(request: Any, made: Submitted) -> dict[str, Any] | None:
     """The one-time link of a job that has just begun, as it is told once. Its token stays behind the #."""
+    if not made.token:
+        return None
     ends = made.job.hand_overs.values_list("expires_at", flat=True).get()
     page = address_of(reverse("handover"), request)
     return {"url": f"{page}#{made.token}", "token": made.token, "expires_at": ends}

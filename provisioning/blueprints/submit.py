@@ -24,7 +24,7 @@ from provisioning.blueprints.faults import Placed, of_places, of_rows
 from provisioning.blueprints.parameters import Fault, Given, ParameterErrors, by_parameter, read_parameters, told
 from provisioning.blueprints.specs import BlueprintSpec
 from provisioning.blueprints.telling import tell_accounts
-from provisioning.jobs import services
+from provisioning.jobs import changed_since, services
 from provisioning.models import HandOver, Job
 
 _OVER = (Job.State.CANCELLED, Job.State.ROLLED_BACK)
@@ -35,7 +35,8 @@ class Look:
     """What a blueprint would make of these parameters.
 
     faults: what is wrong with a parameter; problems: what else stands in the way; notes: what to know besides.
-    accounts: what will be there, for people (`telling`); preview: what changes, as `accounts_app.preview` tells it.
+    accounts: what will be there, for people (`telling`); preview: what changes, as `accounts_app.preview` tells it;
+    same: whether the rows say all of it already; hands_over: whether new credentials come of it.
     """
 
     title: str
@@ -44,6 +45,8 @@ class Look:
     faults: tuple[Fault, ...] = ()
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    same: bool = False
+    hands_over: bool = False
 
     @property
     def good(self) -> bool:
@@ -76,7 +79,8 @@ class Refused(ValidationError):
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A job that has begun, and the token of the link to the credentials that it makes: shown once."""
+    """A job that has begun, and the token of the link to the credentials that it makes: shown once, "" when it makes
+    none."""
 
     job: Job
     token: str = field(repr=False)
@@ -100,7 +104,7 @@ def provision(
         seen, ready = _looked(system, spec, parameters)
         if ready is None or not seen.good:
             raise Refused(seen)
-        token, hand_over = handover.new_link(lifetime_s)
+        token, hand_over = handover.new_link(lifetime_s) if seen.hands_over else ("", None)
         job = services.start(
             Job.Kind.PROVISION,
             system,
@@ -121,6 +125,8 @@ def issue_again(job: Job, *, lifetime_s: float = handover.LIFETIME_S) -> Submitt
     Raises ValidationError when there are no such users any more.
     """
     _check_lifetime(lifetime_s)
+    if told := changed_since.retired(job):
+        raise ValidationError(told)
     with transaction.atomic():
         handed = HandOver.objects.filter(job=job)
         names = sorted({name for users in handed.values_list("users", flat=True) for name in users})
@@ -207,6 +213,8 @@ def _previewed(system: System, ready: _Ready) -> Look | Placed:
         found.faults,
         (*seen.faults, *found.problems),
         ready.notes,
+        not seen.answer.changes,
+        bool(seen.answer.secrets),
     )
 
 

@@ -6,9 +6,10 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from accounts_app import credentials
+from accounts_app.applying import apply_document
 from accounts_app.door import through
 from accounts_app.models import Account, AuditEntry, NatsUser, Server, System
-from accounts_app.natsconf.document import DocumentError
+from accounts_app.natsconf.document import DocumentError, read_document
 from provisioning.blueprints import catalogue, handover
 from provisioning.blueprints.reading import read_blueprint
 from provisioning.blueprints.submit import Refused, issue_again, look, provision
@@ -198,6 +199,24 @@ def test_an_account_of_a_like_name_is_another_one(system):
     done(provision(system, SPEC, {**GIVEN, "name": "SHOP-2", "devices": []}).job)
     factories.account("SHOP", system=system)
     assert not look(system, SPEC, GIVEN).good
+
+
+def test_no_link_is_made_where_no_credential_is_new(system):
+    job = provision(system, SPEC, GIVEN).job
+    done(job)
+    apply_document(system, read_document(json.loads(job.inputs)["document"]))
+    assert look(system, SPEC, GIVEN).same and not look(system, SPEC, {**GIVEN, "prefix": "other"}).same
+    again = provision(system, SPEC, GIVEN)
+    assert (again.token, HandOver.objects.filter(job=again.job).count()) == ("", 0)
+
+
+def test_what_was_retired_since_gets_no_new_credentials(system):
+    job = provision(system, SPEC, GIVEN).job
+    gone = Job.objects.create(
+        system=system, kind=Job.Kind.RETIRE, title="x", door="rest", accounts=["SHOP"], state=Job.State.DONE
+    )
+    with pytest.raises(ValidationError, match=f"was retired since, by job {gone.pk}"):
+        issue_again(job)
 
 
 def test_credentials_are_issued_anew_for_who_is_still_there(system):
