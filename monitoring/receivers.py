@@ -24,6 +24,8 @@ _ANSWERS = {  # what a person decides is an act of the trail: its rows change wi
     "held change approved": "said yes to the held change of `{account}`",
     "held change refused": "said no to the held change of `{account}`",
     "drift to be repaired": "asked for the repair of what others changed",
+    "drift adopted": "adopted what others changed",
+    "drift ignored": "lets be what others changed",
 }
 
 
@@ -96,18 +98,22 @@ def drift_saved(sender: Any, instance: Drift, created: bool, **kwargs: Any) -> N
 
 
 def _of_drift(drift: Drift, created: bool) -> Event:
-    repaired = drift.state == Drift.State.REPAIRED
+    waits = drift.state in (Drift.State.OPEN, Drift.State.APPROVED)
     ends = {
         Drift.State.OPEN: "It waits for a person.",
         Drift.State.APPROVED: "It is to be repaired.",
         Drift.State.REPAIRED: "nunect puts back what the rows say.",
+        Drift.State.IGNORED: "It is ignored.",
+        Drift.State.ADOPTING: "The rows say it, too.",
+        Drift.State.ADOPTED: "The rows say it, too.",
+        Drift.State.GONE: "It is another one now.",
     }[Drift.State(drift.state)]
     (lines,) = in_words([drift.changes])
     return Event(
         at=(drift.found_at if created else drift.answered_at or timezone.now()).timestamp(),
         id=f"drift:{drift.pk}:{drift.state}",
         kind="drift",
-        level="warning" if repaired else "error",
+        level="error" if waits else "warning",
         text=f"{drift.summary.rstrip('.')}. {ends}",
         detail={"drift": drift.pk, "where": drift.where, "changes": [line.text for line in lines[:KEPT]]},
     )

@@ -1,4 +1,4 @@
-"""What a person decides: yes or no to a held change, back to a revision, try again, repair a drift."""
+"""What a person decides: yes or no to a held change, back to a revision, try again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from accounts_app.row_writer import Changes
 from accounts_app.stages import check_written
 from accounts_app.wanted import want
 from provisioning.enforced import SHARED_ROLES
-from provisioning.models import Drift, Hold, Revision, RevisionBlock
+from provisioning.models import Hold, Revision, RevisionBlock
 
 
 def _who() -> Any:
@@ -104,18 +104,6 @@ def try_again(target: System | Account) -> None:
     accounts.update(problem_kind="", problem="", refused=[])
     record("try again", target)
     want(system_id)
-
-
-@transaction.atomic
-def repair(drift: Drift) -> None:
-    """Put what the rows say in place of what somebody else left there."""
-    check_written(drift.system)
-    if not Drift.objects.filter(pk=drift.pk, state=Drift.State.OPEN).update(
-        state=Drift.State.APPROVED, answered_at=timezone.now(), answered_by=_who()
-    ):
-        raise ValidationError(_("This drift is settled already."))
-    record("drift to be repaired", drift, summary=drift.summary)
-    want(drift.system_id)
 
 
 def _want(system_id: int, account: str) -> None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.db.models import Case, F, QuerySet, Value, When
 from django.utils import timezone
+from django.utils.formats import date_format
 
-from accounts_app.models import System, record
+from accounts_app.models import Account, System, record
 from accounts_app.natsconf.diff import diff
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
@@ -24,13 +26,15 @@ from provisioning.server import Seen
 
 _NKEY = re.compile(r"\bU[A-Z2-7]{55}\b")
 SHOWN = 100  # changes kept in a row; the rest is counted
+UNSETTLED = (Drift.State.OPEN, Drift.State.APPROVED, Drift.State.IGNORED, Drift.State.ADOPTING)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A file or a server that holds what nunect did not put there.
 
-    usable: whether a server would take the file; an unusable one is always repaired.
+    usable: whether a server would take the file; an unusable one is always repaired. text_sha256: of its
+    content, or the digests that the servers report: an answer counts for that alone.
     """
 
     where: Drift.Where
@@ -78,7 +82,9 @@ def in_servers(foreign: Iterable[Seen]) -> Difference | None:
     runs = {
         f"an altered revision {one.revision}" if one.revision else "a conf without nunect's mark" for one in servers
     }
-    return Difference(Drift.Where.SERVER, f"{names} runs {' or '.join(sorted(runs))}."[:500], [], True)
+    digests = sorted({one.config_digest for one in servers})
+    content = digests[0] if len(digests) == 1 else text_hash("\n".join(digests))
+    return Difference(Drift.Where.SERVER, f"{names} runs {' or '.join(sorted(runs))}."[:500], [], True, content)
 
 
 def in_words(
@@ -102,27 +108,65 @@ def in_words(
     return words
 
 
-def remember(system: System, difference: Difference) -> bool:
-    """Write a drift down, once, and say whether it is to be repaired now.
+def remember(system: System, difference: Difference) -> Drift:
+    """Write a drift down, once; its state says whether something may be written over it now.
 
-    An unusable file always is; else the system's policy says so, or a person's answer to this very content.
+    An unusable file is always repaired; else the system's policy says so, or a person's answer to this very content.
     """
-    known = Drift.objects.filter(system=system, where=difference.where, text_sha256=difference.text_sha256)
-    row = known.filter(state__in=(Drift.State.OPEN, Drift.State.APPROVED)).first()
-    approved = row is not None and row.state == Drift.State.APPROVED
-    repair = approved or not difference.usable or system.drift_policy == System.DriftPolicy.REPAIR
+    here = Drift.objects.filter(system=system, state__in=UNSETTLED)
+    alike = here.filter(where=difference.where)
+    row = alike.filter(text_sha256=difference.text_sha256).first()
+    if row is None and difference.where == Drift.Where.SERVER:
+        # a run died between its write and its reload, or somebody has answered whatever runs there
+        row = here.filter(state=Drift.State.ADOPTING, adopted__digest=difference.text_sha256).first()
+        row = row or alike.filter(state=Drift.State.APPROVED, text_sha256="").first()
+    _settle(here if row is None else here.exclude(pk=row.pk), Drift.State.GONE)
+    if row is not None and row.state == Drift.State.IGNORED and _over(row):
+        row.state, row.ignored_until, row.answered_at, row.answered_by = Drift.State.OPEN, None, None, None
+    by_policy = not difference.usable or system.drift_policy == System.DriftPolicy.REPAIR
     if row is None:
         row = Drift(system=system, where=difference.where, text_sha256=difference.text_sha256)
         row.summary, row.changes = difference.summary, difference.changes
-        record("drift found", system, where=str(difference.where), summary=difference.summary, repaired=repair)
-    row.state = Drift.State.REPAIRED if repair else Drift.State.OPEN
-    row.answered_at = row.answered_at or (timezone.now() if repair else None)
+        told = {"where": str(difference.where), "summary": difference.summary}
+        record("drift found", system, **told, repaired=by_policy)
+    elif row.state in (Drift.State.ADOPTING, Drift.State.IGNORED):
+        return row
+    if row.state == Drift.State.APPROVED or by_policy:
+        row.state, row.answered_at = Drift.State.REPAIRED, row.answered_at or timezone.now()
     row.save()
-    return repair
+    return row
+
+
+def _over(row: Drift) -> bool:
+    return row.ignored_until is not None and row.ignored_until <= timezone.now()
+
+
+def _settle(rows: QuerySet[Drift], state: Drift.State) -> None:
+    """End what is settled by something else; what a person has adopted is in the rows."""
+    settled = Case(When(state=Drift.State.ADOPTING, then=Value(Drift.State.ADOPTED)), default=Value(state))
+    rows.update(state=settled, answered_at=timezone.now())
 
 
 def forget_open(system: System) -> None:
     """Everything agrees again: what was open has been settled by somebody."""
-    Drift.objects.filter(system=system).exclude(state=Drift.State.REPAIRED).update(
-        state=Drift.State.REPAIRED, answered_at=timezone.now()
-    )
+    _settle(Drift.objects.filter(system=system, state__in=UNSETTLED), Drift.State.REPAIRED)
+
+
+def wait_ignored(system: System, row: Drift) -> None:
+    """A difference that is ignored is no problem of the system; accounts whose rows have changed wait, and say so."""
+    until = ""
+    if row.ignored_until is not None:
+        until = f" until {date_format(timezone.localtime(row.ignored_until), 'j M Y, H:i')}"
+    why = f"{row.summary.rstrip('.')} and is ignored{until}: changes wait."
+    if row.where == Drift.Where.SERVER:
+        why = f"{row.summary.rstrip('.')}, which is ignored{until}: changes wait."
+    behind = QuerySet[Account](Account).filter(system=system).exclude(done=F("wanted"))
+    waiting = behind.exclude(problem_kind=Account.Problem.FAILED)
+    told = waiting.exclude(problem_kind=Account.Problem.HELD, problem=why, problem_wanted=F("wanted"))
+    for account in told:
+        record("account held", account, why=why)
+    told.update(problem_kind=Account.Problem.HELD, problem=why, problem_wanted=F("wanted"))
+    quiet = {"problem": "", "problem_step": "", "problem_at": None, "checked_at": timezone.now()}
+    QuerySet(System).filter(pk=system.pk).update(**quiet)
+    if not behind.exists():
+        QuerySet(System).filter(pk=system.pk, wanted=system.wanted).update(done=F("wanted"))

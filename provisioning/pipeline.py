@@ -17,7 +17,7 @@ from provisioning.files import Intent, read_generated, sole_writer, text_hash
 from provisioning.hints import clear_hint
 from provisioning.jobs.gathering import wait_for_rows
 from provisioning.mainfile import read_main
-from provisioning.models import Revision
+from provisioning.models import Drift, Revision
 from provisioning.numbers import next_fence, next_number
 from provisioning.observing import look
 from provisioning.plan import ask_early, find_and_keep, make_plan
@@ -113,9 +113,13 @@ class Run:
             found, self.enforced.revision, self.writer.intent, self.enforced.text, self.system.folder
         )
         difference = difference or foreign
-        if difference is not None and not drift.remember(self.system, difference):
+        row = drift.remember(self.system, difference) if difference is not None else None
+        if row is not None and row.waits:
             recording.note_servers(self.system, self.seen, generated.sha256)
-            recording.note_problem(self.system_id, "drift", difference.summary + " It waits for your answer.")
+            if row.state == Drift.State.IGNORED:
+                drift.wait_ignored(self.system, row)
+            else:
+                recording.note_problem(self.system_id, "drift", row.summary + " It waits for your answer.")
             return True
         self.text_sha256 = text_hash(generated.text)
         as_it_should = found is not None and text_hash(found) == self.text_sha256
@@ -127,7 +131,9 @@ class Run:
             if (one.sha256, one.revision) != (generated.sha256, generated.revision) or one.server_id in self.foreign
         ]
         to_reload = bool(stale) or (self.fleet.unauthorized and not self.seen)
-        if to_reload and not self._reload(stale, generated, repairing=difference is not None):
+        if to_reload and not self._reload(
+            stale, generated, repairing=row is not None and row.state == Drift.State.REPAIRED
+        ):
             return False
         return self._record(generated, known)
 

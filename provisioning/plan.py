@@ -17,7 +17,7 @@ from provisioning import faults, guard
 from provisioning.drift import in_words
 from provisioning.enforced import Enforced, specs_of
 from provisioning.faults import PROBED, Early
-from provisioning.models import Hold
+from provisioning.models import Drift, Hold
 from provisioning.server import Fleet, Seen
 from provisioning.workshop import Goal
 
@@ -180,6 +180,8 @@ def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fle
     if spent:  # a yes is for once: the same change another day is asked about again
         Hold.objects.filter(pk__in=spent, state=Hold.State.APPROVED).update(state=Hold.State.APPLIED)
     approved = {(hold.account, hold.target_sha256) for hold in agreed if hold.pk not in spent}
+    for adopted in Drift.objects.filter(system=system, state=Drift.State.ADOPTING).values_list("adopted", flat=True):
+        approved.update(adopted["blocks"].items())  # it runs already, and somebody has seen it
     waiting = set()
     for stop in stops:
         if (stop.account, shas.get(stop.account, "")) in approved:

@@ -164,6 +164,7 @@ ROWS: dict[str, dict[str, Any]] = {  # {resource: a row as it is answered}
         "summary": "accounts.conf was changed by somebody else.",
         "changes": [{"text": "user “svc” may publish everything", "removes_access": False}],
         "state": "open",
+        "ignored_until": None,
         "found_at": AT,
         "answered_at": None,
         "answered_by": None,
@@ -253,6 +254,16 @@ PREVIEW = {
     "warnings": [],
     "rows": None,
 }
+PREVIEWS: dict[str, Any] = {  # {operation: what it answers to a dry run, beside the usual}
+    "drifts_adopt": {
+        "rows": _COUNTS,
+        "adoption": {
+            "lost": ['user "svc" of account "ACME": permissions of its own instead of a role\'s.'],
+            "kept": ['user "former" of account "ACME": only the rows know it.'],
+            "then": [],
+        },
+    }
+}
 ANSWERS: dict[str, Any] = {  # {operation: an answer that is no row of its resource}
     "users_create": {**ROWS["users"], "secret": {"seed": "SUA…"}},
     "users_rotate": {**ROWS["users"], "secret": {"seed": "SUA…"}},
@@ -283,6 +294,9 @@ ANSWERS: dict[str, Any] = {  # {operation: an answer that is no row of its resou
     "holds_yes": _DECIDED,
     "holds_no": {**_DECIDED, "state": "refused"},
     "drifts_repair": _DECIDED,
+    "drifts_revert": _DECIDED,
+    "drifts_adopt": {**_DECIDED, "state": "adopting", "rows": _COUNTS},
+    "drifts_ignore": {**_DECIDED, "state": "ignored"},
     "me": {"person": "ada", "scope": "write", "accounts": ["ACME"], "version": "0.1.0"},
     "health": {"ready": True, "parts": {"database": {"state": "ok", "vendor": "sqlite"}}},
     "live_events": {
@@ -484,9 +498,10 @@ ANSWERS |= {
 }
 REQUESTS["live_kick"] = {"server_id": SERVER_ID, "cid": 41}
 ROWS |= asset_examples.ROWS | job_examples.ROWS
+REQUESTS["drifts_ignore"] = {"until": "2027-02-01T06:00:00Z"}
 REQUESTS |= asset_examples.REQUESTS | job_examples.REQUESTS | stage_examples.REQUESTS
 ANSWERS |= job_examples.ANSWERS | stage_examples.ANSWERS
-_PREVIEWS = job_examples.PREVIEWS | stage_examples.PREVIEWS
+PREVIEWS |= job_examples.PREVIEWS | stage_examples.PREVIEWS
 _HISTORY = [
     {
         "at": AT,
@@ -545,4 +560,4 @@ def put_into(operation: dict[str, Any]) -> None:
             preview = code == "200" and "Preview" in str(content["schema"])
             content["examples"] = {} if preview and "201" in operation["responses"] else {"done": {"value": done}}
             if preview:
-                content["examples"]["dry_run"] = {"value": PREVIEW | _PREVIEWS.get(name, {})}
+                content["examples"]["dry_run"] = {"value": PREVIEW | PREVIEWS.get(name, {})}

@@ -26,6 +26,14 @@ class WarningSerializer(serializers.Serializer[Any]):
     severity = serializers.ChoiceField(["refused", "loses", "note"])
 
 
+class AdoptionSerializer(serializers.Serializer[Any]):
+    """What goes with the adoption of a conf that was edited by hand."""
+
+    lost = serializers.ListField(child=serializers.CharField(), help_text="What of rows or conf goes with it.")
+    kept = serializers.ListField(child=serializers.CharField(), help_text="What stays though no conf says it.")
+    then = ChangeSerializer(many=True, help_text="What clients see change then; empty: nothing.")
+
+
 class Preview(serializers.Serializer[Any]):
     """What a write would do."""
 
@@ -34,6 +42,7 @@ class Preview(serializers.Serializer[Any]):
     faults = serializers.ListField(child=serializers.CharField(), help_text="Accounts that could not be applied.")
     warnings = WarningSerializer(many=True, help_text="What the servers would refuse of streams, or lose.")
     rows = serializers.DictField(allow_null=True)
+    adoption = AdoptionSerializer(required=False, help_text="Of the adoption of a drift alone.")
 
 
 class Problem(serializers.Serializer[Any]):

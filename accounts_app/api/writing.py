@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
 from accounts_app.access import may, require_reach
+from accounts_app.adopting import Adopted
 from accounts_app.api.once import Seal
 from accounts_app.api.query import flag
 from accounts_app.api.standing import Target, home_of, sync_of, targets_of
@@ -93,7 +94,17 @@ def previewed(request: Any, system: System, act: Callable[[], Any]) -> dict[str,
     changes = result if isinstance(result, Changes) else getattr(result, "changes", None)
     rows = changes.as_dict() if isinstance(changes, Changes) else None
     told = seen.as_dict(_secrets_of(result))
-    return {**told, "conf": masked(told["conf"], keys=keys), "rows": rows}
+    more = {"adoption": adoption(result, keys=keys)} if isinstance(result, Adopted) else {}
+    return {**told, "conf": masked(told["conf"], keys=keys), "rows": rows, **more}
+
+
+def adoption(result: Adopted, *, keys: bool) -> dict[str, Any]:
+    """What a person should know before rows take what a hand wrote. keys: whether public nkeys are shown."""
+    then = [
+        {"account": change.account, "text": masked(str(change), keys=keys), "removes_access": change.removes_access}
+        for change in result.then
+    ]
+    return {"lost": list(result.lost), "kept": list(result.kept), "then": then}
 
 
 def _secrets_of(result: Any) -> Mapping[str, NewSecret]:

@@ -1,4 +1,4 @@
-"""What others changed of streams, buckets and consumers, and the answers that a person has."""
+"""What others changed of the conf, of streams, buckets and consumers, and the answers that a person has."""
 
 from __future__ import annotations
 
@@ -15,21 +15,28 @@ from nunect.cli.progress import Waiting
 from nunect.cli.resources import ASSETS, RESOURCES, Resource, find
 from nunect.cli.session import Session, command_options
 from nunect.cli.words import Commands
-from nunect.cli.writing import How, change, finish, write_options
+from nunect.cli.writing import How, change, finish, must_ask, preview, show_preview, sure, write_options
 
 
-@click.group(cls=Commands, invoke_without_command=True, short_help="What others changed of streams; answers to it.")
+@click.group(cls=Commands, invoke_without_command=True, short_help="What others changed; answers to it.")
 @command_options
 @click.pass_context
 def drift(ctx: click.Context, session: Session) -> None:
-    """List streams, buckets and consumers that are not as their rows say; accept, revert or ignore what others did.
+    """List what others changed: the conf, streams, buckets and consumers; adopt, revert or ignore it.
 
-    `nunect drift adopt` takes over what nunect doesn't manage yet.
+    `nunect drift adopt conf 7` takes an edited accounts.conf into the rows; `accept` does it for a stream, and
+    `adopt` takes over a stream that nunect doesn't manage yet.
     """
     if ctx.invoked_subcommand is not None:
         return
     found: dict[str, list[dict[str, Any]]] = {}
     with Waiting("Reading"):
+        found["conf"] = [
+            row
+            for state in ("open", "ignored")
+            for page in session.client.pages("drifts/", [("state", state), ("limit", "1000")])
+            for row in page.data["results"]
+        ]
         for name in ASSETS:
             found[name] = [
                 row
@@ -41,15 +48,29 @@ def drift(ctx: click.Context, session: Session) -> None:
     if session.as_json:
         output.print_json(found)
         return
-    for name, rows in found.items():
-        for row in rows:
+    for row in found["conf"]:
+        _tell_conf(row)
+    for name in ASSETS:
+        for row in found[name]:
             output.say(click.style(f"{name} {RESOURCES[name].called(row)}", bold=True))
             for each in row["drift"]:
                 output.say(f"  {output.plain(str(each['words']))}")
     if any(found.values()):
-        output.say("`nunect drift accept|revert|ignore RESOURCE NAME` answers it.", err=True)
+        if found["conf"]:
+            output.say("`nunect drift adopt|revert|ignore conf ID` answers a change of the conf.", err=True)
+        if any(found[name] for name in ASSETS):
+            output.say("`nunect drift accept|revert|ignore RESOURCE NAME` answers it.", err=True)
     else:
         output.say("Everything is as the rows say.", err=True)
+
+
+def _tell_conf(row: dict[str, Any]) -> None:
+    ignored = ""
+    if row["state"] == "ignored":
+        ignored = f" (ignored until {row['ignored_until']})" if row["ignored_until"] else " (ignored)"
+    output.say(click.style(f"conf {row['id']}", bold=True) + f" {output.plain(str(row['summary']))}{ignored}")
+    for each in row["changes"]:
+        output.say(f"  {output.plain(str(each.get('text', '')))}")
 
 
 def _answer(act: str, short: str, done: str) -> Callable[..., Any]:
@@ -58,17 +79,32 @@ def _answer(act: str, short: str, done: str) -> Callable[..., Any]:
     @drift.command(act, short_help=short, help=short)
     @of_what("")
     @click.argument("ref", metavar="NAME|ID")
+    @click.option("--yes", is_flag=True, help="Adopt a conf without asking again.")
     @write_options
     @command_options
-    def answer(session: Session, of: Resource, ref: str, how: How) -> int:
+    def answer(session: Session, of: Resource, ref: str, yes: bool, how: How) -> int:
+        if of.name == "drifts" and act in ("adopt", "accept"):
+            return _adopt_conf(session, of, ref, yes, how)
         return _send(session, of, ref, act, {}, how, done)
 
     return answer
 
 
-adopt = _answer("adopt", "Manage it from now on, exactly as it was seen.", "is managed")
+adopt = _answer("adopt", "Manage it from now on, as it was seen; of a conf: its rows take it.", "is managed")
 accept = _answer("accept", "The row takes what is there.", "is as its row says again")
 revert = _answer("revert", "What is there becomes again what the row says.", "goes back to what its row says")
+
+
+def _adopt_conf(session: Session, of: Resource, ref: str, yes: bool, how: How) -> int:
+    """Show what becomes of the rows and what goes with it, ask, and do it."""
+    row = find(session.client, of, ref)
+    path = f"drifts/{row['id']}/adopt/"
+    if not how.dry_run and not yes:
+        must_ask(yes)
+        show_preview(preview(session, "POST", path), conf=True, err=True)
+        sure("Shall the rows say this?", yes)
+    data = change(session, "POST", path, how=how)
+    return 0 if data is None else finish(session, data, how, "The rows say what was changed by hand.")
 
 
 @drift.command("ignore", short_help="Leave it as it is, for a while or until it is another difference.")
@@ -84,8 +120,8 @@ def ignore(session: Session, of: Resource, ref: str, ahead: timedelta | None, ho
 
 
 def _send(session: Session, of: Resource, ref: str, act: str, body: dict[str, Any], how: How, done: str) -> int:
-    if of.name not in ASSETS:
-        raise click.UsageError(f"This is for {', '.join(ASSETS)}.", click.get_current_context())
+    if of.name not in (*ASSETS, "drifts"):
+        raise click.UsageError(f"This is for {', '.join(ASSETS)} and conf.", click.get_current_context())
     row = find(session.client, of, ref)
     data = change(session, "POST", f"{of.path}{row['id']}/{act}/", body or None, how=how)
     if data is None:
@@ -96,4 +132,5 @@ def _send(session: Session, of: Resource, ref: str, act: str, body: dict[str, An
         else:
             output.say(f"{of.called(row)} is gone from the server, and its row is gone, too.", err=True)
         return 0
-    return finish(session, data, how, f"{of.called(row)} {done}.")
+    called = f"The conf (drift {row['id']})" if of.name == "drifts" else of.called(row)
+    return finish(session, data, how, f"{called} {done}.")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 COLOURS = {
-    **dict.fromkeys(("applied", "in_sync", "ok", "ready", "approved", "repaired", "done"), "green"),
+    **dict.fromkeys(("applied", "in_sync", "ok", "ready", "approved", "repaired", "adopted", "done"), "green"),
     **dict.fromkeys(("pending", "warning", "open", "foreign", "queued", "running", "waiting", "waits"), "yellow"),
     **dict.fromkeys(("drifted", "leaving", "undoing", "cancelled", "rolled_back"), "yellow"),
     **dict.fromkeys(("held", "failed", "error", "refused", "unreachable", "not ready"), "red"),

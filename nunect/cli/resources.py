@@ -101,7 +101,7 @@ RESOURCES = {
             ("state", "account"), (), True,
         ),
         Resource(
-            "drifts", "drift", ("id", "where", "state", "found_at", "summary", "answered_by"), "id",
+            "drifts", "drift", ("id", "where", "state", "ignored_until", "found_at", "summary", "answered_by"), "id",
             ("state", "where"), (), True,
         ),
         Resource(
@@ -116,7 +116,10 @@ RESOURCES = {
     )
 }  # fmt: skip
 ASSETS = ("streams", "kv-buckets", "object-buckets", "consumers")
-_BY_ONE = {each.one.lower().replace(" ", "-"): each for each in RESOURCES.values()} | {"hold": RESOURCES["holds"]}
+_BY_ONE = {each.one.lower().replace(" ", "-"): each for each in RESOURCES.values()} | {
+    "hold": RESOURCES["holds"],
+    "conf": RESOURCES["drifts"],  # as in `nunect drift adopt conf 7`
+}
 
 
 def resource(word: str) -> Resource:

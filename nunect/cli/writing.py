@@ -146,6 +146,21 @@ def show_preview(told: Mapping[str, Any], *, conf: bool = False, err: bool = Fal
     for fault in told.get("faults") or []:
         output.say(f"{click.style('The servers would refuse it:', fg='red')} {output.plain(str(fault))}", err=err)
     show_warnings(told, err=err)
+    _show_adoption(told.get("adoption") or {}, err=err)
+
+
+def _show_adoption(told: Mapping[str, Any], *, err: bool) -> None:
+    """What goes with the adoption of a conf that was edited by hand, and what clients see of it."""
+    for title, style, lines in (
+        ("Goes with it", {"fg": "red"}, told.get("lost")),
+        ("Stays, though no conf says it", {"dim": True}, told.get("kept")),
+    ):
+        if lines:
+            output.say(click.style(f"{title} ({len(lines):,}):", bold=True, **style), err=err)
+            output.lines_of((f"  {output.plain(str(line))}" for line in lines), err=err)
+    if then := told.get("then"):
+        output.say(click.style(f"Clients see change then ({len(then):,}):", bold=True, fg="yellow"), err=err)
+        output.lines_of((_line(each) for each in then), err=err)
 
 
 def show_warnings(told: Mapping[str, Any], *, err: bool = False) -> None:
@@ -181,7 +196,7 @@ def tell_sync(data: Any, how: How, *, silent: bool = False) -> int:
         + ".",
         "pending": f"written; the servers {'did not follow within' if how.wait_s else 'follow'}"
         + (f" {how.wait_s} s. `nunect status` and `nunect doctor` say why." if how.wait_s else "."),
-        "held": f"written, and held until somebody says yes: `nunect holds`. {problem}",
+        "held": f"written, and held until somebody answers: `nunect holds`, `nunect drift`. {problem}",
         "failed": f"written, and the servers refuse it: {problem or 'see `nunect doctor`.'}",
     }.get(state, problem)
     if state == "held" and "only observes" in problem:

@@ -1,4 +1,4 @@
-"""What happened and what waits: revisions, held changes, drift, and what a person decides about them."""
+"""What happened and what waits: revisions, held changes, and what a person decides about them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from accounts_app.conf_text import MASK
 from accounts_app.models import Account, System
 from accounts_app.preview import preview
 from provisioning import decisions
-from provisioning.models import Drift, Hold, Revision
+from provisioning.models import Hold, Revision
 from provisioning.steps import STEPS
 from provisioning.telling import authors_of, conf_diff, in_words, sentences, with_names
 
@@ -77,7 +77,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     def context_of(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return {}
 
-    def answers(self) -> dict[str, tuple[Callable[[Any], object], Any]]:
+    def answers(self, request: HttpRequest) -> dict[str, tuple[Callable[[Any], object], Any]]:
         """{value of the button: (what it does, what is said then)}"""
         raise NotImplementedError
 
@@ -85,7 +85,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         require(request.user, "change", self.model)
         row = self._row(request, object_id)
         page = reverse(f"admin:{self._name('change')}", args=[row.pk])
-        answer = self.answers().get(request.POST.get("answer", "")) if request.method == "POST" else None
+        answer = self.answers(request).get(request.POST.get("answer", "")) if request.method == "POST" else None
         if answer is not None:
             act, said = answer
             try:
@@ -159,7 +159,7 @@ class RevisionAdmin(DecisionAdmin):
             "following": neighbours.filter(number__gt=row.number).order_by("number").first(),
         }
 
-    def answers(self) -> dict[str, tuple[Callable[[Any], object], Any]]:
+    def answers(self, request: HttpRequest) -> dict[str, tuple[Callable[[Any], object], Any]]:
         return {
             "revert": (
                 decisions.revert_to,
@@ -241,7 +241,7 @@ class HoldAdmin(DecisionAdmin):
             "is_open": row.state == Hold.State.OPEN,
         }
 
-    def answers(self) -> dict[str, tuple[Callable[[Any], object], Any]]:
+    def answers(self, request: HttpRequest) -> dict[str, tuple[Callable[[Any], object], Any]]:
         return {
             "yes": (decisions.approve, _("Yes: what was shown goes to the servers.")),
             "no": (decisions.refuse, _("No: the rows are again what the servers hold.")),
@@ -275,30 +275,3 @@ class HoldAdmin(DecisionAdmin):
             "is_system": isinstance(target, System),
         }
         return TemplateResponse(request, "provisioning/try_again.html", context)
-
-
-@admin.register(Drift)
-class DriftAdmin(DecisionAdmin):
-    TEMPLATE = "provisioning/drift.html"
-    list_display = ("summary", "where", "chip", "found_at", "answered_by")
-    list_select_related = ("system", "answered_by")
-    search_fields = ("summary",)
-    list_filter = (("state", ChoicesDropdownFilter), ("where", ChoicesDropdownFilter))
-
-    @admin.display(description=_("state"), ordering="state")
-    def chip(self, drift: Drift) -> Any:
-        return chips.chip(drift.state, word=drift.get_state_display())
-
-    def title_of(self, row: Drift) -> str:
-        return say("Drift in %s") % row.get_where_display()
-
-    def context_of(self, request: HttpRequest, row: Drift) -> dict[str, Any]:
-        return {
-            "chip": chips.chip(row.state, word=row.get_state_display()),
-            "said": sentences(row.changes)[:SAID],
-            "unsaid": max(0, len(row.changes) - SAID),
-            "is_open": row.state == Drift.State.OPEN,
-        }
-
-    def answers(self) -> dict[str, tuple[Callable[[Any], object], Any]]:
-        return {"repair": (decisions.repair, _("It will be repaired: what the rows say takes its place."))}

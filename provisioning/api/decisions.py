@@ -13,6 +13,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts_app.access import Act, may, require, visible
+from accounts_app.adopting import Adopted
+from accounts_app.api.asset_shapes import Silence
+from accounts_app.api.fields import Moment
 from accounts_app.api.filters import OneOf, Whole, text
 from accounts_app.api.query import OF_WRITES, only_known
 from accounts_app.api.rows import Resource, Rows
@@ -21,7 +24,7 @@ from accounts_app.api.writing import write
 from accounts_app.conf_text import masked
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.row_writer import Changes
-from provisioning import decisions
+from provisioning import decisions, drift_answers
 from provisioning.models import Drift, Hold, Revision
 from provisioning.telling import conf_diff, in_words
 
@@ -63,10 +66,14 @@ class DriftSerializer(serializers.ModelSerializer[Drift]):
     system = serializers.CharField()
     changes = serializers.ListField(child=serializers.DictField())
     answered_by = serializers.CharField(allow_null=True)
+    ignored_until = Moment(allow_null=True, help_text="null and `ignored`: until it is another difference.")
 
     class Meta:
         model = Drift
-        fields = ("id", "system", "where", "summary", "changes", "state", "found_at", "answered_at", "answered_by")
+        fields = (
+            "id", "system", "where", "summary", "changes", "state", "ignored_until", "found_at", "answered_at",
+            "answered_by",
+        )  # fmt: skip
 
 
 class RevisionFilter(filters.FilterSet):
@@ -118,7 +125,8 @@ class Decisions(Resource):
 
         def tell(answer: Any) -> dict[str, Any]:
             row.refresh_from_db()
-            changed = {"rows": answer.as_dict()} if isinstance(answer, Changes) else {}
+            changes = answer.changes if isinstance(answer, Adopted) else answer
+            changed = {"rows": changes.as_dict()} if isinstance(changes, Changes) else {}
             return {"id": row.pk, "state": getattr(row, "state", "reverted"), **changed}
 
         return write(self.request, system, done, tell)
@@ -186,7 +194,7 @@ class Drifts(Decisions):
     model = Drift
     serializer_class = DriftSerializer
     columns = {"id": "id", "system": "system__name"} | {
-        **{name: name for name in ("where", "summary", "changes", "state", "found_at", "answered_at")},
+        **{name: name for name in ("where", "summary", "changes", "state", "ignored_until", "found_at", "answered_at")},
         "answered_by": "answered_by__username",
     }
     search_fields = ["summary"]
@@ -194,9 +202,30 @@ class Drifts(Decisions):
 
     @extend_schema(request=None, responses={200: Decided})
     @action(detail=True, methods=["post"])
-    def repair(self, request: Any, pk: str) -> Response:
+    def adopt(self, request: Any, pk: str) -> Response:
+        """Take what the edited accounts.conf says into the rows; a dry run tells what goes with it, in `adoption`."""
+        return self.decide(pk, drift_answers.adopt)
+
+    @extend_schema(request=None, responses={200: Decided})
+    @action(detail=True, methods=["post"])
+    def revert(self, request: Any, pk: str) -> Response:
         """Put what the rows say in place of what somebody else left there."""
-        return self.decide(pk, decisions.repair)
+        return self.decide(pk, drift_answers.revert)
+
+    @extend_schema(request=None, responses={200: Decided})
+    @action(detail=True, methods=["post"])
+    def repair(self, request: Any, pk: str) -> Response:
+        """The same as `revert`, by its former name."""
+        return self.decide(pk, drift_answers.revert)
+
+    @extend_schema(request=Silence, responses={200: Decided})
+    @action(detail=True, methods=["post"])
+    def ignore(self, request: Any, pk: str) -> Response:
+        """Leave it as it is, until a moment or until it is another difference; changes of rows wait meanwhile."""
+        asked = Silence(data=request.data)
+        asked.is_valid(raise_exception=True)
+        until = asked.validated_data.get("until")
+        return self.decide(pk, lambda row: drift_answers.ignore(row, until))
 
 
 class Retry(APIView):

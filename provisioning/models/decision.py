@@ -46,7 +46,12 @@ class Hold(models.Model):
 
 
 class Drift(models.Model):
-    """A difference that nunect did not make: in the file, or in what a server runs."""
+    """A difference that nunect did not make: in the file, or in what a server runs.
+
+    text_sha256: what an answer counts for: of the file's bytes, or the digests that the servers report.
+    ignored_until: None while it is ignored for good. adopted: what a person has said yes to with the adoption:
+    {"blocks": {account: sha256 of its block, "" when it goes}, "digest": what servers report that run the edited file}.
+    """
 
     class Where(models.TextChoices):
         FILE = "file", _("accounts.conf")
@@ -54,8 +59,12 @@ class Drift(models.Model):
 
     class State(models.TextChoices):
         OPEN = "open", _("waits for a person")
-        APPROVED = "approved", _("to be repaired")
-        REPAIRED = "repaired", _("repaired")
+        APPROVED = "approved", _("to be reverted")
+        REPAIRED = "repaired", _("reverted")
+        IGNORED = "ignored", _("ignored")
+        ADOPTING = "adopting", _("adopted, the servers follow")
+        ADOPTED = "adopted", _("adopted")
+        GONE = "gone", _("another difference came")
 
     system = models.ForeignKey(System, models.CASCADE, related_name="drifts")
     where = models.CharField(max_length=8, choices=Where)
@@ -63,6 +72,8 @@ class Drift(models.Model):
     changes = models.JSONField(default=list)
     text_sha256 = models.CharField(max_length=80, blank=True)
     state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    adopted = models.JSONField(default=dict)
+    ignored_until = models.DateTimeField(null=True)
     found_at = models.DateTimeField(auto_now_add=True)
     answered_at = models.DateTimeField(null=True)
     answered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
@@ -72,3 +83,8 @@ class Drift(models.Model):
 
     def __str__(self) -> str:
         return self.summary
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing may be written over it."""
+        return self.state in (self.State.OPEN, self.State.IGNORED)

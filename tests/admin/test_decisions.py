@@ -1,4 +1,4 @@
-"""What a person decides in the admin: yes, no, repair, try again, revert; and what one must not."""
+"""What a person decides in the admin: yes, no, drift, try again, revert; and what one must not."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -86,7 +86,8 @@ def test_who_may_only_look_decides_nothing(client, of):
         factories.staff("vera", "provisioning.view_hold", "provisioning.view_drift", "provisioning.view_revision")
     )
     assert client.post(f"/admin/provisioning/hold/{held.pk}/decide/", {"answer": "yes"}).status_code == 403
-    assert client.post(f"/admin/provisioning/drift/{found.pk}/decide/", {"answer": "repair"}).status_code == 403
+    assert client.post(f"/admin/provisioning/drift/{found.pk}/decide/", {"answer": "revert"}).status_code == 403
+    assert client.get(f"/admin/provisioning/drift/{found.pk}/adopt/").status_code == 403
     assert client.post(f"/admin/provisioning/revision/{first.pk}/decide/", {"answer": "revert"}).status_code == 403
     assert client.get(f"/admin/provisioning/revision/{first.pk}/revert/").status_code == 403
     assert client.post(f"/admin/provisioning/hold/try-again/account/{of.pk}/").status_code == 403
@@ -94,10 +95,20 @@ def test_who_may_only_look_decides_nothing(client, of):
     assert held.state == "open"
 
 
-def test_repair_is_asked_for(page, of):
+def test_a_drift_is_reverted_or_left_alone_and_answered_once(page, of):
     found = Drift.objects.create(system=of.system, where="file", summary="edited", changes=[{"text": "user x added"}])
     assert "user x added" in page.get(f"/admin/provisioning/drift/{found.pk}/change/").content.decode()
-    page.post(f"/admin/provisioning/drift/{found.pk}/decide/", {"answer": "repair"})
+    page.post(f"/admin/provisioning/drift/{found.pk}/decide/", {"answer": "ignore", "days": "x"})
+    found.refresh_from_db()
+    assert found.state == "open"
+    page.post(f"/admin/provisioning/drift/{found.pk}/decide/", {"answer": "ignore", "days": "7"})
+    found.refresh_from_db()
+    assert (found.state, (found.ignored_until - timezone.now()).days) == ("ignored", 6)
+    assert "It is left alone until" in page.get(f"/admin/provisioning/drift/{found.pk}/change/").content.decode()
+    page.post(f"/admin/provisioning/drift/{found.pk}/decide/", {"answer": "revert"})
+    found.refresh_from_db()
+    assert (found.state, found.ignored_until) == ("approved", None)
+    page.post(f"/admin/provisioning/drift/{found.pk}/decide/", {"answer": "ignore", "days": ""})
     found.refresh_from_db()
     assert found.state == "approved"
 

@@ -315,6 +315,7 @@ def acts(world):
     yield f"{rows}/token/{Token.objects.get().pk}/revoke/", "admin"
     yield f"/admin/provisioning/hold/{hold.pk}/decide/", "admin"
     yield f"/admin/provisioning/drift/{drift.pk}/decide/", "admin"
+    yield f"/admin/provisioning/drift/{drift.pk}/adopt/", "admin"
     yield f"/admin/provisioning/revision/{revision.pk}/decide/", "admin"
     yield f"/admin/provisioning/revision/{revision.pk}/revert/", "admin"
     job = Job.objects.create(system=orders.system, kind="provision", title="x", accounts=["ORDERS"], door="admin")

@@ -122,6 +122,9 @@ def test_a_token_to_write_decides_nothing(ada, two):
         ("POST", "revisions/1/revert/", None),
         ("POST", "holds/1/yes/", None),
         ("POST", "drifts/1/repair/", None),
+        ("POST", "drifts/1/adopt/", None),
+        ("POST", "drifts/1/revert/", None),
+        ("POST", "drifts/1/ignore/", {}),
         ("POST", f"systems/{system.pk}/retry/", None),
     ):
         assert writer.call(method, path, body).status_code == 403, path

@@ -210,7 +210,7 @@ def test_a_held_change_waits_for_yes_or_no(there):
     few = json.dumps({"accounts": [{"name": name, "users": many[:1]}]})
     there("apply", "-f", "-", "--prune", "--yes", "--json", given=full)
     held = there("apply", "-f", "-", "--yes", given=few, code=3)
-    assert "held: written, and held until somebody says yes" in held.stderr
+    assert "held: written, and held until somebody answers" in held.stderr
     assert name in there("holds").stdout
     number = json.loads(there("holds", "--json").stdout)[0]["id"]
     there("holds", "no", number)

@@ -94,7 +94,7 @@ def test_streams_are_rows_and_what_others_changed_is_answered(here, there, team)
     assert changed["max_age"] == "7d" and changed["sync"]["state"] == "applied"
     assert "Everything is as the rows say." in there("drift").stderr
     refused = there("drift", "adopt", "users", "x", code=1)
-    assert "This is for streams, kv-buckets, object-buckets, consumers." in refused.stderr
+    assert "This is for streams, kv-buckets, object-buckets, consumers and conf." in refused.stderr
 
 
 def test_an_account_is_retired_had_back_and_gone(here, there, team):

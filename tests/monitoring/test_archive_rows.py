@@ -9,7 +9,7 @@ from accounts_app.models import NatsUser, System
 from accounts_app.preview import preview
 from monitoring import archive
 from monitoring.models import ArchivedEvent
-from provisioning import decisions
+from provisioning import decisions, drift_answers
 from provisioning.models import Drift, Hold, Revision
 from tests import factories
 from tests.provisioning.world import World
@@ -62,7 +62,7 @@ def test_what_people_do_and_what_others_do_is_told(world):
     world.apply(fresh=True)
     drift = Drift.objects.get()
     with through("admin", person=ada):
-        decisions.repair(drift)
+        drift_answers.revert(drift)
     world.apply(fresh=True)
     assert texts("drift") == [
         "accounts.conf was changed by hand. It waits for a person.",

@@ -4,7 +4,7 @@ import signal
 import time
 
 from accounts_app.models import AuditEntry
-from provisioning import decisions
+from provisioning import drift_answers
 from provisioning.models import Drift, Revision
 from tests.provisioning.world import PASSWORD
 
@@ -48,7 +48,7 @@ def test_a_hand_edit_waits_for_a_person_when_the_system_says_so(world):
     assert Drift.objects.filter(state="open").count() == 1
     world.system.refresh_from_db()
     assert world.system.problem_step == "drift"
-    decisions.repair(Drift.objects.get())
+    drift_answers.revert(Drift.objects.get())
     world.apply()
     assert world.may("everything.x") is False
     assert world.may("b.c", user="later") is True

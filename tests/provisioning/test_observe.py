@@ -10,7 +10,7 @@ from accounts_app import services
 from accounts_app.importing import import_conf, read_conf
 from accounts_app.models import Account, AuditEntry, NatsUser, System
 from accounts_app.natsconf.digest import digest
-from provisioning import decisions, managing, steps, tasks
+from provisioning import decisions, drift_answers, managing, steps, tasks
 from provisioning.files import GENERATED, MAIN
 from provisioning.models import Difference, Drift, Revision
 from provisioning.observing import look_now
@@ -245,7 +245,9 @@ def test_what_would_write_says_that_it_wont(world, settings):
     managing.observe(world.system)
     for act in (
         lambda: decisions.try_again(account),
-        lambda: decisions.repair(drift),
+        lambda: drift_answers.revert(drift),
+        lambda: drift_answers.adopt(drift),
+        lambda: drift_answers.ignore(drift),
         lambda: retire(account),
     ):
         with pytest.raises(ValidationError, match="only observes system “default”: nothing is written"):
