@@ -22,6 +22,7 @@ from accounts_app.models import Account, Asset, Consumer, Stream, record
 
 __all__ = [
     "accept",
+    "adopt",
     "check_keeps_streams",
     "ignore",
     "make_consumer",
@@ -137,6 +138,14 @@ def let_go(row: Asset) -> None:
     _forget_drift(row)
 
 
+def adopt(row: Asset) -> Asset | None:
+    """Take what is there: what nunect only observes becomes managed, a managed row takes the difference.
+
+    None when the object is gone, and its row with it.
+    """
+    return accept(row) if row.managed else manage(row)
+
+
 @transaction.atomic
 def manage(row: Asset) -> Asset:
     """Make an observed object a managed one that is exactly what was seen."""
@@ -186,6 +195,8 @@ def ignore(row: Asset, until: datetime | None = None) -> Asset:
     """Answer a drift: leave just this one alone, until a moment or (None) for good."""
     _lock(row)
     _check_drift(row)
+    if row.problem_kind == Asset.Problem.FAILED and row.problem_wanted == row.wanted:
+        raise ValidationError(_("It stands in the place of what the row says: adopt it, or revert it."))
     if until is not None:
         if timezone.is_naive(until):
             until = timezone.make_aware(until)

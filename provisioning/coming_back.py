@@ -123,8 +123,8 @@ class _Return:
             return f" Its settings become these: {taking.words()}."
         words = f" Its settings differ: {taking.words()}. It stays as it is, and a job stops there, until you answer"
         if taking.possible:
-            return f"{words}: `nunect drift accept {called}` keeps it so, `nunect drift revert {called}` changes it."
-        return f"{words}: `nunect drift accept {called}` keeps it so."
+            return f"{words}: `nunect drift adopt {called}` keeps it so, `nunect drift revert {called}` changes it."
+        return f"{words}: `nunect drift adopt {called}` keeps it so."
 
     def _since(self) -> str:
         ago = _ago((timezone.now() - self.left.at).total_seconds())

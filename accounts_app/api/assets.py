@@ -144,14 +144,8 @@ class Assets(ConfigResource):
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def adopt(self, request: Any, pk: str) -> Response:
-        """Manage it from now on, exactly as it was seen."""
-        return self._answered(request, pk, assets.manage)
-
-    @extend_schema(request=None)
-    @action(detail=True, methods=["post"])
-    def accept(self, request: Any, pk: str) -> Response:
-        """Take what was seen into the row: the difference is right."""
-        return self._answered(request, pk, assets.accept)
+        """Take what is there: what nunect only observes is managed as it was seen, a row takes the difference."""
+        return self._answered(request, pk, assets.adopt)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])

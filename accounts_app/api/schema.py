@@ -46,7 +46,7 @@ SUMMARIES = {
 METHODS = {"retrieve": "get", "partial_update": "patch", "destroy": "delete"}
 LINKED = (
     *METHODS, "history", "rotate", "enable", "disable", "connect", "conf", "diff",
-    "adopt", "accept", "revert", "ignore", "log", "retry", "resume", "cancel", "roll_back", "hand_over", "withdraw",
+    "adopt", "revert", "ignore", "log", "retry", "resume", "cancel", "roll_back", "hand_over", "withdraw",
 )  # fmt: skip
 
 

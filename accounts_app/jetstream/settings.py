@@ -249,7 +249,7 @@ CONSUMER: tuple[Setting, ...] = (
         "backoff",
         "durations",
         "Back-off",
-        "How long before each new try; needs more deliveries than steps.",
+        "How long before each new try; the first is the time to acknowledge. No more steps than deliveries.",
         [],
         least=1,
         section="Redelivery",

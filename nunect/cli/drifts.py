@@ -24,8 +24,8 @@ from nunect.cli.writing import How, change, finish, must_ask, preview, show_prev
 def drift(ctx: click.Context, session: Session) -> None:
     """List what others changed: the conf, streams, buckets and consumers; adopt, revert or ignore it.
 
-    `nunect drift adopt conf 7` takes an edited accounts.conf into the rows; `accept` does it for a stream, and
-    `adopt` takes over a stream that nunect doesn't manage yet.
+    `nunect drift adopt conf 7` takes an edited accounts.conf into the rows, `nunect drift adopt streams ORDERS/JOBS`
+    what a stream has become; a stream that nunect doesn't manage yet is managed from then on.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -59,7 +59,7 @@ def drift(ctx: click.Context, session: Session) -> None:
         if found["conf"]:
             output.say("`nunect drift adopt|revert|ignore conf ID` answers a change of the conf.", err=True)
         if any(found[name] for name in ASSETS):
-            output.say("`nunect drift accept|revert|ignore RESOURCE NAME` answers it.", err=True)
+            output.say("`nunect drift adopt|revert|ignore RESOURCE NAME` answers it.", err=True)
     else:
         output.say("Everything is as the rows say.", err=True)
 
@@ -83,15 +83,14 @@ def _answer(act: str, short: str, done: str) -> Callable[..., Any]:
     @write_options
     @command_options
     def answer(session: Session, of: Resource, ref: str, yes: bool, how: How) -> int:
-        if of.name == "drifts" and act in ("adopt", "accept"):
+        if of.name == "drifts" and act == "adopt":
             return _adopt_conf(session, of, ref, yes, how)
         return _send(session, of, ref, act, {}, how, done)
 
     return answer
 
 
-adopt = _answer("adopt", "Manage it from now on, as it was seen; of a conf: its rows take it.", "is managed")
-accept = _answer("accept", "The row takes what is there.", "is as its row says again")
+adopt = _answer("adopt", "The row takes what is there; what nunect only observes it manages.", "is taken as it is")
 revert = _answer("revert", "What is there becomes again what the row says.", "goes back to what its row says")
 
 
@@ -126,7 +125,7 @@ def _send(session: Session, of: Resource, ref: str, act: str, body: dict[str, An
     data = change(session, "POST", f"{of.path}{row['id']}/{act}/", body or None, how=how)
     if data is None:
         return 0
-    if act == "accept" and any(not each["setting"] for each in data["drift"]):  # a row that went is told as it was
+    if act == "adopt" and any(not each["setting"] for each in data["drift"]):  # a row that went is told as it was
         if session.as_json:
             output.print_json(data)
         else:

@@ -30,6 +30,7 @@ from provisioning.telling import sentences
 @admin.register(Drift)
 class DriftAdmin(DecisionAdmin):
     TEMPLATE = "provisioning/drift.html"
+    list_before_template = "provisioning/drift_list_head.html"
     list_display = ("summary", "where", "chip", "ignored_until", "found_at", "answered_by")
     list_select_related = ("system", "answered_by")
     search_fields = ("summary",)

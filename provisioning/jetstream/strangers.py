@@ -95,7 +95,7 @@ def _told(wish: Wish, row: Stream | Consumer, taking: TakingOver, left: Left | N
     else:
         told = f"There is a {what} of this name already that nunect doesn't manage"
     told += f", and the row says otherwise: {words}."
-    accept = f"`nunect drift accept {called}` takes it as it is"
+    adopt = f"`nunect drift adopt {called}` takes it as it is"
     if taking.possible:
-        return f"{told} {accept}, `nunect drift revert {called}` changes it to what the row says."
-    return f"{told} Changing it to what the row says would be refused; {accept}."
+        return f"{told} {adopt}, `nunect drift revert {called}` changes it to what the row says."
+    return f"{told} Changing it to what the row says would be refused; {adopt}."

@@ -56,7 +56,7 @@ def test_what_is_observed_has_no_form_and_can_be_managed(page, of):
     row = observed(of)
     text = page.get(address(row)).content.decode()
     assert 'name="_save"' not in text
-    for words in ("Manage it", "old.&gt;", "memory", "word for word"):
+    for words in ("Adopt it", "old.&gt;", "memory", "word for word"):
         assert words in text, words
     assert page.post(address(row), {"subjects": "x.>"}).status_code == 403
     page.post(address(row, "answer"), {"answer": "manage"})

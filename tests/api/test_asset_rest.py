@@ -257,7 +257,7 @@ def drifted(acme):
 
 def test_a_difference_is_accepted(api, drifted):
     assert api.get(f"streams/{drifted.pk}/").data["drift"][0]["setting"] == "max_age"
-    answer = api.post(f"streams/{drifted.pk}/accept/")
+    answer = api.post(f"streams/{drifted.pk}/adopt/")
     assert (answer.status_code, answer.data["max_age"], answer.data["drift"]) == (200, "1d", [])
 
 
@@ -278,12 +278,12 @@ def test_a_difference_is_ignored_for_a_while(api, drifted):
 
 def test_the_end_of_what_is_gone_is_accepted_and_its_row_goes(api, drifted):
     stand(drifted, seen=None, drift=[{"setting": "", "wanted": None, "seen": None, "words": "It is gone."}])
-    answer = api.post(f"streams/{drifted.pk}/accept/")
+    answer = api.post(f"streams/{drifted.pk}/adopt/")
     assert (answer.status_code, answer.data["id"], answer.data["name"]) == (200, drifted.pk, "SEEN")
     assert api.get(f"streams/{drifted.pk}/").status_code == 404
 
 
-@pytest.mark.parametrize("act", ["accept", "revert", "ignore"])
+@pytest.mark.parametrize("act", ["adopt", "revert", "ignore"])
 def test_where_nothing_differs_there_is_nothing_to_answer(api, first, act):
     body = {} if act == "ignore" else None
     assert "nothing to answer" in errors(api.post(f"streams/{first.pk}/{act}/", body))[""]

@@ -133,7 +133,7 @@ def test_a_difference_is_answered_with_one_click(site, filled):
     page.wait_for_selector("text=The row says what is there now.")
     assert Stream.objects.get(name="DRIFTED").config["max_age"] == DAY_NS
     site.go(page, address(filled["observed"]))
-    page.click("button:has-text('Manage it')")
+    page.click("button:has-text('Adopt it')")
     page.wait_for_selector("text=nunect manages it from now on")
     assert page.locator("[name=_save]").is_visible()
 

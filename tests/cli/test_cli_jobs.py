@@ -64,7 +64,7 @@ def test_what_stands_in_a_rows_place_is_listed_and_what_is_gone_is_said_to_be_go
     )
     listed = nunect("drift")
     assert "streams ACME/JOBS" in listed.output and words in listed.output
-    told = nunect("drift", "accept", "consumers", "ACME/worker", "--wait", "0")
+    told = nunect("drift", "adopt", "consumers", "ACME/worker", "--wait", "0")
     assert told.exit_code == 0, told.output
     assert told.stderr.strip() == "ACME/worker is gone from the server, and its row is gone, too."
     assert not type(gone).objects.exists()

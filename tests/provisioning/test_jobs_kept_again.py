@@ -126,7 +126,7 @@ def test_what_would_be_lost_is_asked_about_and_goes_on_with_the_answer(world, re
     assert f"Then `nunect job retry {job.pk}` goes on." in job.problem
     orders, more = Stream.objects.get(name="ORDERS"), Stream.objects.get(name="MORE")
     assert f"{asked}messages: no limit → 1: 1 of 2 messages go, the oldest ones." in orders.problem
-    assert "`nunect drift accept streams ACME/ORDERS` takes it as it is" in orders.problem
+    assert "`nunect drift adopt streams ACME/ORDERS` takes it as it is" in orders.problem
     assert "`nunect drift revert streams ACME/ORDERS` changes it" in orders.problem
     step = job.steps.get(name="assets")
     assert step.result["objects"] == [
