@@ -59,18 +59,23 @@ def write_main(config: Path, template: Path, values: dict[str, str]) -> str:
         present = path.read_text()
         if present == marked:
             return ""
-        first, _, rest = present.partition("\n")
-        if first != f"{MARK} {hashlib.sha256(rest.encode()).hexdigest()}":
+        if not is_ours(present):
             return f"{path} was edited by hand and stays as it is; NATS_PORT and the other settings don't reach it."
     write_private(path, marked)
     return ""
 
 
-def write_private(path: Path, text: str) -> None:
+def is_ours(main: str) -> bool:
+    """Whether a main file is as nunect wrote it."""
+    first, _, rest = main.partition("\n")
+    return first == f"{MARK} {hashlib.sha256(rest.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def write_private(path: Path, text: str | bytes) -> None:
     """Replace a file at once, readable by this user alone."""
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text.encode() if isinstance(text, str) else text)
         file.flush()
         os.fsync(file.fileno())
     Path(beside).replace(path)

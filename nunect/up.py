@@ -50,7 +50,7 @@ def up() -> int:
     began = time.monotonic()
     try:
         install.make_folders(settings.STATE_DIR, settings.CONFIG_DIR)
-        with _alone(settings.STATE_DIR / "up.lock"):
+        with alone(settings.STATE_DIR / "up.lock"):
             if settings.SECRET_KEY_MISSING or not settings.NUNECT_ENCRYPTION_KEYS:
                 return _again_with_secrets()
             nats_server = binary()
@@ -81,7 +81,8 @@ def prepare() -> tuple[System, str]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
+    """No `up` runs on this state as long as this lasts. Raises CannotStart when one does."""
     with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -162,6 +163,13 @@ def _write_conf(system: System) -> None:
     if why := why_unwritten(system):
         say(why)
         return
+    if left_alone := write_main(system):
+        say(left_alone)
+    settle_files(system)
+
+
+def write_main(system: System) -> str:
+    """The main file of the server of this machine; a sentence when it was edited by hand and left alone."""
     values = {
         "SERVER_NAME": settings.NATS_SERVER_NAME,
         "HOST": settings.NATS_HOST,
@@ -172,10 +180,7 @@ def _write_conf(system: System) -> None:
         "STORE_DIR": str(settings.STATE_DIR / "nats" / "jetstream"),
         "GUARD": system.guard_nkey,
     }
-    template = settings.BASE_DIR / "config" / install.TEMPLATE
-    if left_alone := install.write_main(system.folder, template, values):
-        say(left_alone)
-    settle_files(system)
+    return install.write_main(system.folder, settings.BASE_DIR / "config" / install.TEMPLATE, values)
 
 
 async def _serve(system: System, nats_server: str, password: str, began: float) -> None:

@@ -122,14 +122,35 @@ def sole_writer(folder: Path, fence: int, timeout_s: float) -> Iterator[Writer]:
         os.close(lock)
 
 
-def wait_for_writer(folder: Path, timeout_s: float) -> None:
-    """Wait until nobody writes the folder; nothing is made there. Raises Locked after `timeout_s`."""
+@contextmanager
+def nobody_writes(folder: Path, timeout_s: float) -> Iterator[None]:
+    """As long as this lasts nobody writes the folder; nothing is made there. Raises Locked after `timeout_s`."""
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        return  # where no lock can be had, nobody writes
+        yield  # where no lock can be had, nobody writes
+        return
     try:
         _acquire(lock, folder, timeout_s)
+        yield
+    finally:
+        os.close(lock)
+
+
+def wait_for_writer(folder: Path, timeout_s: float) -> None:
+    """Wait until nobody writes the folder; nothing is made there. Raises Locked after `timeout_s`."""
+    with nobody_writes(folder, timeout_s):
+        pass
+
+
+def read_intent(folder: Path) -> Intent:
+    """What the folder's last writer was about to write; an empty one where nobody has written."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return Intent()
+    try:
+        return _read_intent(lock)
     finally:
         os.close(lock)
 

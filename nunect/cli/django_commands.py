@@ -12,8 +12,10 @@ COMMANDS = {  # {name: (Django's name, what it does)}
     "takeover": ("takeover", "Take over the accounts of a running server, or give them back."),
     "conf": ("conf", "Digest, check or show a conf."),
     "enforce": ("enforce", "Bring the servers to what the rows say, now, from this machine."),
+    "backup": ("backup", "Write rows, keys and conf files into one file, while everything runs."),
+    "restore": ("restore", "Put a backup in the place of what is here; nothing is applied before you say so."),
 }
-WRITES_HERE = ("import", "takeover", "enforce")
+WRITES_HERE = ("import", "takeover", "enforce", "backup", "restore")
 _DJANGOS_OWN = {
     "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color",
     "--skip-checks",

@@ -1,0 +1,1 @@
+"""One file from which a machine with nothing becomes nunect again."""
