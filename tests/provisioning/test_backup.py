@@ -171,6 +171,11 @@ def test_a_sealed_one_opens_with_its_passphrase_alone(small, tmp_path):
     assert opened(path, PASSPHRASE).check()["counts"]["accounts_app.NatsUser"] == 2
     with pytest.raises(BackupError, match="This is not the passphrase"):
         opened(path, PASSPHRASE + " ")
+    with pytest.raises(CommandError, match="Nobody is here to be asked for the passphrase"):
+        call_command("restore", str(path), "--check")
+    (tmp_path / "phrase").write_text("short\n")
+    with pytest.raises(CommandError, match="fewer than 10 characters"):
+        call_command("backup", str(tmp_path / "other"), "--passphrase-file", str(tmp_path / "phrase"))
 
 
 @pytest.mark.parametrize("passphrase", ["", PASSPHRASE])
