@@ -102,6 +102,23 @@ def test_a_csv_is_taken_from_a_file_and_its_lines_are_told(site, blueprint):
     assert page.locator("[name=p-devices]").input_value().startswith("name\nd0\n")
 
 
+def test_a_file_that_is_not_utf_8_is_not_taken_and_its_field_says_so(site, blueprint):
+    page = site.open(f"{FORM}?name=ACME&services=orders")
+    file = {"name": "geräte.csv", "mimeType": "text/csv"}
+    error = "[data-nu-param=devices] [data-nu-error]"
+    page.fill("[name=p-devices]", "name\nd1\n")
+    with page.expect_response(lambda answer: "/look/" in answer.url):
+        page.set_input_files("[name=p-devices-file]", [{**file, "buffer": "name\nTür\n".encode("cp1252")}])
+    shows(page, error, "geräte.csv is not UTF-8: save it as “CSV UTF-8” and choose it again.")
+    shows(page, "[data-nu-look]", "2 users")
+    assert page.locator("[name=p-devices]").input_value() == "name\nd1\n"
+    assert page.locator(error).is_visible()
+    page.set_input_files("[name=p-devices-file]", [{**file, "buffer": "name\nTür\nTor\n".encode("utf-8-sig")}])
+    shows(page, error, "line 2, column “name”")
+    assert "UTF-8" not in page.locator(error).inner_text()
+    assert page.locator("[name=p-devices]").input_value() == "name\nTür\nTor\n"
+
+
 def test_what_people_write_never_becomes_markup(site, valkey):
     factories.system()
     save_blueprint(

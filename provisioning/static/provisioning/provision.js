@@ -6,13 +6,15 @@ const PAUSE_MS = 300;
 const form = document.querySelector("[data-nu-provision]");
 const aside = document.querySelector("[data-nu-look]");
 const touched = new Set([...form.querySelectorAll("[data-nu-error]:not([hidden])")].map((one) => one.closest("[data-nu-param]").dataset.nuParam));
+const unread = {}; // {parameter: why the file last chosen for it was not taken}
 let timer = 0;
 let asking = null;
 
 /** What is wrong stands at its field once somebody has been there; what is only missing is said beside the form */
 function mark(errors) {
   for (const field of form.querySelectorAll("[data-nu-param]")) {
-    const said = touched.has(field.dataset.nuParam) ? (errors[field.dataset.nuParam] ?? []) : [];
+    const name = field.dataset.nuParam;
+    const said = unread[name] ? [unread[name]] : touched.has(name) ? (errors[name] ?? []) : [];
     const place = field.querySelector("[data-nu-error]");
     place.hidden = !said.length;
     place.replaceChildren(...said.slice(0, 8).flatMap((sentence, at) => (at ? [document.createElement("br"), sentence] : [sentence])));
@@ -41,9 +43,21 @@ async function look() {
 
 function soon(event) {
   const field = event.target.closest("[data-nu-param]");
-  if (field) touched.add(field.dataset.nuParam);
+  if (field) {
+    touched.add(field.dataset.nuParam);
+    delete unread[field.dataset.nuParam];
+  }
   clearTimeout(timer);
   timer = setTimeout(look, PAUSE_MS);
+}
+
+/** What its bytes say, without a mark at the beginning; null where they are not UTF-8 */
+function decoded(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
 }
 
 // a file becomes text that one can read and mend
@@ -51,9 +65,13 @@ async function taken(event) {
   const [file] = event.target.files ?? [];
   const text = event.target.closest("[data-nu-param]")?.querySelector("textarea");
   if (!file || !text || file.size > 5_000_000) return soon(event);
-  text.value = (await file.text()).replace(/^\uFEFF/, "");
+  const found = decoded(await file.arrayBuffer());
   event.target.value = "";
+  if (found !== null) text.value = found;
   soon({ target: text });
+  if (found !== null) return;
+  unread[text.closest("[data-nu-param]").dataset.nuParam] = `${file.name} is not UTF-8: save it as “CSV UTF-8” and choose it again.`;
+  mark({});
 }
 
 form.addEventListener("input", soon);
