@@ -142,7 +142,7 @@ def goes_along(row: Asset) -> list[str]:
     messages, held = count_of(row, "messages"), count_of(row, "bytes")
     if messages:
         told = {"n": units.count(messages), "size": units.size(held)}
-        found.append(say("%(n)s messages, %(size)s") % told)
+        found.append(ngettext("%(n)s message, %(size)s", "%(n)s messages, %(size)s", messages) % told)
     if rows := row.consumers.count():  # type: ignore[attr-defined]
         found.append(ngettext("%d consumer", "%d consumers", rows) % rows)
     return found

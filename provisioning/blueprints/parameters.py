@@ -193,7 +193,8 @@ class _Reading:
     def fits(self, spec: ParameterSpec, count: int, what: str) -> bool:
         least, most = spec.least or 0, MOST_ENTRIES[spec.type] if spec.most is None else spec.most
         if count < max(least, 1 if spec.required else 0):
-            self.faults.append(f"At least {max(least, 1):,} {what} are needed.")
+            needs = max(least, 1)
+            self.faults.append(f"At least {'one is' if needs == 1 else f'{needs:,} {what} are'} needed.")
         elif count > most:
             self.faults.append(f"At most {most:,} {what} are possible, and there are {count:,}.")
         return not self.faults

@@ -218,7 +218,9 @@ def _check_way_back(job: Job, *, own: bool = True) -> None:
     """
     for step in job.steps.exclude(state__in=(JobStep.State.PENDING, JobStep.State.SKIPPED)):
         if step.name in ("removal", "gone"):
-            raise ValidationError(_("The account is being removed already; this can't be taken back."))
+            gone = job.state == Job.State.DONE
+            told = _("The account is gone") if gone else _("The account is being removed already")
+            raise ValidationError(_("%s: this can't be taken back.") % told)
     changed = changed_since.sentence(job, own=own)
     if changed:
         raise ValidationError(changed)

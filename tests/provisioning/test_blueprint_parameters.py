@@ -110,7 +110,7 @@ def test_values_are_what_was_meant(said, given, value):
         ("{type: duration}", "soon", "duration"),
         ("{type: flag}", "perhaps", "true or false"),
         ("{type: list}", {"a": 1}, "must be a list"),
-        ("{type: list}", [], "At least 1 entries"),
+        ("{type: list}", [], "At least one is needed"),
         ("{type: list, max: 1}", "a,b", "At most 1"),
         ("{type: list, of: token}", "a,b,a", "entry 3: “a” stands there twice"),
         ("{type: list, of: token}", ["a", {}], "entry 2"),
@@ -130,7 +130,7 @@ def test_a_refusal_says_why(said, given, sentence):
 @pytest.mark.parametrize(
     ("text", "sentences"),
     [
-        ("", ["At least 1"]),
+        ("", ["At least one is"]),
         ("\n\n", ["There is no header"]),
         ("nkey\nx\n", ["line 1: Column “name” is missing."]),
         ("name,name\na,b\n", ["line 1: Column “name” stands there twice."]),
