@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 # the tests start hundreds of processes: none shall compile nunect anew
 export PYTHONDONTWRITEBYTECODE =
-.PHONY: help up test lint fuzz deaths bench corpus lock clean
+.PHONY: help up test whole lint fuzz deaths bench corpus lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -11,8 +11,11 @@ up: .venv/runs ## start everything on this machine; Ctrl-C stops it
 	@exec $(PY) manage.py up
 
 # in the order of the files: xdist would keep the one that takes longest, with the fewest tests, for the end
-test: .venv/develops ## every test that needs no outside server
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+test: .venv/develops ## every test, on real servers, but for those of `make whole`
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not whole" $(TESTS)
+
+whole: .venv/develops ## the product as `make up` starts it: killed, fuzzed, driven by command and browser
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m whole
 
 lint: .venv/develops ## style, types, imports, migrations
 	$(PY) -m ruff check .
