@@ -170,7 +170,10 @@ def retire(session: Session, account: str, window: timedelta, data: str, confirm
     Until then `nunect job cancel ID` gives it back as it was.
     """
     row = find(session.client, RESOURCES["accounts"], account)
+    path, body = f"accounts/{row['id']}/retire/", {"window_s": round(window.total_seconds()), "data": data}
     if not confirm:
+        told = preview(session, "POST", path, {**body, "confirm": row["name"]}, what="Looking what that takes away")
+        show_preview(told, err=True)
         name = output.plain(row["name"])
         goes = {"keep": "stays in the servers' store", "delete": "is deleted with it"}[data]
         output.say(
@@ -178,8 +181,7 @@ def retire(session: Session, account: str, window: timedelta, data: str, confirm
             err=True,
         )
         confirm = click.prompt("Type the name of the account to go on", err=True, default="", show_default=False)
-    body = {"confirm": confirm, "window_s": round(window.total_seconds()), "data": data}
-    answer = send(session, "POST", f"accounts/{row['id']}/retire/", body, how=How(), what="Asking")
+    answer = send(session, "POST", path, {**body, "confirm": confirm}, how=How(), what="Asking")
     told = answer.data["job"]
     if watch:
         return end_of(session, follow(session, int(told["id"])))

@@ -38,6 +38,7 @@ from provisioning.jobs.rights import require_act
 from provisioning.models import Job
 
 MOST = 200  # jobs in one question of the list
+NAMED = 20  # streams and buckets that a page names
 LIST_SCRIPT = forms.Script("provisioning/jobs.js", type="module")
 NO_STORE = {"Cache-Control": "no-store, private"}
 WINDOWS_S = (0, 900, 3600, 86_400, 7 * 86_400, 30 * 86_400)  # in which a retired account can be kept after all
@@ -220,6 +221,7 @@ class JobAdmin(Listed, ReadOnlyAdmin):
             "windows": [(each, spoken(each) if each else say("none: at once"), each == window_s) for each in WINDOWS_S],
             "data": data,
             "goes": _counts(account, request.user),
+            **_streams(account, request.user),
         }
         return TemplateResponse(request, "provisioning/retire.html", context)
 
@@ -272,6 +274,13 @@ def _counts(account: Account, person: Any) -> list[tuple[str, int]]:
         (ngettext("message, as last seen", "messages, as last seen", messages_kept), messages_kept),
     ]
     return [(word, count) for word, count in found if count]
+
+
+def _streams(account: Account, person: Any) -> dict[str, Any]:
+    """The first NAMED streams and buckets with what they hold, and how many more there are."""
+    rows = visible(account.streams.all(), person).order_by("name")
+    named = [losses.holding(row) for row in rows[:NAMED]]
+    return {"streams": named, "more_streams": rows.count() - NAMED if len(named) == NAMED else 0}
 
 
 def live_context(request: HttpRequest, topic: str, system: System | None = None) -> dict[str, Any]:

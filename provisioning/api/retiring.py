@@ -13,22 +13,24 @@ from rest_framework.views import APIView
 from accounts_app.access import require, visible
 from accounts_app.api.fields import Choice, Number, Strict, Text
 from accounts_app.api.query import OF_WRITES, flag, only_known
-from accounts_app.models import Account
+from accounts_app.models import Account, Stream
 from provisioning.api.job_shapes import Started
 from provisioning.api.jobs import told
 from provisioning.api.schemas import JobSchema
 from provisioning.api.waiting import submit
-from provisioning.jobs import services
+from provisioning.jobs import losses, services
 from provisioning.models import Job
 
 WINDOW_S = 86_400
+_NEEDED: dict[str, Any] = dict.fromkeys(("required", "blank", "null"), "This is required.")
 
 
 class Retirement(Strict, serializers.Serializer[Any]):
-    confirm = Text(trim_whitespace=False, help_text="The name of the account.")
+    confirm = Text(trim_whitespace=False, help_text="The name of the account.", error_messages=_NEEDED)
     data = Choice(  # type: ignore[assignment]
         [("keep", ""), ("delete", "")],
         help_text="What becomes of what it keeps in JetStream; what streams keep in memory is lost in any case.",
+        error_messages=_NEEDED,
     )
     window_s = Number(required=False, help_text=f"Seconds in which it can be called off ({WINDOW_S:,}).")
 
@@ -59,4 +61,9 @@ class Retire(APIView):
                 account.delete()
             return job
 
-        return submit(request, account.system, act, lambda job: (job, {}), told)
+        answer = submit(request, account.system, act, lambda job: (job, {}), told)
+        if dry:
+            streams = visible(Stream.objects.filter(account=pk), request.user)
+            lost = [each.as_change() for each in losses.retired(account, data, streams)]
+            answer.data["changes"] = [*lost, *answer.data["changes"]]
+        return answer

@@ -1,10 +1,12 @@
-"""What taking a job back would lose, and what stays, in sentences, before it is done."""
+"""What taking a job back or retiring an account would lose, and what stays, in sentences, before it is done."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from django.db.models import QuerySet
 
 from accounts_app.jetstream.differences import differences
 from accounts_app.models import Account, NatsUser, Stream
@@ -41,6 +43,37 @@ def told(job: Job) -> list[Loss]:
     if step is None or "wanted" not in step.result or "back" in step.result:
         return []
     return sorted(_of(job, step), key=lambda each: not each.lost)
+
+
+def retired(account: Account, data: str, streams: QuerySet[Stream]) -> list[Loss]:
+    """What becomes of its streams and buckets when an account is retired, what is lost first.
+
+    data: "delete" or "keep"; streams: those that the person may see. Counts of messages are those of the last sweep.
+    """
+    rows = list(streams.select_related("account").order_by("name"))
+    found = [Loss(account.name, _goes(row)) for row in rows] if data == "delete" else [_is_kept(row) for row in rows]
+    if account.jetstream and not account.jetstream_control:
+        becomes = "is deleted" if data == "delete" else "stays in the servers' store"
+        told = f"What else account “{account.name}” keeps {becomes}: nunect doesn't see what that is."
+        found.append(Loss(account.name, told, lost=data == "delete"))
+    return sorted(found, key=lambda each: not each.lost)
+
+
+def holding(stream: Stream) -> str:
+    """A stream or bucket with what it holds, for who hasn't said yet what shall become of it."""
+    memory = "; kept in memory: lost in any case" if _in_memory(stream) else ""
+    messages = int(stream.counts.get("messages") or 0)
+    return f"{_WHAT[stream.kind]} “{stream.bucket}” with {_count(messages, 'message')}, as last seen{memory}"
+
+
+def _is_kept(stream: Stream) -> Loss:
+    if _in_memory(stream):
+        return Loss(stream.account.name, f"{_called(stream)} is kept in memory: it is lost {_data(stream)}.")
+    return Loss(stream.account.name, f"{_called(stream)} stays in the servers' store {_data(stream)}.", lost=False)
+
+
+def _in_memory(stream: Stream) -> bool:
+    return (stream.seen or stream.config).get("storage") == "memory"
 
 
 def _of(job: Job, step: JobStep) -> Iterator[Loss]:
@@ -85,9 +118,12 @@ def _stays(stream: Stream, there: found.Found, *, new: bool) -> str:
 
 
 def _goes(stream: Stream) -> str:
+    return f"{_called(stream)} is deleted {_data(stream)}."
+
+
+def _data(stream: Stream) -> str:
     messages = int(stream.counts.get("messages") or 0)
-    data = f"with {_count(messages, 'message')}, as last seen" if messages else "with its data"
-    return f"{_called(stream)} is deleted {data}."
+    return f"with {_count(messages, 'message')}, as last seen" if messages else "with its data"
 
 
 def _called(stream: Stream) -> str:

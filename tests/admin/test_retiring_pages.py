@@ -43,6 +43,21 @@ def test_retiring_asks_for_the_name_and_what_becomes_of_the_data(page, db):
     assert "being retired already" in text(again)
 
 
+def test_the_page_names_twenty_streams_and_counts_the_rest(page, db):
+    account = factories.account("ACME", jetstream=True)
+    for number in range(20):
+        factories.stream(account, f"S{number:02}", counts={"messages": number})
+    address = reverse("admin:provisioning_job_retire", args=[account.pk])
+    shown = text(page.get(address))
+    assert "stream “S01” with 1 message, as last seen" in shown and "“S19” with 19 messages" in shown
+    assert "more</li>" not in shown and "in memory: lost" not in shown
+    for name in ("A", "Z"):
+        factories.stream(account, name, storage="memory")
+    shown = text(page.get(address))
+    assert "stream “A” with 0 messages, as last seen; kept in memory: lost in any case" in shown
+    assert "and 2 more</li>" in shown and "“S18”" in shown and "“S19”" not in shown
+
+
 def test_the_servers_own_account_is_not_retired(page, db):
     factories.system()
     account = (

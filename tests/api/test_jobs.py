@@ -239,7 +239,7 @@ def test_who_asked_is_told_in_words_where_nobody_was_signed_in(api, acme):
 
 def test_an_account_is_retired_by_its_name(api, acme):
     path = f"accounts/{acme.pk}/retire/"
-    assert set(errors(api.post(path, {}))) == {"confirm", "data"}
+    assert errors(api.post(path, {})) == {"confirm": "This is required.", "data": "This is required."}
     assert set(errors(api.post(path, {"confirm": "ACM", "data": "keep"}))) == {"confirm"}
     assert set(errors(api.post(path, {"confirm": "ACME", "data": "burn"}))) == {"data"}
     for window_s in (-1, 10**30):
@@ -267,6 +267,46 @@ def test_a_dry_run_of_retiring_says_what_goes(api, acme):
     assert any(change["removes_access"] for change in answer.data["changes"])
     assert Account.objects.filter(pk=acme.pk).exists()
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            "delete",
+            [
+                (True, "Stream “JOBS” of account “ACME” is deleted with 8 messages, as last seen."),
+                (True, "KV bucket “prices” of account “ACME” is deleted with its data."),
+                (True, "Stream “TMP” of account “ACME” is deleted with 1 message, as last seen."),
+            ],
+        ),
+        (
+            "keep",
+            [
+                (True, "Stream “TMP” of account “ACME” is kept in memory: it is lost with 1 message, as last seen."),
+                (False, "Stream “JOBS” of account “ACME” stays in the servers' store with 8 messages, as last seen."),
+                (False, "KV bucket “prices” of account “ACME” stays in the servers' store with its data."),
+            ],
+        ),
+    ],
+)
+def test_a_dry_run_of_retiring_names_what_becomes_of_each_stream(api, acme, data, said):
+    Account.objects.filter(pk=acme.pk).update(jetstream=True)
+    factories.stream(acme, "JOBS", counts={"messages": 8})
+    factories.stream(acme, "KV_prices", "kv")
+    factories.stream(acme, "TMP", storage="memory", counts={"messages": 1})
+    answer = api.post(f"accounts/{acme.pk}/retire/?dry_run=true", {"confirm": "ACME", "data": data})
+    assert answer.status_code == 200, answer.data
+    assert [(each["removes_access"], each["text"]) for each in answer.data["changes"]][:3] == said
+    assert len([each for each in answer.data["changes"] if "JOBS" in each["text"]]) == 1
+    assert [each.get("stays", False) for each in answer.data["changes"]][:3] == [not lost for lost, _ in said]
+
+
+def test_a_dry_run_of_retiring_says_where_nunect_sees_nothing(api, acme):
+    Account.objects.filter(pk=acme.pk).update(jetstream=True, jetstream_control=False)
+    answer = api.post(f"accounts/{acme.pk}/retire/?dry_run=true", {"confirm": "ACME", "data": "delete"})
+    told = "What else account “ACME” keeps is deleted: nunect doesn't see what that is."
+    assert (answer.data["changes"][0]["text"], answer.data["changes"][0]["removes_access"]) == (told, True)
 
 
 def test_new_credentials_are_handed_over_again(api, acme):

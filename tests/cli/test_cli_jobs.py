@@ -34,6 +34,18 @@ def test_rolling_back_says_what_goes_before_it_asks(nunect, job):
     assert job.asked == ""
 
 
+def test_retiring_says_what_becomes_of_its_streams_before_it_asks(nunect, job):
+    factories.stream(job.system.accounts.get(name="ACME"), "JOBS", counts={"messages": 8})
+    told = nunect("retire", "ACME", "--data", "delete", input="no\n")
+    said, asked = "“JOBS” of account “ACME” is deleted with 8 messages, as last seen.", "Type the name of the account"
+    assert -1 < told.output.find(said) < told.output.find(asked), told.output
+    assert told.exit_code != 0 and not Job.objects.filter(kind="retire").exists()
+    kept = nunect("retire", "ACME", input="no\n").output
+    assert "stays in the servers' store with 8 messages" in kept
+    assert nunect("retire", "ACME", input="ACME\n").exit_code == 0
+    assert Job.objects.filter(kind="retire").count() == 1
+
+
 def test_long_values_stay_behind_a_count_and_the_document_is_printed_by_itself(nunect, job):
     told = nunect("job", "show", str(job.pk)).output
     assert "200 users" in told
