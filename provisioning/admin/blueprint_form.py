@@ -23,7 +23,7 @@ _EXAMPLES = {"bytes": "10GiB", "duration": "7d", "subject": "orders.>", "nkey": 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. about: its title and help."""
+    """A column of a table. about: its title and help, what it may be, and what it is without."""
 
     name: str
     needed: bool
@@ -61,7 +61,7 @@ class Field:
     def columns(self) -> list[Column]:
         """Of a table, in the order of its sample."""
         return [
-            Column(each.name, each.required and each.default is None, ": ".join(filter(None, (each.title, each.help))))
+            Column(each.name, each.required and each.default is None, " · ".join(filter(None, _about(each))))
             for each in self.spec.columns
         ]
 
@@ -101,7 +101,10 @@ def given_of(spec: BlueprintSpec, request: HttpRequest) -> dict[str, Any]:
 
 
 def missing(spec: BlueprintSpec, given: Mapping[str, Any], look: Look) -> tuple[list[str], list[tuple[str, str]]]:
-    """(titles of what still has to be given, [(title, what is wrong)] of the rest)"""
+    """(titles of what still has to be given, [(title, what is wrong)] of the rest)
+
+    The title is "" where the sentence begins with it: Account name "a b" ….
+    """
     titles = {each.name: Field(each, "", "").title for each in spec.parameters}
     needed: dict[str, None] = {}
     wrong: list[tuple[str, str]] = []
@@ -109,8 +112,26 @@ def missing(spec: BlueprintSpec, given: Mapping[str, Any], look: Look) -> tuple[
         if fault.parameter in titles and given.get(fault.parameter) in ("", None):
             needed.setdefault(titles[fault.parameter])
         else:
-            wrong.append((titles.get(fault.parameter, fault.parameter), fault.sentence))
+            title = titles.get(fault.parameter, fault.parameter)
+            wrong.append(("" if fault.sentence.startswith(title) else title, fault.sentence))
     return list(needed), wrong
+
+
+def _about(spec: ParameterSpec) -> list[str]:
+    """What is to be known of a column, in parts; "" for none."""
+    choices = [f"{value} ({title})" if title and title != value else value for value, title in spec.choices.items()]
+    return [
+        ": ".join(filter(None, (spec.title, spec.help))),
+        say("one of %s") % ", ".join(choices) if choices else "",
+        say("%s when empty") % _default(spec) if spec.default not in (None, "") else "",
+    ]
+
+
+def _default(spec: ParameterSpec) -> str:
+    """A column's default as a CSV would have it."""
+    if isinstance(spec.default, bool):
+        return "true" if spec.default else "false"
+    return str(_shown(spec, spec.default))
 
 
 def _kind(spec: ParameterSpec) -> str:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts_app.models import Account, AuditEntry
+from provisioning.blueprints.catalogue import save_blueprint
 from provisioning.models import Blueprint, HandOver, Job, JobStep
 from tests import factories
 from tests.admin.job_rows import CATALOGUE, FORM, GIVEN, LINK, TEXT, make_job, page_of, text
@@ -98,6 +99,13 @@ def test_what_is_only_missing_is_told_apart_from_what_is_wrong(page, blueprint):
     assert "Kept for" in answer["html"] and "must be a duration" in answer["html"]
 
 
+def test_what_is_wrong_is_named_once(page, blueprint):
+    told = text(page.post(FORM, {**GIVEN, "p-name": "a b", "p-keep": "soon", "step": "look"}))
+    places = told.partition("nu-places")[2].partition("</ul>")[0]
+    assert "Account name" in places and ">Account<" not in places
+    assert ">Kept for<" in places
+
+
 def test_a_table_comes_as_text_or_as_a_file_and_says_which_line_is_wrong(page, blueprint):
     from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -119,6 +127,16 @@ def test_a_table_names_its_columns_and_which_are_needed(page, db):
     assert ">name<" in needed and "needed" in needed and "login" in needed
     assert ">nkey<" in nkey and "optional" in nkey and "Of a key pair that the device has made itself." in nkey
     assert ">description<" in description and "optional" in description
+
+
+def test_a_table_says_what_a_column_may_be_and_what_it_is_when_empty(page, blueprint, ada):
+    columns = "name: {type: token}\n      tier: {type: choice, choices: {a: Small, b: b}, default: a}"
+    columns += "\n      on: {type: flag, default: false}"
+    save_blueprint(TEXT.replace("name: {type: token, title: Name}", columns).replace("version: 1", "version: 2"), ada)
+    shown = text(page.get(FORM)).partition("nu-columns")[2].partition("</ul>")[0]
+    name, tier, on = shown.split("</li>")[:3]
+    assert "one of a (Small), b · a when empty" in tier and "optional" in tier
+    assert "false when empty" in on and "when empty" not in name
 
 
 def test_the_form_works_without_scripts(page, blueprint):
