@@ -212,6 +212,8 @@ def test_data_go_only_by_the_name(page, of):
     QuerySet(Stream).filter(pk=row.pk).update(counts={"messages": 1204, "bytes": 2048})
     text = page.get(address(row, "delete")).content.decode()
     assert "1,204 messages, 2 KiB" in text
+    QuerySet(Stream).filter(pk=row.pk).update(counts={"messages": 1, "bytes": 45})
+    assert "1 message, 45 B" in page.get(address(row, "delete")).content.decode()
     assert "not its name" in page.post(address(row, "delete"), {"data": "delete", "name": "x"}).content.decode()
     row.refresh_from_db()
     assert not row.leaving
