@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import hashlib
 import os
 import secrets
 import signal
@@ -13,19 +12,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from redis.exceptions import RedisError
 
 from accounts_app.models import System
 from accounts_app.stages import why_unwritten
 from monitoring import store
-from nunect import install
+from nunect import install, tables
 from nunect.install import CannotStart
 from nunect.supervisor import Child, GaveUp, Supervisor
 from provisioning.binary import binary
@@ -34,7 +31,6 @@ from provisioning.errors import ProvisioningError
 from provisioning.heartbeat import worker_age
 
 FROM_BROWSERS = "65536"  # bytes of a frame; ours to them may be larger
-STAMP = "migrated"  # in the state folder
 READY_S = 60.0  # a slow machine's first start; a second one takes a few seconds
 
 
@@ -73,7 +69,9 @@ def prepare() -> tuple[System, str]:
     Changes nothing the second time. Answers the system and the administrator's password, when it is to be shown.
     """
     install.make_folders(settings.STATE_DIR, settings.CONFIG_DIR)
-    _migrate()
+    if not tables.current():
+        say("Preparing the database …")
+        tables.migrate()
     password = _first_administrator()
     system = ensure_system()
     _write_conf(system)
@@ -121,29 +119,6 @@ def _check_ports() -> None:
     install.check_port(settings.NATS_HOST, settings.NATS_PORT, "NATS_PORT")
     install.check_port("127.0.0.1", settings.NATS_HTTP_PORT, "NATS_HTTP_PORT")
     install.check_port(settings.NATS_HOST, settings.NATS_WS_PORT, "NATS_WS_PORT")
-
-
-def _migrate() -> None:
-    """Bring the tables up to date; a stamp of the migration files saves the look when nothing is new."""
-    database = settings.DATABASES["default"]
-    told, stamp = stamp_of(database), settings.STATE_DIR / STAMP
-    present = not database["ENGINE"].endswith("sqlite3") or Path(database["NAME"]).exists()
-    if present and stamp.exists() and stamp.read_text() == told:
-        return
-    say("Preparing the database …")
-    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
-    install.write_private(stamp, told)
-
-
-def stamp_of(database: Mapping[str, Any]) -> str:
-    """The migrations of this code, and where they were made."""
-    files = sorted(path for folder in ("accounts_app", "provisioning", "monitoring") for path in _migrations(folder))
-    told = "".join(f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files)
-    return f"{told}{database['ENGINE']}:{database['NAME']}:{database.get('HOST', '')}\n"
-
-
-def _migrations(room: str) -> Iterator[Path]:
-    return (settings.BASE_DIR / room / "migrations").glob("0*.py")
 
 
 def _first_administrator() -> str:

@@ -14,7 +14,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from nunect import install, up
+from nunect import install
+from nunect.tables import STAMP, stamp_of
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,8 +46,8 @@ class Product:
             database = self.state / "nunect.sqlite3"
             database.touch(0o600)
             shutil.copyfile(self.tables, database)
-            stamp = up.stamp_of({"ENGINE": "django.db.backends.sqlite3", "NAME": database})
-            install.write_private(self.state / up.STAMP, stamp)
+            stamp = stamp_of({"ENGINE": "django.db.backends.sqlite3", "NAME": database})
+            install.write_private(self.state / STAMP, stamp)
             install.make_secrets(self.state)
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
