@@ -12,10 +12,10 @@ up: .venv/runs ## start everything on this machine; Ctrl-C stops it
 
 # in the order of the files: xdist would keep the one that takes longest, with the fewest tests, for the end
 test: .venv/develops ## every test, on real servers, but for those of `make whole`
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not whole" $(TESTS)
+	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not whole" $(TESTS)
 
 whole: .venv/develops ## the product as `make up` starts it: killed, fuzzed, driven by command and browser
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m whole
+	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m whole
 
 lint: .venv/develops ## style, types, imports, migrations
 	$(PY) -m ruff check .
@@ -25,7 +25,7 @@ lint: .venv/develops ## style, types, imports, migrations
 	$(PY) manage.py makemigrations --check --dry-run
 
 fuzz: .venv/develops ## all of REST and the admin's fields of words, for longer than in the suite (FUZZ_EXAMPLES=100)
-	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PY) -m pytest -n 2 --dist loadfile tests/api/test_fuzz.py tests/admin/test_any_text.py
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PY) -m pytest -n 3 --dist loadfile tests/api/test_fuzz.py tests/admin/test_any_text.py
 
 deaths: .venv/develops ## kill the worker at every step of every kind of job
 	EVERY_STEP=1 $(PY) -m pytest tests/provisioning/test_jobs_live.py tests/provisioning/test_jobs_streams.py tests/whole/test_job_deaths.py

@@ -74,7 +74,7 @@ def in_words(kind: str, name: str, canonical: Any) -> str:
     if canonical is None or canonical in ("", [], {}):
         return "nothing"
     if canonical == -1 or (canonical == 0 and setting.type == "duration"):
-        return "no limit" if setting.default in (-1, 0) or canonical == -1 else "0"
+        return "no limit" if canonical == -1 or name.startswith("max_") or name == "ttl" else "none"
     if isinstance(canonical, bool):
         return "yes" if canonical else "no"
     if setting.type == "bytes" and isinstance(canonical, int):

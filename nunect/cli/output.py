@@ -108,6 +108,8 @@ def details(row: Mapping[str, Any]) -> None:
             lines = [cell(each) for each in value]
         elif isinstance(value, Mapping) and "state" in value:
             lines = [f"{word(cell(value))} {plain(str(value.get('problem') or ''))}".rstrip()]
+        elif name.startswith("max_") and value in (-1, "0s"):
+            lines = ["no limit"]
         else:
             lines = [word(cell(value)) if name in _COLOURED else cell(value)]
         say(f"{label}  {lines[0] if lines else ''}".rstrip())

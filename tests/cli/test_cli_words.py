@@ -50,6 +50,16 @@ def test_what_stays_is_no_gain(capsys):
     ]
 
 
+def test_what_has_no_limit_says_so(capsys):
+    output.details({"max_age": "0s", "max_bytes": -1, "max_msgs": 7, "ack_wait": "0s"})
+    assert [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()] == [
+        "no limit",
+        "no limit",
+        "7",
+        "0s",
+    ]
+
+
 def test_json_for_a_program_escapes_what_would_move_the_terminal(capsys):
     output.print_json({"name": "a\x9bb", "other": "é"})
     assert "a\\u009bb" in capsys.readouterr().out

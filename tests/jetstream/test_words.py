@@ -142,13 +142,16 @@ def test_a_duration_as_text_says_every_nanosecond(ns):
         ("stream", "max_age", 100 * 365 * 86_400 * SECOND, "100 years"),
         ("stream", "max_age", 99 * 365 * 86_400 * SECOND, "36135d"),
         ("stream", "max_age", 0, "no limit"),
+        ("kv", "ttl", 0, "no limit"),
+        ("consumer", "idle_heartbeat", 0, "none"),
+        ("consumer", "inactive_threshold", 0, "none"),
         ("stream", "max_bytes", 2**63 - 1, "8 EiB"),
         ("stream", "max_bytes", 3 * 2**50, "3 PiB"),
         ("stream", "max_bytes", 2**40, "1TiB"),
         ("stream", "max_bytes", 1500, "1,500 bytes"),
     ],
 )
-def test_a_huge_limit_is_said_in_words(kind, name, canonical, said):
+def test_a_limit_is_said_in_words(kind, name, canonical, said):
     assert in_words(kind, name, canonical) == said
 
 
