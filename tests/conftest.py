@@ -1,5 +1,6 @@
 """What all rooms share: tiers by what a test asks for, and the product as `make up` starts it."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -21,6 +22,13 @@ hypothesis.settings.register_profile("busy", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("busy")  # no test is timed
 
 LIVE, WHOLE = {"world", "cluster", "nats_server", "valkey"}, {"product", "running", "stopped"}
+
+
+def pytest_collection_finish():
+    """What is there by now stays: the collector need not look at it after each few hundred objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items):

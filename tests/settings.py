@@ -39,3 +39,4 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": f"{_state}/test.sqlite3"}  # a file: children of a test see it, too
 else:
     DATABASES["default"]["OPTIONS"] = {}
+WHITENOISE_AUTOREFRESH = True  # a test's client shall not look through every static file at first
