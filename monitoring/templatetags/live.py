@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -34,15 +34,6 @@ _CHIPS = {  # states that only a server's picture has; as in static/monitoring/d
     "reloading": ("autorenew", _("reloading")),
     "lame_duck": ("logout", _("shutting down")),
 }
-
-
-@register.filter
-def sentence(text: Any) -> SafeString:
-    """A sentence whose `names` stand between backticks."""
-    parts = str(text or "").split("`")
-    last = len(parts) - 1
-    shaped = (("<code>{}</code>" if at % 2 and at < last else "{}", part) for at, part in enumerate(parts))
-    return format_html_join("", "{}", ((format_html(shape, part),) for shape, part in shaped))
 
 
 @register.filter

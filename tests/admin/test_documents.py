@@ -61,7 +61,7 @@ def test_it_is_shown_then_done_and_told_once(page, of, caplog):
     caplog.set_level("DEBUG")
     shown = look(page, SHOP)
     text = words(shown)
-    assert "account `SHOP` is added with 2 users" in text
+    assert "account <code>SHOP</code> is added with 2 users" in text
     assert "created: 1 × account" in text
     assert "‹new nkey of shop-api›" in text
     assert not SEED.search(text)
@@ -153,8 +153,8 @@ def test_prune_says_what_goes(page, of):
 def test_a_file_and_json_and_several_documents(page, of):
     several = b"accounts: [{name: ONE}]\n---\naccounts: [{name: TWO}]\n"
     shown = page.post(PAGE, {"step": "look", "kind": "document", "file": SimpleUploadedFile("a.yaml", several)})
-    assert "`ONE`" in words(shown)
-    assert "`TWO`" in words(shown)
+    assert "<code>ONE</code>" in words(shown)
+    assert "<code>TWO</code>" in words(shown)
     long = page.post(PAGE, {"step": "look", "text": SimpleUploadedFile("text", json.dumps({"accounts": []}).encode())})
     assert long.context["nothing"]
     as_file = {"step": "apply", "sealed": SimpleUploadedFile("sealed", sealed(shown).encode())}
@@ -278,7 +278,7 @@ def test_a_conf_is_shown_line_by_line_then_taken(page, of, caplog):
     notes = {(note["line"], note["verdict"]) for note in shown.context["notes"]}
     assert (1, "left") in notes
     assert (3, "taken") in notes
-    assert "account `LEGACY` is added with 1 user" in words(shown)
+    assert "account <code>LEGACY</code> is added with 1 user" in words(shown)
     assert "hunter2" not in words(shown)
     assert not Account.objects.filter(name="LEGACY").exists()
     done = page.post(PAGE, {"step": "apply", "sealed": sealed(shown)})

@@ -23,7 +23,7 @@ def test_the_page_says_what_nunect_would_change_and_turns_the_stage(page, system
     assert address in page.get(f"/admin/accounts_app/system/{system.pk}/change/").content.decode()
     shown = page.get(address).content.decode()
     assert "nunect would change 1 thing." in shown
-    assert "account `SHOP` is removed with 1 user" in shown
+    assert "account <code>SHOP</code> is removed with 1 user" in shown
     assert 'value="observe"' in shown and 'value="manage"' not in shown
     assert page.post(address, {"act": "observe"}, follow=True).status_code == 200
     assert System.objects.get().stage == "observed"
