@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from accounts_app.credentials import GENERATED_COST
 from accounts_app.natsconf.reading import Note
 from accounts_app.natsconf.residual import Residual
-from accounts_app.natsconf.specs import AccountSpec, SecretSpec
+from accounts_app.natsconf.specs import AccountSpec, IdentitySpec, SecretSpec
 from provisioning.takeover.seeing import Look
 
 _COST_10_S = 0.071  # seconds of processor for one bcrypt check at cost 10; each step of the cost doubles it
@@ -38,6 +38,7 @@ class Forecast:
 
     differences: what accounts, users and permissions would not be as before; opened: the server lets anybody in now,
     and won't any more; waits_s: for how long new logins wait for the reload, at most if `clients` is None.
+    generated, digest: what was judged, with stand-ins for what is only made when it is taken; identity: nunect's in it.
     """
 
     seen: Look = field(repr=False)
@@ -52,6 +53,9 @@ class Forecast:
     clients: Clients | None = None
     waits_s: float = 0.0
     residual: Residual = field(default_factory=Residual, repr=False)
+    generated: str = field(default="", repr=False)
+    digest: str = ""
+    identity: IdentitySpec | None = field(default=None, repr=False)
 
     @property
     def possible(self) -> bool:

@@ -91,17 +91,27 @@ def begin(main: Path, system: str, at: str, digests: tuple[str, str], files: Ite
 
 def find(main: Path, *states: State) -> Journal | None:
     """The last journal of this main file in one of these states. Raises NotWritten for one that can't be read."""
-    for path in sorted(main.parent.glob(f"{main.name}{_MARK}*.json"), reverse=True):
-        try:
-            found: dict[str, Any] = json.loads(path.read_bytes())
-            found.pop("version")
-            files = tuple(Entry(**entry) for entry in found.pop("files"))
-            journal = Journal(**found, files=files, path=path)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise NotWritten(f"{path} can't be read: move it away if it is none of nunect's.") from error
+    for path in beside(main):
+        journal = load(path)
         if journal.state in states:
             return journal
     return None
+
+
+def beside(main: Path) -> list[Path]:
+    """The journals of this main file, the last one first."""
+    return sorted(main.parent.glob(f"{main.name}{_MARK}*.json"), reverse=True)
+
+
+def load(path: Path) -> Journal:
+    """A journal as it was written. Raises NotWritten for one that can't be read."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        found.pop("version")
+        files = tuple(Entry(**entry) for entry in found.pop("files"))
+        return Journal(**found, files=files, path=path)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise NotWritten(f"{path} can't be read: move it away if it is none of nunect's.") from error
 
 
 def put_back(journal: Journal) -> None:

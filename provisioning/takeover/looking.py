@@ -55,10 +55,10 @@ def look(path: Path, system: System | None, environ: Mapping[str, str] | None = 
         return forecast
     clients = _clients(seen)
     try:
-        told = _proven(seen, residual, identity)
+        proven = _proven(replace(forecast, identity=identity))
     except RenderError as error:
         return replace(forecast, refusals=(str(error),))
-    return replace(forecast, differences=told, clients=clients, waits_s=waiting_s(seen.reading.accounts, clients))
+    return replace(proven, clients=clients, waits_s=waiting_s(seen.reading.accounts, clients))
 
 
 def identity_for(system: System | None, account: str) -> IdentitySpec:
@@ -128,13 +128,13 @@ def _in_the_way(seen: Look, system: System | None, residual: Residual) -> Iterat
         return
     elsewhere = system.folder.resolve() != seen.main.parent.resolve()
     if elsewhere and ((system.folder / MAIN).exists() or Revision.objects.filter(system=system).exists()):
-        yield f"System “{system}” has a main file of its own, {system.folder / MAIN}: name another one with --system."
+        yield f"System “{system}” has a main file of its own, {system.folder / MAIN}: name another system."
         return
     kept = {system.system_account, CONTROL_ACCOUNT, *(account.name for account in seen.reading.accounts)}
     others = Account.objects.filter(system=system).exclude(name__in=kept).values_list("name", flat=True)
     if others:
         listed = ", ".join(others[:5])
-        yield f"System “{system}” has accounts that this conf lacks ({listed}): name a new one with --system."
+        yield f"System “{system}” has accounts that this conf lacks ({listed}): name a new system."
 
 
 def _kept_variables(seen: Look, residual: Residual) -> set[str]:
@@ -144,14 +144,17 @@ def _kept_variables(seen: Look, residual: Residual) -> set[str]:
     return set(tree_of(seen.main, residual.texts, "", seen.environ).variables)
 
 
-def _proven(seen: Look, residual: Residual, identity: IdentitySpec) -> tuple[str, ...]:
+def _proven(forecast: Forecast) -> Forecast:
     """Render what the rows would be, let the server's binary judge the whole, and compare. Raises Invalid."""
+    seen, residual, identity = forecast.seen, forecast.residual, forecast.identity
+    assert identity is not None  # noqa: S101 - the caller has set it
     accounts = tuple(_hashed(account) for account in seen.reading.accounts)
     generated = assemble(render_snapshot(Snapshot(identity, accounts)), 1).text
-    judge(seen.main, residual.texts, generated, seen.environ, seen.process.cwd if seen.process else None)
+    judged = judge(seen.main, residual.texts, generated, seen.environ, seen.process.cwd if seen.process else None)
     after = tree_of(seen.main, residual.texts, generated, seen.environ).tree
     changes = differences(seen.parsed.tree, after, identity, hashed=lambda _, hash_: hash_ == _ANY_HASH)
-    return tuple(str(change) for change in changes)
+    told = tuple(str(change) for change in changes)
+    return replace(forecast, differences=told, generated=generated, digest=judged)
 
 
 def _hashed(account: AccountSpec) -> AccountSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pwd
 import socket
 import urllib.parse
@@ -57,6 +58,20 @@ def find_process(main: Path) -> Process | None:
                 if conf == str(main) or (not Path(conf).is_absolute() and Path(conf).name == main.name):
                     return Process(pid, uid, main.parent, {})
     return None
+
+
+def running_mains() -> Iterator[tuple[Path, int]]:
+    """(main file, uid) of every nats-server of this machine that was started with one, as far as that can be seen."""
+    for folder in _processes():
+        with suppress(OSError):
+            words = [word.decode("utf-8", "surrogateescape") for word in (folder / "cmdline").read_bytes().split(b"\0")]
+            conf = _conf_of(words) if Path(words[0]).name == "nats-server" else None
+            if conf is None:
+                continue
+            uid, path = folder.stat().st_uid, Path(conf)
+            if not path.is_absolute():
+                path = (folder / "cwd").readlink() / path
+            yield Path(os.path.normpath(path)), uid
 
 
 def _processes() -> Iterator[Path]:
