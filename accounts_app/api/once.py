@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from rest_framework.utils.encoders import JSONEncoder
 
-from accounts_app.api.problems import Invalid
+from accounts_app.api.problems import Conflict, Invalid
 from accounts_app.door import LOCAL
 from accounts_app.models import Answer
 
@@ -48,11 +48,18 @@ class Seal:
             return None
         if kept.request != self.request:
             raise Invalid("Idempotency-Key", "This key came with another request before: use a new one.")
+        if not kept.status:
+            raise Conflict("What came with this key is under way, or was cut short: look what became of it.")
         try:
             told = json.loads(self.box.decrypt(bytes(kept.body)))
         except InvalidToken:
             raise Invalid("Idempotency-Key", "What was answered under this key can't be opened any more.") from None
         return kept.status, told["body"], told["targets"]
+
+    def give_back(self) -> None:
+        """Let the key be used again: what came with it failed. Only where the act isn't one transaction with it."""
+        if self.key:
+            Answer.objects.filter(caller=self.caller, key=self.hashed, status=0).delete()
 
     def keep(self, status: int, body: dict[str, Any], targets: dict[str, int]) -> None:
         """Remember the answer; the first time in the transaction of the act itself."""

@@ -31,6 +31,7 @@ class Difference(models.Model):
 
     class Meta:
         verbose_name = _("difference")
+        permissions = [("take_over_server", _("Can take over servers of this machine"))]
 
     def __str__(self) -> str:
         return f"{self.system}: {self.summary}"

@@ -1,0 +1,117 @@
+"""Take-overs that were done, by their journals, and the way back through REST and the admin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.core.exceptions import ValidationError
+
+from accounts_app.models import System, record
+from accounts_app.natsconf.errors import NatsConfError
+from provisioning.errors import ProvisioningError
+from provisioning.takeover import journal as journals
+from provisioning.takeover import places, taking
+from provisioning.takeover.doors import allowed_file
+from provisioning.takeover.noting import Failed, Step, noted_steps
+
+UNDONE = "take-over taken back"  # in the trail
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A take-over by its journal. undoable: it is the last one of its file, and its former files can come back;
+    problem: why its journal can't be read."""
+
+    file: str
+    journal: Path
+    system: str = ""
+    at: str = ""
+    state: str = "unreadable"
+    undoable: bool = False
+    files: tuple[journals.Entry, ...] = ()
+    digest_before: str = ""
+    digest_after: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """What putting the former files back would do. later: revisions that go with it."""
+
+    known: Known
+    files: tuple[str, ...]
+    in_the_way: tuple[str, ...]
+    later: int
+
+
+def known() -> list[Known]:
+    """The take-overs of the main files in the allowed folders, the last one first."""
+    found = [each for main in places.mains() for each in of_file(main)]
+    return sorted(found, key=lambda each: (each.at, each.file), reverse=True)
+
+
+def of_file(main: Path) -> Iterator[Known]:
+    """The take-overs of one main file, the last one first."""
+    last = True
+    for path in journals.beside(main):
+        try:
+            found = journals.load(path)
+        except ProvisioningError as error:
+            yield Known(str(main), path, problem=error.detail)
+            continue
+        undoable = last and found.state in ("begun", "taken")
+        last = last and not undoable
+        digests = found.digest_before, found.digest_after
+        yield Known(str(main), path, found.system, _moment(found.at), found.state, undoable, found.files, *digests)
+
+
+def show_back(file: str) -> Back:
+    """What undoing the last take-over of a main file would do. Raises PermissionDenied, ValidationError."""
+    main = allowed_file(file)
+    found = next((each for each in of_file(main) if each.undoable), None)
+    if found is None:
+        why = f"Nothing says that nunect has taken {main} over: there is no journal beside it."
+        raise ValidationError({"file": why})
+    places.check_written([*(each.path for each in found.files), *(each.backup for each in found.files if each.backup)])
+    told = tuple(f"{each.path} {'is as it was' if each.before else 'goes'}." for each in reversed(found.files))
+    journal = journals.load(found.journal)
+    edited = tuple(
+        f"{path} was edited since the take-over: put your edit aside first, and back afterwards."
+        for path in journals.edited_since(journal)
+    )
+    system = System.objects.filter(name=found.system).first()
+    later = max(system.revisions.count() - 1, 0) if system else 0
+    return Back(found, told, edited, later)
+
+
+def undo(file: str, confirm: str) -> tuple[taking.Outcome, tuple[Step, ...]]:
+    """Put the former files back, byte for byte. confirm: the system's name, typed.
+
+    Raises Failed, and what `show_back` raises.
+    """
+    back = show_back(file)
+    main = Path(back.known.file)
+    if confirm != back.known.system:
+        raise ValidationError({"confirm": f"Type the name of the system: {back.known.system}."})
+    with noted_steps() as steps:
+        try:
+            outcome = taking.undo(main)
+        except (ProvisioningError, NatsConfError, OSError) as error:
+            detail = error.detail if isinstance(error, ProvisioningError) else str(error)
+            system = System.objects.filter(name=back.known.system).first()
+            record("take-over not taken back", system, file=str(main), why=detail)
+            known = error if isinstance(error, ProvisioningError) else ProvisioningError(detail)
+            raise Failed(known, tuple(steps), "") from error
+    system = System.objects.filter(name=outcome.system).first()
+    told = [[step.text, round(step.took_s, 3)] for step in steps]
+    record(UNDONE, system, file=str(main), journal=str(back.known.journal), steps=told, said=list(outcome.said))
+    return outcome, tuple(steps)
+
+
+def _moment(at: str) -> str:
+    """A journal's time in ISO 8601."""
+    found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", at)
+    return "{}-{}-{}T{}:{}:{}Z".format(*found.groups()) if found else at
