@@ -61,7 +61,11 @@ def public_of(raw: bytes, kind: str = "U") -> str:
     return nkeys.encode_public(kind, public.public_bytes(Encoding.Raw, PublicFormat.Raw))
 
 
+def raw_of(seed: str) -> bytes:
+    """The 32 secret bytes of a seed. Raises InvalidValue."""
+    return nkeys.decode_seed(seed)[1]
+
+
 def sign(seed: str, nonce: bytes) -> bytes:
     """The Ed25519 signature by which the owner of a seed signs in."""
-    _, raw = nkeys.decode_seed(seed)
-    return Ed25519PrivateKey.from_private_bytes(raw).sign(nonce)
+    return Ed25519PrivateKey.from_private_bytes(raw_of(seed)).sign(nonce)

@@ -74,6 +74,8 @@ def _turn(system: System, stage: System.Stage) -> None:
     row = System.objects.select_for_update().get(pk=system.pk)
     if row.stage == stage:
         raise ValidationError(_("System “%(name)s” is %(stage)s already.") % {"name": row.name, "stage": stage.label})
+    if stage == System.Stage.MANAGED:
+        row.check_folder()
     QuerySet(System).filter(pk=row.pk).update(stage=stage, problem="", problem_step="", problem_at=None)
     record(f"system {stage}", row, before=row.stage)
     system.stage = stage

@@ -23,7 +23,7 @@ from nats.aio.client import Client
 from accounts_app.models import System
 from accounts_app.natsconf.account import CONTROL_INBOX
 from provisioning.errors import Refused, Unreachable
-from provisioning.signin import Login, refusal_words, sign_in_somewhere, urls_of
+from provisioning.signin import login_of, refusal_words, sign_in_somewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Fleet:
         """Try each server once; sets `problem` and `unauthorized`."""
         self._client, self.problem, self.unauthorized = None, "", False
         system = self._system
-        login = Login(urls_of(system.url), system.control_nkey, system.control_seed, "nunect control", CONTROL_INBOX)
+        login = login_of(system, system.control_nkey, system.control_seed, "nunect control", CONTROL_INBOX)
         try:
             self._client = self._runner.run(sign_in_somewhere(login))
         except (nats.errors.Error, OSError, TimeoutError) as error:

@@ -1,12 +1,15 @@
-"""Signing in to a server with one of nunect's own nkeys."""
+"""Signing in to the servers of a system: as one of nunect's own users, or as whom the system names for it."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
+import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import nats.errors
@@ -14,19 +17,67 @@ from django.conf import settings
 from nats.aio.client import Client
 
 from accounts_app import credentials
+from accounts_app.models import System
 
 Closed = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """How nunect speaks TLS with servers. ca, certificate, key: PEM, "" for those of this machine, and for none;
+    first: nothing is said before it."""
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = field(default="", repr=False)
+    first: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """For connections of a client. Raises ssl.SSLError for PEM that can't be used."""
+        made = ssl.create_default_context(cadata=self.ca or None)
+        if self.certificate:
+            with tempfile.TemporaryDirectory() as folder:  # Python reads a key from a file alone
+                pair = Path(folder, "pair.pem")
+                pair.touch(0o600)
+                pair.write_text(f"{self.key}\n{self.certificate}\n")
+                made.load_cert_chain(pair)
+        return made
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody has said anything about it."""
+        return bool(self.ca or self.certificate or self.first)
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
-    """Where and as whom. urls: any of the servers; inbox: the prefix that this user may subscribe."""
+    """Where and as whom. urls: any of the servers; inbox: the prefix that this user may subscribe; password: of the
+    user `user`, when it is no nkey that signs in."""
 
     urls: tuple[str, ...]
     nkey: str
     seed: str = field(repr=False)
     name: str
     inbox: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    tls: Tls = Tls()
+
+
+def login_of(system: System, nkey: str, seed: str, name: str, inbox: str, *, given: bool = True) -> Login:
+    """How one of nunect's own users signs in to a system. Servers that nunect doesn't manage may not know it: there it
+    is whom the system names. given: False for a user that nobody can stand for."""
+    user, password = "", ""
+    if given and system.login_secret and system.stage != System.Stage.MANAGED:
+        if system.login_user:
+            user, password = system.login_user, system.login_secret
+        else:
+            nkey, seed = credentials.public_of(credentials.raw_of(system.login_secret)), system.login_secret
+    return Login(urls_of(system.url), nkey, seed, name, inbox, user, password, tls_of(system))
+
+
+def tls_of(system: System) -> Tls:
+    return Tls(system.tls_ca, system.tls_certificate, system.tls_key, system.tls_first)
 
 
 def urls_of(text: str) -> tuple[str, ...]:
@@ -41,12 +92,17 @@ async def sign_in(url: str, login: Login, *, closed: Closed | None = None, **opt
     OSError, TimeoutError.
     """
     client = Client()
-    client._public_nkey = login.nkey  # nats-py's own way in needs the sdist `nkeys`
+    if login.user:
+        options |= {"user": login.user, "password": login.password}
+    else:
+        client._public_nkey = login.nkey  # nats-py's own way in needs the sdist `nkeys`
+        options["signature_cb"] = lambda nonce: base64.b64encode(credentials.sign(login.seed, nonce.encode()))
+    if login.tls.asked:
+        options |= {"tls": login.tls.context(), "tls_handshake_first": login.tls.first}
     async with asyncio.timeout(settings.NATS_CONNECT_TIMEOUT + 1):
         await client.connect(
             [url],
             name=login.name,
-            signature_cb=lambda nonce: base64.b64encode(credentials.sign(login.seed, nonce.encode())),
             inbox_prefix=login.inbox.encode(),
             allow_reconnect=False,
             connect_timeout=settings.NATS_CONNECT_TIMEOUT,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app import validators
+from accounts_app.certificates import certificates, check_pair
 from accounts_app.fields import EncryptedTextField
 from accounts_app.models.base import ConfigModel, history
+from accounts_app.natsconf.nkeys import decode_seed
 from accounts_app.natsconf.specs import IdentitySpec
+from accounts_app.natsconf.subjects import InvalidValue
 
 
 class System(ConfigModel):
@@ -64,6 +69,47 @@ class System(ConfigModel):
         validators=[validators.text, validators.servers_url],
         help_text=_("How clients reach them, for snippets; empty: NATS_PUBLIC_URL."),
     )
+    tls_ca = models.TextField(
+        _("authority"),
+        blank=True,
+        default="",
+        validators=[validators.text, certificates],
+        help_text=_(
+            "Whom nunect trusts to have signed the servers' certificates, as PEM; empty: whom this machine does."
+        ),
+    )
+    tls_certificate = models.TextField(
+        _("client certificate"),
+        blank=True,
+        default="",
+        validators=[validators.text, certificates],
+        help_text=_("What nunect shows to servers that ask clients for a certificate, as PEM."),
+    )
+    tls_key = EncryptedTextField(
+        _("its key"),
+        blank=True,
+        default="",
+        help_text=_("The private key of the client certificate, as PEM without a passphrase. Never shown again."),
+    )
+    tls_first = models.BooleanField(
+        _("TLS first"),
+        default=False,
+        help_text=_("The servers speak TLS before anything else (handshake_first)."),
+    )
+    login_user = models.CharField(
+        _("user"),
+        max_length=200,
+        blank=True,
+        default="",
+        validators=[validators.text],
+        help_text=_("Of the system account, while nunect only observes; empty: nunect's own key, or the seed below."),
+    )
+    login_secret = EncryptedTextField(
+        _("password or seed"),
+        blank=True,
+        default="",
+        help_text=_("The password of that user, or without one the seed of a user's nkey (SU…). Never shown again."),
+    )
     system_account = models.CharField(max_length=64, default="$SYS", editable=False)
     drift_policy = models.CharField(
         max_length=8,
@@ -97,6 +143,8 @@ class System(ConfigModel):
         "control_seed",
         "relay_seed",
         "jetstream_seed",
+        "tls_key",
+        "login_secret",
         "stage",
         "wanted",
         "done",
@@ -112,6 +160,21 @@ class System(ConfigModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        check_pair(self.tls_certificate, self.tls_key)
+        if self.login_user and not self.login_secret:
+            raise ValidationError({"login_secret": _("A user needs a password.")})
+        if self.login_secret and not self.login_user:
+            _check_seed(self.login_secret)
+        self.check_folder()
+
+    def check_folder(self) -> None:
+        """Raise ValidationError when nunect manages another system by the files in this one's folder."""
+        others = System.objects.exclude(pk=self.pk).filter(stage=self.Stage.MANAGED).only("name", "conf_dir")
+        if (taken := next((one for one in others if one.folder == self.folder), None)) is not None:
+            told = _("System “%(name)s” has its files in %(folder)s: give another folder.")
+            raise ValidationError({"conf_dir": told % {"name": taken.name, "folder": taken.folder}})
 
     @property
     def is_shared(self) -> bool:
@@ -160,6 +223,14 @@ class System(ConfigModel):
         if self.problem:
             return "failed"
         return "applied" if self.done == self.wanted else "pending"
+
+
+def _check_seed(seed: str) -> None:
+    """Raise ValidationError for what is no seed of a user's nkey."""
+    with suppress(InvalidValue):
+        if decode_seed(seed)[0] == "U":
+            return
+    raise ValidationError({"login_secret": _("Without a user this is the seed of a user's nkey (SU…).")})
 
 
 def _systems_of(accounts: Collection[int]) -> models.QuerySet[Any, Any]:

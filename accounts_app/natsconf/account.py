@@ -78,7 +78,7 @@ def account_tree(
     checked(spec.name, "name", partial(names.check_account_name, spec.name, system))
     users, default = user_entries(spec, shared_roles, kept)
     if system and identity is not None:
-        users += _own_users(identity)
+        users += own_users(identity)
     _check_logins(spec.name, users)
     tree: Tree = {}
     if spec.jetstream is not None:
@@ -154,7 +154,8 @@ def _check_logins(account: str, entries: Iterable[Tree]) -> None:
         seen.add(login)
 
 
-def _own_users(identity: IdentitySpec) -> list[Tree]:
+def own_users(identity: IdentitySpec) -> list[Tree]:
+    """nunect's own users of the system account."""
     return [
         {"nkey": _key(identity.control, "control"), "permissions": CONTROL_PERMISSIONS},
         {"nkey": _key(identity.relay, "relay"), "permissions": RELAY_PERMISSIONS},

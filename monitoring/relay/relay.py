@@ -13,8 +13,7 @@ from typing import Any
 import redis.asyncio
 from django.db import DatabaseError
 
-from accounts_app.natsconf.account import RELAY_INBOX
-from accounts_app.natsconf.control import EVENTS_PREFIX, JETSTREAM_INBOX
+from accounts_app.natsconf.control import EVENTS_PREFIX
 from monitoring.archive import Archive
 from monitoring.relay import feed, rows
 from monitoring.relay.asking import Asking
@@ -32,7 +31,7 @@ from monitoring.sysevents import (
     read_event,
     read_reply,
 )
-from provisioning.signin import Login, urls_of
+from provisioning.signin import Login
 
 logger = logging.getLogger(__name__)
 EVENTS = (
@@ -97,12 +96,11 @@ class Relay:
     # --- what comes in ----------------------------------------------------------------
 
     def _login(self) -> Login:
-        return Login(urls_of(self.system.url), self.system.nkey, self.system.seed, "nunect relay", RELAY_INBOX)
+        return self.system.login
 
     def _side_login(self) -> Login | None:
         """As nunect's user of its control account."""
-        nkey, seed = self.system.jetstream_nkey, self.system.jetstream_seed
-        return Login(urls_of(self.system.url), nkey, seed, "nunect jetstream", JETSTREAM_INBOX) if seed else None
+        return self.system.side
 
     def _on_event(self, subject: str, data: bytes) -> None:
         try:

@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from accounts_app.conf_text import NKEY
 from accounts_app.models import Account, NatsUser, System
+from accounts_app.natsconf.account import RELAY_INBOX
+from accounts_app.natsconf.control import JETSTREAM_INBOX
 from monitoring import archive
 from monitoring.events import Event, Refusal, moment
 from monitoring.models import ArchivedEvent
@@ -21,6 +23,7 @@ from monitoring.relay.accounts import AccountRow
 from monitoring.relay.failures import SHOWN_S
 from monitoring.relay.servers import Intended
 from monitoring.relay.who import Who
+from provisioning import signin
 from provisioning.binary import OLDEST, parse_version
 from provisioning.models import Drift, Hold, Revision, RevisionBlock
 from provisioning.telling import authors_of, in_words
@@ -31,15 +34,14 @@ MARKS = 20  # revisions in the topic `changes`
 
 @dataclass(frozen=True, slots=True)
 class SystemRow:
-    """A system as its row is. own: public nkeys of nunect's own users; changes: data of the topic `changes`."""
+    """A system as its row is. login, side: as whom the relay
+    watches, and asks JetStream; own: public nkeys of nunect's own users; changes: data of the topic `changes`."""
 
     pk: int
     name: str
     url: str
-    nkey: str
-    seed: str = field(repr=False)
-    jetstream_nkey: str
-    jetstream_seed: str = field(repr=False)
+    login: signin.Login = field(repr=False)
+    side: signin.Login | None = field(repr=False)
     own: frozenset[str]
     sha256: str
     wanted: int
@@ -71,14 +73,13 @@ def read_system(system_id: int) -> SystemRow | None:
         "drifts": Drift.objects.filter(system=system, state=Drift.State.OPEN).count(),
         **known[1],
     }
+    side = system.jetstream_nkey, system.jetstream_seed, "nunect jetstream", JETSTREAM_INBOX
     return SystemRow(
         pk=system.pk,
         name=system.name,
         url=system.url,
-        nkey=system.relay_nkey,
-        seed=system.relay_seed,
-        jetstream_nkey=system.jetstream_nkey,
-        jetstream_seed=system.jetstream_seed,
+        login=signin.login_of(system, system.relay_nkey, system.relay_seed, "nunect relay", RELAY_INBOX),
+        side=signin.login_of(system, *side, given=False) if system.jetstream_seed else None,
         own=frozenset(system.own_nkeys),
         sha256=current or "",
         wanted=system.wanted,

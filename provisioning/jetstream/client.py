@@ -15,7 +15,7 @@ from accounts_app.models import System
 from accounts_app.natsconf.control import JETSTREAM_INBOX
 from provisioning.errors import ProvisioningError, Unreachable
 from provisioning.jetstream.api import TIMEOUT_S, Api
-from provisioning.signin import Login, refusal_words, sign_in_somewhere, urls_of
+from provisioning.signin import login_of, refusal_words, sign_in_somewhere
 
 T = TypeVar("T")
 
@@ -33,9 +33,8 @@ class JetStream:
 
     def __enter__(self) -> JetStream:
         system = self._system
-        login = Login(
-            urls_of(system.url), system.jetstream_nkey, system.jetstream_seed, "nunect jetstream", JETSTREAM_INBOX
-        )
+        nkey, seed = system.jetstream_nkey, system.jetstream_seed
+        login = login_of(system, nkey, seed, "nunect jetstream", JETSTREAM_INBOX, given=False)
         self._runner.__enter__()
         try:
             self._client = self._runner.run(sign_in_somewhere(login))

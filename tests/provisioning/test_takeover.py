@@ -279,7 +279,7 @@ def test_a_take_over_under_way_is_not_put_back_by_another(place, settings):
 
 def test_files_can_be_given_back_and_taken_by_a_new_nunect(place):
     take(place.main, "default")
-    System.objects.update(name="lost")
+    System.objects.update(name="lost", conf_dir="")
     undo(place.main)
     assert place.files() == place.before
     assert take(place.main, "another").revision.number == 1

@@ -1,0 +1,234 @@
+"""The way to servers that nunect didn't start, tried step by step on real ones."""
+
+import contextlib
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from accounts_app import credentials
+from accounts_app.models import System
+from provisioning.binary import binary
+from provisioning.bootstrap import new_system
+from provisioning.connecting import STEPS, try_connection
+from provisioning.server import Fleet
+from tests.ports import free_ports
+from tests.provisioning.certificates import Authority
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PASSWORD = "correct-horse-battery"
+OPS, APP = (f'{{ user: "{name}", password: "{PASSWORD}" }}' for name in ("ops", "app"))
+SYSTEM = f'accounts {{ "$SYS": {{ users: [ {OPS} ] }}, APP: {{ users: [ {APP} ] }} }}'
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return Authority()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Starts nats-server with a conf of somebody's; gives its port."""
+    running = []
+
+    def start(conf):
+        (port,) = free_ports(1)
+        path = tmp_path / "theirs.conf"
+        path.write_text(f'listen: "127.0.0.1:{port}"\n{conf}\n')
+        running.append(subprocess.Popen([binary(), "-c", path, "-l", tmp_path / "log"], cwd=tmp_path))
+        wait_for(port, running[-1], tmp_path)
+        return port
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def wait_for(port, process, folder):
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
+            return
+        time.sleep(0.02)
+    raise AssertionError((folder / "log").read_text())
+
+
+@pytest.fixture
+def system(tmp_path, settings):
+    settings.NATS_CONNECT_TIMEOUT, settings.NATS_REQUEST_TIMEOUT = 2.0, 1.0
+    (tmp_path / "folder").mkdir()
+    return new_system("theirs", stage=System.Stage.OBSERVED, conf_dir=str(tmp_path / "folder"))
+
+
+def tried(system, url, **fields):
+    for name, value in {"nats_url": url, **fields}.items():
+        setattr(system, name, value)
+    system.full_clean(exclude=["guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey"])
+    system.save()
+    (found,) = try_connection(System.objects.get())
+    return found
+
+
+def fails(found, name):
+    """The step that failed: all before it went well, none after it was tried."""
+    at = STEPS.index(name)
+    states = [step.state for step in found.steps]
+    assert states == ["ok"] * at + ["failed"] + ["untried"] * (len(STEPS) - at - 1), found
+    assert not found.ok
+    assert PASSWORD not in repr(found)
+    return found.steps[at]
+
+
+def test_a_user_of_the_system_account_is_enough_to_look(server, system):
+    port = server(SYSTEM)
+    found = tried(system, f"nats://127.0.0.1:{port}", login_user="ops", login_secret=PASSWORD)
+    assert found.ok, found
+    assert [step.name for step in found.steps] == list(STEPS)
+    assert found.steps[STEPS.index("account")].text == "$SYS"
+    assert "sha256:" in found.steps[-1].text
+    with Fleet(System.objects.get()) as fleet:
+        assert len(fleet.see(1)) == 1
+
+
+def test_a_seed_does_as_well(server, system):
+    public, seed = credentials.new_nkey()
+    port = server(f'accounts {{ "$SYS": {{ users: [ {{ nkey: "{public}" }} ] }} }}')
+    found = tried(system, f"nats://127.0.0.1:{port}", login_secret=seed)
+    assert found.ok, found
+    assert found.steps[STEPS.index("login")].text == public
+    assert seed not in repr(found)
+
+
+def test_the_lines_that_it_names_mend_it_by_a_reload(server, system, tmp_path):
+    """A server that knows nobody of nunect's: the lines are pasted, the server is signalled, and then it does."""
+    port = server('accounts { APP: { users: [ { user: "app", password: "secret" } ] } }')
+    step = fails(tried(system, f"nats://127.0.0.1:{port}"), "login")
+    assert "doesn't know nunect's own key" in step.text
+    assert step.needs == "reload"
+    assert system.control_nkey in step.lines
+    conf = tmp_path / "theirs.conf"
+    conf.write_text(conf.read_text().replace("accounts {", step.lines.strip().rstrip("}").rstrip().rstrip("}") + "}\n"))
+    log = tmp_path / "log"
+    subprocess.run([binary(), "--signal", f"reload={pid_of(port)}"], check=True)
+    deadline = time.monotonic() + 5
+    while "Reloaded server configuration" not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    assert tried(system, f"nats://127.0.0.1:{port}").ok
+
+
+def pid_of(port):
+    told = subprocess.run(["pgrep", "-f", "theirs.conf"], capture_output=True, text=True, check=True)
+    return told.stdout.split()[-1]
+
+
+def test_a_wrong_password_is_said(server, system):
+    port = server(SYSTEM)
+    step = fails(tried(system, f"nats://127.0.0.1:{port}", login_user="ops", login_secret="wrong"), "login")
+    assert step.text == "It refuses “ops”: the credential is wrong, or may not be used from here."
+    assert not step.lines
+
+
+def test_a_user_of_another_account_can_ask_nobody(server, system):
+    port = server(SYSTEM)
+    step = fails(tried(system, f"nats://127.0.0.1:{port}", login_user="app", login_secret=PASSWORD), "account")
+    assert "in account “APP”, which is not the system account" in step.text
+    assert system.relay_nkey in step.lines
+
+
+def test_rights_that_are_missing_are_named(server, system):
+    user = f'{{ user: "ops", password: "{PASSWORD}", permissions: {{ publish: "$SYS.REQ.USER.INFO" }} }}'
+    port = server(f'accounts {{ "$SYS": {{ users: [ {user} ] }} }}')
+    step = fails(tried(system, f"nats://127.0.0.1:{port}", login_user="ops", login_secret=PASSWORD), "rights")
+    assert "$SYS.REQ.SERVER.PING.VARZ" in step.text
+
+
+def test_a_closed_port_and_an_unknown_host(system):
+    (port,) = free_ports(1)
+    step = fails(tried(system, f"nats://127.0.0.1:{port}"), "port")
+    assert step.text.startswith(f"Nobody lets nunect in at 127.0.0.1:{port}: ")
+    assert "is no name that this machine knows" in fails(tried(system, "nats://nobody.invalid:4222"), "name").text
+
+
+def test_what_is_no_nats_server_is_told(system, settings):
+    settings.NATS_CONNECT_TIMEOUT = 0.3
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        threading.Thread(target=greet, args=(door,), daemon=True).start()
+        step = fails(tried(system, f"nats://127.0.0.1:{door.getsockname()[1]}"), "server")
+    assert "doesn't begin as a nats-server does" in step.text
+
+
+def greet(door):
+    with contextlib.suppress(OSError):
+        while True:
+            door.accept()[0].sendall(b"220 mail.example.org ESMTP\r\n")
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_tls_of_an_authority_of_their_own(server, system, authority, tmp_path, first):
+    certificate, key = authority.sign()
+    write(tmp_path, certificate, key)
+    more = ", handshake_first: true" if first else ""
+    port = server(f'tls {{ cert_file: "cert.pem", key_file: "key.pem"{more} }}\n{SYSTEM}')
+    login = {"login_user": "ops", "login_secret": PASSWORD, "tls_first": first}
+    url = f"tls://localhost:{port}"
+    assert "give its authority" in fails(tried(system, url, **login), "tls").text
+    assert tried(system, url, tls_ca=authority.pem).ok
+    assert "not signed by the authority" in fails(tried(system, url, tls_ca=Authority("another").pem), "tls").text
+    assert "another name" in fails(tried(system, f"tls://127.0.0.1:{port}", tls_ca=authority.pem), "tls").text
+
+
+def test_servers_that_ask_for_a_certificate(server, system, authority, tmp_path):
+    write(tmp_path, *authority.sign())
+    (tmp_path / "ca.pem").write_text(authority.pem)
+    tls = 'tls { cert_file: "cert.pem", key_file: "key.pem", ca_file: "ca.pem", verify: true }'
+    port = server(f"{tls}\n{SYSTEM}")
+    login = {"login_user": "ops", "login_secret": PASSWORD, "tls_ca": authority.pem}
+    url = f"tls://localhost:{port}"
+    assert "asks every client for a certificate" in fails(tried(system, url, **login), "tls").text
+    certificate, key = authority.sign("nunect")
+    assert tried(system, url, tls_certificate=certificate, tls_key=key).ok
+    with Fleet(System.objects.get()) as fleet:
+        assert len(fleet.see(1)) == 1
+    theirs = dict(zip(("tls_certificate", "tls_key"), Authority("another").sign("nunect"), strict=True))
+    found = tried(system, url, **theirs)
+    assert not found.ok
+    assert "certificate" in next(step.text for step in found.steps if step.state == "failed")
+
+
+def test_a_certificate_that_has_expired(server, system, authority, tmp_path):
+    write(tmp_path, *authority.sign(days=-1))
+    port = server(f'tls {{ cert_file: "cert.pem", key_file: "key.pem" }}\n{SYSTEM}')
+    step = fails(tried(system, f"tls://localhost:{port}", tls_ca=authority.pem), "tls")
+    assert step.text == "Its certificate has expired."
+
+
+def write(folder, certificate, key):
+    (folder / "cert.pem").write_text(certificate)
+    (folder / "key.pem").write_text(key)
+
+
+def test_what_can_be_no_connection_is_refused_at_its_field(system, authority):
+    certificate, key = authority.sign("nunect")
+    other = authority.sign("other")[1]
+    wrong = [
+        ({"tls_ca": "no PEM"}, "tls_ca", "no certificate in PEM"),
+        ({"tls_certificate": certificate}, "tls_key", "needs its key"),
+        ({"tls_key": key}, "tls_certificate", "needs its certificate"),
+        ({"tls_certificate": certificate, "tls_key": other}, "tls_key", "belongs to another certificate"),
+        ({"tls_certificate": certificate, "tls_key": "no PEM"}, "tls_key", "no private key in PEM"),
+        ({"login_user": "ops"}, "login_secret", "needs a password"),
+        ({"login_secret": "hunter2"}, "login_secret", "seed of a user's nkey"),
+    ]
+    for fields, at, said in wrong:
+        row = System.objects.get()
+        for name, value in fields.items():
+            setattr(row, name, value)
+        with pytest.raises(ValidationError) as refused:
+            row.full_clean(exclude=["guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey"])
+        assert said in refused.value.message_dict[at][0], fields
+        assert "hunter2" not in str(refused.value)
