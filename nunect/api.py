@@ -23,7 +23,7 @@ from monitoring import events_api
 from monitoring import live_acts_api as live_acts
 from monitoring import live_api as live
 from monitoring import live_tables_api as live_tables
-from provisioning.api import blueprints, decisions, hand_overs, jobs, retiring, stages, takeover
+from provisioning.api import blueprints, connecting, decisions, hand_overs, jobs, retiring, stages, takeover
 
 
 class SchemaView(SpectacularAPIView):
@@ -104,6 +104,7 @@ urlpatterns = [
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("systems/<int:pk>/retry/", decisions.RetrySystem.as_view(), name="system-retry"),
+    path("systems/<int:pk>/connection/", connecting.TryConnection.as_view(), name="system-connection"),
     path("systems/<int:pk>/difference/", stages.LookAtDifference.as_view(), name="system-difference"),
     path("systems/<int:pk>/observe/", stages.Observe.as_view(), name="system-observe"),
     path("systems/<int:pk>/manage/", stages.Manage.as_view(), name="system-manage"),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db import transaction
 
-from accounts_app.credentials import new_nkey
 from accounts_app.door import through
-from accounts_app.models import Account, System
+from accounts_app.models import System
 from accounts_app.natsconf.render import assemble
-from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 from accounts_app.stages import is_managed
+from accounts_app.systems import new_system
 from provisioning import drift
 from provisioning.binary import validate_folder
 from provisioning.enforced import Enforced
@@ -18,8 +16,6 @@ from provisioning.errors import Invalid
 from provisioning.files import Intent, read_generated, sole_writer, text_hash
 from provisioning.numbers import next_fence, next_number
 from provisioning.workshop import make_goal
-
-CONTROL_DESCRIPTION = "nunect's own: it sees and manages JetStream of the others."
 
 
 def ensure_system(name: str = "default") -> System:
@@ -29,36 +25,6 @@ def ensure_system(name: str = "default") -> System:
         return existing
     with through("command", reason="first start"):
         return new_system(name)
-
-
-def new_system(name: str, **fields: str) -> System:
-    """A system with its guard, its identity, its system account and nunect's own. fields: what else it is made with.
-
-    The guard's seed is thrown away at once: nobody can ever sign in with it.
-    """
-    with transaction.atomic():
-        guard, _thrown_away = new_nkey()
-        control, control_seed = new_nkey()
-        relay, relay_seed = new_nkey()
-        jetstream, jetstream_seed = new_nkey()
-        system = System.objects.create(
-            name=name,
-            guard_nkey=guard,
-            control_nkey=control,
-            control_seed=control_seed,
-            relay_nkey=relay,
-            relay_seed=relay_seed,
-            jetstream_nkey=jetstream,
-            jetstream_seed=jetstream_seed,
-            **fields,
-        )
-        Account.objects.create(
-            system=system,
-            name=system.system_account,
-            description="The servers' own account. nunect signs in here.",
-        )
-        Account.objects.create(system=system, name=CONTROL_ACCOUNT, description=CONTROL_DESCRIPTION)
-    return system
 
 
 def settle_files(system: System) -> None:

@@ -11,11 +11,13 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from accounts_app.access import may
+from accounts_app.access import may, reaches_all
 from accounts_app.admin import chips
 from accounts_app.admin.base import ReadOnlyAdmin, RowAdmin
+from accounts_app.admin.system_form import SystemForm
 from accounts_app.models import Server, System
 from accounts_app.servers import forget_server
+from accounts_app.systems import begin, finish
 
 OWN = ("guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey", "system_account")
 
@@ -27,12 +29,32 @@ class SystemAdmin(RowAdmin):
     fieldsets = (
         (None, {"fields": ("name", "environment", "drift_policy")}),
         (_("Where it is"), {"fields": ("conf_dir", "nats_url", "public_url")}),
+        (_("TLS"), {"fields": ("tls_ca", "tls_certificate", "tls_key", "tls_first")}),
+        (_("Login while it is only observed"), {"fields": ("login_user", "login_secret", "forget_login")}),
         (_("What nunect is in it"), {"fields": OWN}),
     )
+    form = SystemForm
     readonly_fields = OWN
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Nobody has to forget a login that isn't there, and a new system has no keys yet."""
+        gone = set() if obj is not None and obj.login_secret else {"forget_login"}
+        shown = self.fieldsets if obj is not None else self.fieldsets[:-1]
+        return [(title, {"fields": [one for one in given["fields"] if one not in gone]}) for title, given in shown]
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # `up` makes a system together with its keys and files
+        return may(request.user, "add", System) and reaches_all(request.user)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            begin(obj)
+        super().save_model(request, obj, form, change)
+        if not change:
+            finish(obj)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Whoever has added servers wants to know whether nunect gets there."""
+        return HttpResponseRedirect(reverse("admin:provisioning_connection_of", args=[obj.pk]))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

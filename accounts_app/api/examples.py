@@ -23,6 +23,10 @@ ROWS: dict[str, dict[str, Any]] = {  # {resource: a row as it is answered}
         "conf_dir": "/etc/nats",
         "nats_url": "nats://127.0.0.1:4222",
         "public_url": "nats://nats.example.org:4222",
+        "tls_ca": "",
+        "tls_certificate": "",
+        "tls_first": False,
+        "login_user": "",
         "stage": "managed",
         "state": "applied",
         "problem": "",
@@ -196,6 +200,13 @@ ROWS: dict[str, dict[str, Any]] = {  # {resource: a row as it is answered}
 }
 
 REQUESTS: dict[str, Any] = {  # {operation: a body}
+    "systems_create": {
+        "name": "edge",
+        "nats_url": "tls://edge.example.org:4222",
+        "conf_dir": "/etc/nats-edge",
+        "login_user": "ops",
+        "login_secret": "correct-horse-battery",
+    },
     "systems_update": {"environment": "prod"},
     "accounts_create": {"name": "ACME"},
     "accounts_update": {"max_connections": 500},

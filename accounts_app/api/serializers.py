@@ -75,10 +75,12 @@ class SystemSerializer(RowSerializer):
     class Meta:
         model = System
         fields = (
-            "id", "name", "environment", "drift_policy", "conf_dir", "nats_url", "public_url", "stage", "state",
-            "problem", "revision", "checked_at",
+            "id", "name", "environment", "drift_policy", "conf_dir", "nats_url", "public_url", "tls_ca",
+            "tls_certificate", "tls_key", "tls_first", "login_user", "login_secret", "stage", "state", "problem",
+            "revision", "checked_at",
         )  # fmt: skip
         read_only_fields = ("stage", "problem", "revision", "checked_at")
+        extra_kwargs = {name: {"write_only": True} for name in ("tls_key", "login_secret")}
 
 
 class ServerSerializer(RowSerializer):

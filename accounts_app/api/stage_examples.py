@@ -48,4 +48,9 @@ ANSWERS: dict[str, Any] = {
         "said": "The former files are back, and nunect observes “main”.",
     },
 }
+_STEP = {"name": "port", "state": "ok", "seconds": 0.002, "text": "4222", "lines": "", "needs": ""}
+ANSWERS["systems_connection"] = {
+    "ok": True,
+    "servers": [{"url": "nats://127.0.0.1:4222", "ok": True, "steps": [_STEP]}],
+}
 PREVIEWS: dict[str, Any] = {"systems_manage": {"difference": _DIFFERENCE}}

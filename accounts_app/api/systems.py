@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from accounts_app.access import require_whole
 from accounts_app.api import filters
 from accounts_app.api import serializers as told
 from accounts_app.api.rows import (
@@ -17,16 +18,31 @@ from accounts_app.models import (
     System,
 )
 from accounts_app.servers import forget_server
+from accounts_app.systems import add_system
 
 
 class Systems(ConfigResource):
-    """Servers that share one set of accounts. `up` makes the first; none can be made or deleted here."""
+    """Servers that share one set of accounts. `up` makes the first; one whose servers nunect didn't start is made here,
+    and only observed until somebody says otherwise. None can be deleted."""
 
     model = System
     serializer_class = told.SystemSerializer
-    http_method_names = ["get", "head", "options", "patch"]
+    http_method_names = ["get", "head", "options", "post", "patch"]
     columns = {
-        name: name for name in ("id", "name", "environment", "drift_policy", "conf_dir", "nats_url", "public_url")
+        name: name
+        for name in (
+            "id",
+            "name",
+            "environment",
+            "drift_policy",
+            "conf_dir",
+            "nats_url",
+            "public_url",
+            "tls_ca",
+            "tls_certificate",
+            "tls_first",
+            "login_user",
+        )
     } | {
         "stage": "stage",
         "wanted": "wanted",
@@ -46,6 +62,14 @@ class Systems(ConfigResource):
             if row["stage"] != System.Stage.MANAGED:
                 row["state"] = row["stage"]
         return rows
+
+    def make(self, data: dict[str, Any]) -> System:
+        require_whole(self.request.user)
+        return add_system(System(**data))
+
+    def system_of(self, data: dict[str, Any]) -> System:
+        """Of the servers of no system anything changes: any may stand for the new one."""
+        return System.objects.order_by("pk").first() or System()
 
     def home(self, row: Any) -> System:
         return System(pk=row.pk)

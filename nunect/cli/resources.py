@@ -41,7 +41,7 @@ RESOURCES = {
     for each in (
         Resource(
             "systems", "system", ("id", "name", "environment", "stage", "state", "revision", "problem"),
-            writes=("update",),
+            writes=("create", "update"),
         ),
         Resource(
             "servers", "server", ("id", "name", "state", "version", "revision", "host", "seen_at", "detail"),

@@ -18,9 +18,9 @@ from nunect.cli.writing import FAILED, How, change, finish, must_ask, preview, s
 DIFFERS = 2
 
 
-@click.group(cls=Commands, short_help="Only observe a system, manage it, let go of it.")
+@click.group(cls=Commands, short_help="Add a system, try the way to it, observe it, manage it, let go of it.")
 def system() -> None:
-    """What a system runs beside what nunect would write, and whether nunect writes there.
+    """Systems that nunect didn't start, what they run beside what nunect would write, and whether nunect writes there.
 
     NAME may be left out where there is one system.
     """
@@ -28,6 +28,73 @@ def system() -> None:
 
 _name = click.argument("name", default="", metavar="[NAME]")
 _confirm = click.option("--confirm", default="", metavar="NAME", help="The system's name, where nobody can be asked.")
+
+
+@system.command("add", short_help="Add servers that nunect didn't start: they are only observed.")
+@click.argument("name")
+@click.option("--url", required=True, help="Where they are: nats:// or tls://host:4222, several with commas.")
+@click.option("--conf-dir", required=True, metavar="DIR", help="Folder of their conf on this machine, or an empty one.")
+@click.option("--ca", type=click.File(), metavar="FILE", help="Who has signed their certificates, as PEM.")
+@click.option("--cert", type=click.File(), metavar="FILE", help="nunect's certificate, for servers that ask for one.")
+@click.option("--key", type=click.File(), metavar="FILE", help="Its key, without a passphrase.")
+@click.option("--tls-first", is_flag=True, help="They speak TLS before anything else.")
+@click.option("--user", default="", metavar="NAME", help="A user of their system account.")
+@click.option("--secret-file", type=click.File(), metavar="FILE", help="Its password, or a seed; “-”: stdin.")
+@write_options
+@command_options
+def add(session: Session, name: str, how: How, **given: Any) -> int:
+    """Add servers that nunect didn't start. Nothing is written to them: they are only observed.
+
+    Then the way to them is tried, as `system test` does.
+    """
+    files = {"tls_ca": given["ca"], "tls_certificate": given["cert"], "tls_key": given["key"]}
+    body = {"name": name, "nats_url": given["url"], "conf_dir": given["conf_dir"], "login_user": given["user"]}
+    body |= {"tls_first": given["tls_first"], **{field: file.read() for field, file in files.items() if file}}
+    if given["secret_file"]:
+        body["login_secret"] = given["secret_file"].read().strip("\r\n")
+    data = change(session, "POST", "systems/", body, how=how)
+    if data is None:
+        return 0
+    if session.as_json:
+        output.print_json(data)
+        return 0
+    output.say(f"nunect observes {output.plain(name)} from now on, and writes nothing.", err=True)
+    code = _tried(session, data)
+    if code == 0:
+        said = "Next: `nunect import FILE` makes rows of their conf, `nunect system difference` says what is left."
+        output.say(said, err=True)
+    return code
+
+
+@system.command("test", short_help="Try the way to its servers, step by step.")
+@_name
+@command_options
+def test(session: Session, name: str) -> int:
+    """Try the way to each server: name, port, server, TLS, login, account, version, rights. Says what is wrong, and the
+    lines of the server's conf that mend it. Ends with 1 when something is."""
+    return _tried(session, _found(session, name))
+
+
+def _tried(session: Session, row: Mapping[str, Any]) -> int:
+    with Waiting("Trying"):
+        told = session.client.get(f"systems/{row['id']}/connection/").data
+    if session.as_json:
+        output.print_json(told)
+    else:
+        for server in told["servers"]:
+            _show_steps(server)
+    return 0 if told["ok"] else FAILED
+
+
+def _show_steps(server: Mapping[str, Any]) -> None:
+    output.say(click.style(output.plain(server["url"]), bold=True))
+    marks = {"ok": click.style("✓", fg="green"), "failed": click.style("✗", fg="red"), "untried": "·"}
+    for step in server["steps"]:
+        output.say(f"  {marks[step['state']]} {step['name']:8} {output.plain(step['text'])}".rstrip())
+        if step["lines"]:
+            output.say(f"    These lines of its conf mend it, after a {step['needs']}:")
+            for line in step["lines"].splitlines():
+                output.say(f"      {output.plain(line)}")
 
 
 @system.command("difference", short_help="What nunect would change of what runs.")

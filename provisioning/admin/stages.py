@@ -18,6 +18,7 @@ from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin
 from accounts_app.models import System
 from provisioning import managing, releasing
+from provisioning.connecting import try_connection
 from provisioning.files import MAIN
 from provisioning.models import Difference
 from provisioning.observing import look_now
@@ -42,6 +43,16 @@ def _undo(system: System, name: str) -> None:
     releasing.undo(system, name)
 
 
+def _system(request: HttpRequest, pk: int) -> System:
+    """The system that a page is about. Raises PermissionDenied and Http404."""
+    require(request.user, "view", System)
+    require_whole(request.user)
+    system = visible(System._default_manager.all(), request.user).filter(pk=pk).first()
+    if system is None:
+        raise Http404
+    return system
+
+
 @admin.register(Difference)
 class DifferenceAdmin(ReadOnlyAdmin):
     """No list of its own: each system's page leads to its difference."""
@@ -51,15 +62,31 @@ class DifferenceAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         page = self.admin_site.admin_view(self.system_view)
-        return [path("of/<int:pk>/", page, name="provisioning_difference_of"), *super().get_urls()]
+        tried = self.admin_site.admin_view(self.connection_view)
+        return [
+            path("of/<int:pk>/", page, name="provisioning_difference_of"),
+            path("connection/<int:pk>/", tried, name="provisioning_connection_of"),
+            *super().get_urls(),
+        ]
+
+    def connection_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The way to each server of a system, tried now."""
+        system = _system(request, pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": say("The way to %s") % system,
+            "opts": System._meta,
+            "original": system,
+            "media": PAGE_MEDIA,
+            "chip": chips.chip(system.state),
+            "tried": try_connection(system),
+            "may_change": may(request.user, "change", System),
+        }
+        return TemplateResponse(request, "provisioning/connection.html", context, headers={"Cache-Control": "no-store"})
 
     def system_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What nunect would change of what runs, looked at now; a POST turns the stage."""
-        require(request.user, "view", System)
-        require_whole(request.user)
-        system = visible(System._default_manager.all(), request.user).filter(pk=pk).first()
-        if system is None:
-            raise Http404
+        system = _system(request, pk)
         errors: list[str] = []
         if request.method == "POST":
             require(request.user, "change", System)

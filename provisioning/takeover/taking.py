@@ -20,8 +20,8 @@ from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.render import Generated, assemble
 from accounts_app.natsconf.sameness import differences
+from accounts_app.systems import new_system
 from provisioning import managing, pipeline
-from provisioning.bootstrap import new_system
 from provisioning.errors import NotManaged, NotVerified, Unreachable
 from provisioning.files import GENERATED, Intent, Writer, sole_writer, text_hash
 from provisioning.models import Revision

@@ -61,3 +61,30 @@ def test_one_plain_conf_needs_a_server_that_proves_it(nunect, system):
     assert refused.exit_code == 1
     assert "accounts.conf" in refused.stderr
     assert System.objects.get().stage == "managed"
+
+
+def test_servers_are_added_and_the_way_to_them_is_tried(nunect, system, tmp_path):
+    (tmp_path / "edge").mkdir()
+    asked = (
+        "system",
+        "add",
+        "edge",
+        "--url",
+        "nats://127.0.0.1:1",
+        "--conf-dir",
+        str(tmp_path / "edge"),
+        "--user",
+        "ops",
+    )
+    added = nunect(*asked, "--secret-file", "-", input="correct-horse-battery\n")
+    assert added.exit_code == 1, added.output
+    assert "nunect observes edge from now on, and writes nothing." in added.stderr
+    assert "✓ name     127.0.0.1" in added.stdout
+    assert "✗ port     Nobody lets nunect in at 127.0.0.1:1" in added.stdout
+    row = System.objects.get(name="edge")
+    assert (row.stage, row.login_user, row.login_secret) == ("observed", "ops", "correct-horse-battery")
+    again = nunect("system", "test", "edge", "--json")
+    assert json.loads(again.stdout)["ok"] is False
+    assert "correct-horse" not in added.output + again.output
+    twice = nunect(*asked)
+    assert twice.exit_code == 1 and "name" in twice.stderr

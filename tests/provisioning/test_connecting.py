@@ -11,8 +11,8 @@ from django.core.exceptions import ValidationError
 
 from accounts_app import credentials
 from accounts_app.models import System
+from accounts_app.systems import new_system
 from provisioning.binary import binary
-from provisioning.bootstrap import new_system
 from provisioning.connecting import STEPS, try_connection
 from provisioning.server import Fleet
 from tests.ports import free_ports

@@ -1,0 +1,70 @@
+"""Making a system: the keys that are nunect's own in it, and the accounts that every system has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from accounts_app.credentials import new_nkey
+from accounts_app.models import Account, System, record
+from accounts_app.natsconf.specs import CONTROL_ACCOUNT
+
+CONTROL_DESCRIPTION = "nunect's own: it sees and manages JetStream of the others."
+OWN = ("guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey")
+
+
+def give_keys(system: System) -> None:
+    """nunect's own keys for a system that is not saved yet.
+
+    The guard's seed is thrown away at once: nobody can ever sign in with it.
+    """
+    system.guard_nkey, _thrown_away = new_nkey()
+    system.control_nkey, system.control_seed = new_nkey()
+    system.relay_nkey, system.relay_seed = new_nkey()
+    system.jetstream_nkey, system.jetstream_seed = new_nkey()
+
+
+def give_accounts(system: System) -> None:
+    """The servers' own account and nunect's, as rows."""
+    Account.objects.create(
+        system=system,
+        name=system.system_account,
+        description="The servers' own account. nunect signs in here.",
+    )
+    Account.objects.create(system=system, name=CONTROL_ACCOUNT, description=CONTROL_DESCRIPTION)
+
+
+@transaction.atomic
+def new_system(name: str, **fields: Any) -> System:
+    """A system with its guard, its identity, its system account and nunect's own. fields: what else it is made with."""
+    system = System(name=name, **fields)
+    give_keys(system)
+    system.save()
+    give_accounts(system)
+    return system
+
+
+@transaction.atomic
+def add_system(system: System) -> System:
+    """Save a system whose servers nunect didn't start: it is only observed until somebody says otherwise.
+
+    Raises ValidationError.
+    """
+    begin(system)
+    system.full_clean()
+    system.save()
+    finish(system)
+    return system
+
+
+def begin(system: System) -> None:
+    """What a system needs before it is saved for the first time by hand."""
+    system.stage = System.Stage.OBSERVED
+    give_keys(system)
+
+
+def finish(system: System) -> None:
+    """What belongs to a system that was just added."""
+    give_accounts(system)
+    record("system added", system)
