@@ -65,17 +65,8 @@ def test_one_plain_conf_needs_a_server_that_proves_it(nunect, system):
 
 def test_servers_are_added_and_the_way_to_them_is_tried(nunect, system, tmp_path):
     (tmp_path / "edge").mkdir()
-    asked = (
-        "system",
-        "add",
-        "edge",
-        "--url",
-        "nats://127.0.0.1:1",
-        "--conf-dir",
-        str(tmp_path / "edge"),
-        "--user",
-        "ops",
-    )
+    where = ("--url", "nats://127.0.0.1:1", "--conf-dir", str(tmp_path / "edge"))
+    asked = ("system", "add", "edge", *where, "--user", "ops")
     added = nunect(*asked, "--secret-file", "-", input="correct-horse-battery\n")
     assert added.exit_code == 1, added.output
     assert "nunect observes edge from now on, and writes nothing." in added.stderr
