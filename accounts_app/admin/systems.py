@@ -24,6 +24,7 @@ OWN = ("guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey", "system_acc
 
 @admin.register(System)
 class SystemAdmin(RowAdmin):
+    list_before_template = "accounts_app/system_list_head.html"
     list_display = ("name", "environment", "chip", "drift_policy", "checked_at")
     search_fields = ("name",)
     fieldsets = (

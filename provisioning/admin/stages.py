@@ -18,6 +18,7 @@ from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin
 from accounts_app.models import System
 from provisioning import managing, releasing
+from provisioning.admin.takeover import TakesOver
 from provisioning.connecting import try_connection
 from provisioning.files import MAIN
 from provisioning.models import Difference
@@ -54,7 +55,7 @@ def _system(request: HttpRequest, pk: int) -> System:
 
 
 @admin.register(Difference)
-class DifferenceAdmin(ReadOnlyAdmin):
+class DifferenceAdmin(TakesOver, ReadOnlyAdmin):
     """No list of its own: each system's page leads to its difference."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
