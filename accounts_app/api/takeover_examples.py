@@ -99,7 +99,7 @@ PREVIEWS: dict[str, Any] = {
         "changes": [],
         "conf": "",
         "system": "main",
-        "files": [f"{_FILE} is as it was.", "/etc/nats/accounts.conf goes."],
+        "files": [f"{_FILE} comes back as it was.", "/etc/nats/accounts.conf goes."],
         "in_the_way": [],
         "later_revisions": 2,
     },

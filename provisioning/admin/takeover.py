@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -28,7 +27,8 @@ from provisioning.files import MAIN
 from provisioning.takeover import back, doors, places
 from provisioning.takeover.back import UNDONE, Known
 from provisioning.takeover.doors import DONE, Moved, Shown, Wanted
-from provisioning.takeover.noting import Failed
+from provisioning.takeover.noting import RELOADED, Failed
+from provisioning.takeover.showing import ShownFile
 
 STEPS = (
     ("choose", _("Choose the file")),
@@ -92,7 +92,7 @@ class TakesOver:
             context["folders"] = places.folders()
             found = places.offers()
             named = [each.file for each in found]
-            context["offers"] = found
+            context["offers"] = sorted(found, key=lambda each: not each.allowed)
             context["chosen"] = wanted.file if wanted.file in named else ("" if wanted.file else _first(found))
             context["other"] = wanted.file if wanted.file not in named else ""
             context["known"] = [_told(each) for each in back.known()]
@@ -112,6 +112,12 @@ class TakesOver:
     ) -> HttpResponse:
         forecast = shown.forecast
         context = {
+            "files": [_shown(each, shown.main) for each in shown.files if each.lines],
+            "stays": [_shown(each, shown.main) for each in shown.files if not each.lines],
+            "in_the_way": [_place(each, shown.main) for each in shown.in_the_way],
+            "taken": None
+            if shown.possible
+            else next((_told(each) for each in back.of_file(shown.main) if each.undoable), None),
             "step": step,
             "wanted": shown.wanted,
             "shown": shown,
@@ -119,7 +125,7 @@ class TakesOver:
             "errors": errors or [],
             "failed": failed,
             "is_new": not System.objects.filter(name=shown.wanted.system).exists(),
-            "notes": shown.notes[:NOTES],
+            "notes": [_place(each, shown.main) for each in shown.notes[:NOTES]],
             "more_notes": max(0, len(shown.notes) - NOTES),
             "forecast": forecast,
             "running": forecast is not None and forecast.seen.process is not None,
@@ -138,7 +144,6 @@ class TakesOver:
             return self._again(request, wanted, errors=_said(refused))
         except ProvisioningError as error:
             return self._again(request, wanted, errors=[error.detail])
-        messages.success(request, say("It is done, and proven."))
         return HttpResponseRedirect(_page_of(Path(done.journal.main)))
 
     def _again(self, request: HttpRequest, wanted: Wanted, **more: Any) -> HttpResponse:
@@ -162,8 +167,7 @@ class TakesOver:
         try:
             main = doors.allowed_file(file)
             if request.method == "POST":
-                outcome, _steps = back.undo(file, request.POST.get("confirm", "").strip())
-                messages.success(request, " ".join(outcome.said[-2:]))
+                back.undo(file, request.POST.get("confirm", "").strip())
                 return HttpResponseRedirect(_page_of(main))
         except Failed as refused:
             failed = refused
@@ -179,21 +183,23 @@ class TakesOver:
             "step": "",
             "title": say("Take-over of %s") % main.name,
             "known": _told(this),
+            "kept": [(_near(each.path, main), _near(each.backup, main)) for each in this.files],
             "earlier": [_told(each) for each in found[1:]],
             "errors": errors,
             "failed": failed,
-            "done": _noted(DONE, this),
-            "undone": _noted(UNDONE, this),
+            "done": _noted(DONE, this, main),
+            "undone": _noted(UNDONE, this, main),
             "system": System.objects.filter(name=this.system).first(),
-            **self._back(this),
+            **self._back(this, main),
         }
         return self._page(request, context, "provisioning/takeover_of.html")
 
-    def _back(self, this: Known) -> dict[str, Any]:
+    def _back(self, this: Known, main: Path) -> dict[str, Any]:
         if not this.undoable:
             return {}
         try:
-            return {"back": back.show_back(this.file)}
+            found = back.show_back(this.file)
+            return {"back": found, "goes": [_near(text, main) for text in found.files]}
         except ValidationError as refused:
             return {"no_way_back": _said(refused)}
 
@@ -209,6 +215,7 @@ class TakesOver:
             "steps": _way(context, wanted) if wanted else [],
             "may_look": may(request.user, "view", System),
             "setting": places.SETTING,
+            "here": request.get_full_path(),
             **context,
         }
         return TemplateResponse(request, template, whole, headers=NO_STORE)
@@ -261,14 +268,29 @@ def _told(known: Known) -> dict[str, Any]:
     return {"row": known, "chip": chips.chip(state, word=word), "at": at, "url": _page_of(Path(known.file))}
 
 
-def _noted(act: str, known: Known) -> dict[str, Any] | None:
+def _near(text: str, main: Path) -> str:
+    """The same with files named from the folder of the main file, which stands above."""
+    return text.replace(f"{main.parent}/", "")
+
+
+def _shown(file: ShownFile, main: Path) -> dict[str, Any]:
+    return {"row": file, "name": _near(file.path, main), "words": _near(file.words, main)}
+
+
+def _place(place: doors.Place, main: Path) -> dict[str, str]:
+    where = f"{_near(place.file, main)}:{place.line}:{place.column}" if place.file else ""
+    return {"text": _near(place.text, main), "where": where}
+
+
+def _noted(act: str, known: Known, main: Path) -> dict[str, Any] | None:
     """What the trail says of it, when it was done through one of these doors."""
     entry = AuditEntry.objects.filter(act=act, detail__journal=str(known.journal)).first()
     if entry is None:
         return None
     steps = [{"text": text, "took": _took(took_s)} for text, took_s in entry.detail.get("steps", ())]
-    waited = sum(took_s for text, took_s in entry.detail.get("steps", ())[-3:-1])
-    told = {"steps": steps, "who": entry.person_name, "at": entry.at, "took": _took(waited)}
+    waited = sum(took_s for text, took_s in entry.detail.get("steps", ()) if text in RELOADED)
+    said = [_near(text, main) for text in entry.detail.get("said", ())]
+    told = {"steps": steps, "said": said, "who": entry.person_name, "at": entry.at, "took": _took(waited)}
     return {**entry.detail, **told, "waits": _waits(entry.detail.get("waits_s", 0.0))}
 
 
@@ -277,13 +299,15 @@ def _page_of(main: Path) -> str:
 
 
 def _took(seconds: float) -> str:
+    if seconds < 0.001:
+        return "< 1 ms"
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _waits(seconds: float) -> str:
     """How long new logins wait, in words."""
     if seconds < 0.01:
-        return say("nobody waits")
+        return _took(seconds)
     return say("about %s") % (_took(seconds) if seconds < 60 else spoken(int(seconds)))
 
 

@@ -76,7 +76,7 @@ def show_back(file: str) -> Back:
         why = f"Nothing says that nunect has taken {main} over: there is no journal beside it."
         raise ValidationError({"file": why})
     places.check_written([*(each.path for each in found.files), *(each.backup for each in found.files if each.backup)])
-    told = tuple(f"{each.path} {'is as it was' if each.before else 'goes'}." for each in reversed(found.files))
+    told = tuple(f"{each.path} {'comes back as it was' if each.before else 'goes'}." for each in reversed(found.files))
     journal = journals.load(found.journal)
     edited = tuple(
         f"{path} was edited since the take-over: put your edit aside first, and back afterwards."

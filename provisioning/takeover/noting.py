@@ -24,6 +24,7 @@ _STEPS: dict[str, str] = {
     "back main": "nats-server.conf was put back",
     "undone": "The journal says that it is undone",
 }
+RELOADED = (_STEPS["reload"], _STEPS["verify"])  # what clients may feel
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def test_four_steps_take_it_over_and_one_gives_it_back(page, place):
     assert System.objects.get().stage == "managed"
     assert member.alive()
     assert "taken over" in text_of(page.get(AT)), "it stands in the list"
+    assert "What was done, and the way back" in step(page, place, "write", system="default")
 
     address = f"{AT}of/"
     assert "Type the name of the system: default." in text_of(page.post(address, {"file": str(place.main)}))
@@ -92,7 +93,7 @@ def test_four_steps_take_it_over_and_one_gives_it_back(page, place):
     assert {"take-over looked at", "taken over", "take-over done", "take-over undone", "take-over taken back"} <= {
         *acts
     }
-    assert list(acts).count("take-over looked at") == 1
+    assert list(acts).count("take-over looked at") == 2
 
 
 def test_what_has_changed_since_it_was_shown_is_shown_anew(page, place):

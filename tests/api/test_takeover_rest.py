@@ -84,7 +84,7 @@ def test_what_was_shown_is_done_proven_and_taken_back(api, place):
     assert (known["state"], known["undoable"], known["system"]) == ("taken", True, "default")
     ahead = api.post("takeover/undo/?dry_run=true", {"file": str(place.main)}).data
     assert ahead["later_revisions"] == 1
-    assert f"{place.main} is as it was." in ahead["files"]
+    assert f"{place.main} comes back as it was." in ahead["files"]
     wrong = api.post("takeover/undo/", {"file": str(place.main), "confirm": "defualt"})
     assert errors(wrong) == {"confirm": "Type the name of the system: default."}
     back = api.post("takeover/undo/", {"file": str(place.main), "confirm": "default"})
