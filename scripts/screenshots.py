@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from by_hand import FOLDER, by_hand
 from teams import teams
 from traffic import CAST, STRANGERS
 
@@ -56,6 +57,10 @@ PICTURES = (  # (page, theme, size)
     ("streams", "dark", WIDE),
     ("stream", "light", FORM),
     ("retire", "light", WIDE),
+    ("takeover-choose", "light", WIDE),
+    ("takeover-write", "light", WIDE),
+    ("takeover-prove", "light", WIDE),
+    ("takeover-done", "dark", WIDE),
 )
 ONLY = set(filter(None, os.environ.get("PICTURES", "").split(",")))  # names of pages; empty: all
 
@@ -67,9 +72,11 @@ def main() -> int:
         secrets = people()
         with traffic(secrets):
             pages = teams(_until)
-            if not ONLY or not pages.keys() >= ONLY:
+            others = {name for name in ONLY if not name.startswith("takeover-")}
+            if not ONLY or not pages.keys() >= others:
                 pages |= story()
-            with looking(address) as look:
+            with by_hand((_free_port(), _free_port())) as steps, looking(address) as look:
+                pages |= steps
                 for name, theme, size in PICTURES:
                     if not ONLY or name in ONLY:
                         look(name, pages[name], theme, size, folder)
@@ -88,6 +95,7 @@ def product(state: Path) -> Iterator[str]:
         NUNECT_STATE_DIR=str(state / "state"),
         NUNECT_CONFIG_DIR=str(state / "config"),
         NUNECT_ADMIN_PASSWORD=PASSWORD,
+        NUNECT_TAKEOVER_DIRS=str(FOLDER),
         NATS_PUBLIC_URL="nats://nats.example.org:4222",
         DJANGO_SETTINGS_MODULE="nunect.settings",
     )
@@ -272,6 +280,10 @@ def looking(address: str) -> Iterator[Look]:
                 page.locator(".nt-row", has_text="orders-checkout").first.click(position={"x": 16, "y": 8})
             if name == "handover":
                 page.get_by_role("button").first.click()
+            if name == "takeover-done":
+                page.get_by_label("Type “shop” to take it over").fill("shop")
+                page.get_by_role("button", name="Take it over").click()
+                page.get_by_text("nunect has taken it over").wait_for()
             if name == "user":
                 rules = page.get_by_text("stands for one token").first
                 rules.evaluate("here => { here.style.scrollMarginTop = '28px'; here.scrollIntoView() }")

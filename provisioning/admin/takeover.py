@@ -90,7 +90,7 @@ class TakesOver:
         context: dict[str, Any] = {"step": "choose", "wanted": wanted, "errors": errors or []}
         try:
             context["folders"] = places.folders()
-            found = places.offers()
+            found = doors.offers()
             named = [each.file for each in found]
             context["offers"] = sorted(found, key=lambda each: not each.allowed)
             context["chosen"] = wanted.file if wanted.file in named else ("" if wanted.file else _first(found))
@@ -240,8 +240,7 @@ def proposed(wanted: Wanted) -> Wanted:
 
 def _first(found: list[places.Offer]) -> str:
     """The file that a person most likely means."""
-    ours = settings.CONFIG_DIR / MAIN
-    return next((each.file for each in found if each.allowed and each.running and each.file != str(ours)), "")
+    return next((each.file for each in found if each.allowed and each.running), "")
 
 
 def _way(context: dict[str, Any], wanted: Wanted) -> list[dict[str, Any]]:
@@ -308,7 +307,7 @@ def _waits(seconds: float) -> str:
     """How long new logins wait, in words."""
     if seconds < 0.01:
         return _took(seconds)
-    return say("about %s") % (_took(seconds) if seconds < 60 else spoken(int(seconds)))
+    return say("about %s") % (f"{seconds:.2g} s" if seconds < 60 else spoken(int(seconds)))
 
 
 def _said(refused: ValidationError) -> list[str]:

@@ -47,7 +47,7 @@ class TakeOvers(APIView):
         doors.require_right(request.user)
         only_known(request, ())
         roots = [str(folder) for folder in places.folders()]
-        offers = [{"file": each.file, "running": each.running, "allowed": each.allowed} for each in places.offers()]
+        offers = [{"file": each.file, "running": each.running, "allowed": each.allowed} for each in doors.offers()]
         found = [shapes.told_known(each) for each in back.known()]
         return Response({"results": found, "next": None, "folders": roots, "offers": offers})
 

@@ -19,6 +19,7 @@ from accounts_app.models import NatsUser, System, record
 from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.errors import ConfSyntaxError, NatsConfError
 from provisioning.errors import Invalid, NotManaged, ProvisioningError
+from provisioning.files import MAIN
 from provisioning.takeover import journal as journals
 from provisioning.takeover import places, taking
 from provisioning.takeover.forecast import Forecast
@@ -128,6 +129,12 @@ def require_right(person: Any) -> None:
             "To take over servers reads and writes files of the machine. It takes a right of its own, “Can take over "
             "servers of this machine”, which an administrator can give you."
         )
+
+
+def offers() -> list[places.Offer]:
+    """Main files that could be taken over: not those that nunect manages already."""
+    managed = {str(system.folder / MAIN) for system in System.objects.filter(stage=System.Stage.MANAGED)}
+    return [each for each in places.offers() if each.file not in managed]
 
 
 # --- what it would do --------------------------------------------------------------------------------

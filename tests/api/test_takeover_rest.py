@@ -284,3 +284,8 @@ def test_files_that_are_there_are_offered(api, nats):
     ours = [each for each in told["offers"] if each["file"].startswith(str(nats))]
     assert [each["file"] for each in ours] == [str(nats / "nats-server.conf"), str(nats / "b" / "nats-server.conf")]
     assert not any(each["running"] for each in ours)
+    system = factories.system()
+    system.conf_dir = str(nats / "b")
+    system.save()
+    told = api.get("takeover/").data["offers"]
+    assert str(nats / "b" / "nats-server.conf") not in [each["file"] for each in told], "nunect manages it already"
