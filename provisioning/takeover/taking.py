@@ -80,6 +80,8 @@ def take(
     system = _rows(seen, name, url or client_url(seen.parsed.tree))
     step("takeover rows")
     with sole_writer(seen.main.parent, next_fence(system.pk), settings.PROVISIONING_LOCK_TIMEOUT) as writer:
+        if not seen.is_current:  # somebody else was faster
+            raise NotVerified("The files were changed since they were looked at: look again.")
         residual = divide(seen, system.guard_nkey)
         journal, generated = _prepared(seen, system, residual.texts, forecast.differences)
         try:
