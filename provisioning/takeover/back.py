@@ -75,9 +75,10 @@ def show_back(file: str) -> Back:
     if found is None:
         why = f"Nothing says that nunect has taken {main} over: there is no journal beside it."
         raise ValidationError({"file": why})
-    places.check_written([*(each.path for each in found.files), *(each.backup for each in found.files if each.backup)])
-    told = tuple(f"{each.path} {'comes back as it was' if each.before else 'goes'}." for each in reversed(found.files))
     journal = journals.load(found.journal)
+    copies = [each.backup for each in found.files if each.backup]
+    places.check_written([journal.main, *(each.path for each in found.files), *copies])
+    told = tuple(f"{each.path} {'comes back as it was' if each.before else 'goes'}." for each in reversed(found.files))
     edited = tuple(
         f"{path} was edited since the take-over: put your edit aside first, and back afterwards."
         for path in journals.edited_since(journal)

@@ -214,7 +214,8 @@ def allowed_file(file: str) -> Path:
         return places.allowed(file)
     except (PermissionDenied, ValidationError) as refused:
         why = refused.messages[0] if isinstance(refused, ValidationError) else str(refused)
-        record("take-over refused", None, file=file.replace("\x00", "")[:300], why=why[:500])
+        shown = file[:300].replace("\x00", "").encode("utf-8", "replace").decode()
+        record("take-over refused", None, file=shown, why=why[:800])
         raise
 
 

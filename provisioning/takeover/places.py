@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 
+from accounts_app import validators
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
 from provisioning.files import MAIN
@@ -47,13 +48,21 @@ def folders() -> list[Path]:
 def allowed(file: str) -> Path:
     """The main file of that name. Raises NotAllowed, or ValidationError at `file` for one outside of the folders."""
     roots = folders()
+    try:
+        validators.text(file)
+    except ValidationError as refused:
+        raise ValidationError({"file": refused.messages}) from refused
     path = Path(file)
-    if "\x00" in file or not path.is_absolute() or ".." in path.parts:
+    if not path.is_absolute() or ".." in path.parts:
         raise _refused("Give the whole path of a main file, without “..”.")
     if not _within(path, roots):
-        raise _refused(f"{path} is in none of the folders that {SETTING} allows: {', '.join(map(str, roots))}.")
-    if not path.is_file():
-        raise _refused(f"There is no file {path}.")
+        raise _refused(f"{file[:300]} is in none of the folders that {SETTING} allows: {', '.join(map(str, roots))}.")
+    try:
+        found = path.is_file()
+    except OSError:  # no name that a file could have
+        found = False
+    if not found:
+        raise _refused(f"There is no file {file[:300]}.")
     return path
 
 
@@ -80,7 +89,7 @@ def check_includes(main: Path, environ: Mapping[str, str] | None = None) -> None
         return
 
 
-def check_written(paths: Iterator[str] | list[str]) -> None:
+def check_written(paths: Iterable[str]) -> None:
     """Raise ValidationError when one of these, which a journal names, is outside of the allowed folders."""
     roots = folders()
     for path in paths:

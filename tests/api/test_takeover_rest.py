@@ -1,11 +1,15 @@
 """Taking servers over through REST: what is shown is done, on a real server, and only where the operator allowed it."""
 
 import json
+from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts_app.models import Answer, AuditEntry, NatsUser, System
+from nunect.settings import Env
 from provisioning import pipeline
+from provisioning.steps import reached
 from provisioning.takeover.taking import take
 from tests import factories
 from tests.api.conftest import Api, errors, token_of
@@ -169,6 +173,27 @@ def test_a_server_that_does_not_follow_keeps_its_files(api, place):
     assert "nats-server.conf was put back" in entry.detail["steps"]
 
 
+def test_of_two_at_once_the_second_keeps_its_hands_off(api, place):
+    """Both have looked; the first one ends while the second is about to write."""
+    stamp, first = looked(api, place)["stamp"], []
+
+    def between(step, **more):
+        if step == "takeover rows" and not first:
+            first.append(None)
+            first[0] = taken(api, place, stamp)
+
+    reached.connect(between)
+    try:
+        second = taken(api, place, stamp)
+    finally:
+        reached.disconnect(between)
+    assert first[0].status_code == 200
+    assert (second.status_code, "look again" in second.data["detail"]) == (409, True)
+    assert Member(place.port, "lab").alive()
+    assert api.post("takeover/undo/", {"file": str(place.main), "confirm": "default"}).status_code == 200
+    assert place.files() == place.before
+
+
 def test_one_that_was_cut_short_is_undone_first(api, place):
     stamp = looked(api, place)["stamp"]
     assert dies_at("takeover main", lambda: take(place.main, "default"))
@@ -179,6 +204,22 @@ def test_one_that_was_cut_short_is_undone_first(api, place):
 
 
 # --- who, and where ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("", []), ("/etc/nats", ["/etc/nats"]), ("/etc/nats, /srv/nats,", ["/etc/nats", "/srv/nats"])],
+)
+def test_the_setting_names_folders(monkeypatch, given, taken):
+    monkeypatch.setenv("NUNECT_TAKEOVER_DIRS", given)
+    assert Env().folders("NUNECT_TAKEOVER_DIRS") == [Path(one) for one in taken]
+
+
+@pytest.mark.parametrize("given", ["nats", "/", "/etc/nats,."])
+def test_a_setting_that_names_no_folders_is_refused(monkeypatch, given):
+    monkeypatch.setenv("NUNECT_TAKEOVER_DIRS", given)
+    with pytest.raises(ImproperlyConfigured, match="NUNECT_TAKEOVER_DIRS must be whole paths of folders"):
+        Env().folders("NUNECT_TAKEOVER_DIRS")
 
 
 @pytest.fixture
@@ -241,6 +282,7 @@ def test_files_outside_of_the_folders_are_refused_by_every_way_to_them(api, nats
         "/etc/passwd",
         "nats-server.conf",
         f"{nats}/nats-server.conf\x00",
+        f"{nats}/{'x' * 300}/nats-server.conf",
         str(nats / "none" / "nats-server.conf"),
         str(nats),
         "",
