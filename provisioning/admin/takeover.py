@@ -26,7 +26,8 @@ from provisioning.errors import ProvisioningError
 from provisioning.files import MAIN
 from provisioning.takeover import back, doors, places
 from provisioning.takeover.back import UNDONE, Known
-from provisioning.takeover.doors import DONE, Moved, Shown, Wanted
+from provisioning.takeover.doors import DONE, Moved
+from provisioning.takeover.foreseeing import Place, Shown, Wanted
 from provisioning.takeover.noting import RELOADED, Failed
 from provisioning.takeover.showing import ShownFile
 
@@ -276,7 +277,7 @@ def _shown(file: ShownFile, main: Path) -> dict[str, Any]:
     return {"row": file, "name": _near(file.path, main), "words": _near(file.words, main)}
 
 
-def _place(place: doors.Place, main: Path) -> dict[str, str]:
+def _place(place: Place, main: Path) -> dict[str, str]:
     where = f"{_near(place.file, main)}:{place.line}:{place.column}" if place.file else ""
     return {"text": _near(place.text, main), "where": where}
 

@@ -23,7 +23,8 @@ from provisioning.api import takeover_shapes as shapes
 from provisioning.api.waiting import until
 from provisioning.errors import ProvisioningError
 from provisioning.takeover import back, doors, places
-from provisioning.takeover.doors import Moved, Wanted
+from provisioning.takeover.doors import Moved
+from provisioning.takeover.foreseeing import Wanted
 from provisioning.takeover.noting import Failed
 
 

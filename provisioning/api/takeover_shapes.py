@@ -11,7 +11,8 @@ from accounts_app.api.fields import Strict, Text
 from accounts_app.api.shapes import Preview, Sync
 from accounts_app.models import System
 from provisioning.takeover.back import Back, Known
-from provisioning.takeover.doors import Done, Place, Shown
+from provisioning.takeover.doors import Done
+from provisioning.takeover.foreseeing import Place, Shown
 from provisioning.takeover.noting import Step
 from provisioning.takeover.showing import ShownFile
 
@@ -188,7 +189,7 @@ def told_show(shown: Shown) -> dict[str, Any]:
     """What a dry run answers, with what every dry run has."""
     found = shown.forecast
     faults = [_sentence(place) for place in shown.in_the_way]
-    differences = list(found.differences) if found else []
+    differences = shown.differences
     told: dict[str, Any] = {
         "changes": [{"account": "", "text": text, "removes_access": False} for text in differences],
         "conf": "\n".join(_diff(each) for each in shown.files if each.lines),

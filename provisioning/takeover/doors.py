@@ -2,93 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import DatabaseError
 
 from accounts_app import validators
 from accounts_app.access import may, require, require_whole
-from accounts_app.conf_text import masked
 from accounts_app.models import NatsUser, System, record
-from accounts_app.natsconf.digest import digest
-from accounts_app.natsconf.errors import ConfSyntaxError, NatsConfError
-from provisioning.errors import Invalid, NotManaged, ProvisioningError
+from accounts_app.natsconf.errors import NatsConfError
+from provisioning.errors import NotManaged, ProvisioningError
 from provisioning.files import MAIN
 from provisioning.takeover import journal as journals
 from provisioning.takeover import places, taking
 from provisioning.takeover.forecast import Forecast
+from provisioning.takeover.foreseeing import Shown, Wanted, look_at, shown_of
 from provisioning.takeover.journal import Journal
-from provisioning.takeover.looking import look
-from provisioning.takeover.machine import ask_http, client_url, monitoring_url
+from provisioning.takeover.machine import ask_http, monitoring_url
 from provisioning.takeover.noting import Failed, Step, noted_steps
-from provisioning.takeover.showing import ShownFile, secrets_of, shown_files, told_words
+from provisioning.takeover.showing import secrets_of, told_words
 
 RIGHT = "provisioning.take_over_server"
 DONE = "take-over done"  # in the trail
-_PLACE = re.compile(r"(/[^\n]*?):(\d+):(\d+): (.*)", re.S)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What somebody asks for. system: the name of the one that the accounts become; url: how nunect reaches the
-    server, "" as its file says; environ: variables where the server's process can't be asked."""
-
-    file: str
-    system: str = ""
-    url: str = ""
-    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A sentence, and where in the files; file "" and 0 for one that belongs to no place."""
-
-    text: str
-    file: str = ""
-    line: int = 0
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a take-over would do. digest_now: of the files as they stand; runs_it: whether the server reports just that,
-    None when it can't be asked; stamp: tells what was shown from anything else."""
-
-    wanted: Wanted
-    main: Path
-    in_the_way: tuple[Place, ...]
-    notes: tuple[Place, ...] = ()
-    files: tuple[ShownFile, ...] = ()
-    forecast: Forecast | None = field(default=None, repr=False)
-    digest_now: str = ""
-    runs_it: bool | None = None
-    stamp: str = ""
-
-    @property
-    def possible(self) -> bool:
-        """Whether nothing stands against it."""
-        return not self.in_the_way
-
-    def sentences(self) -> list[str]:
-        """All of it for a person."""
-        found = self.forecast.sentences() if self.forecast and self.possible else ()
-        return [masked(text.replace(" (--json prints all)", "")) for text in found]
-
-    @property
-    def restarts(self) -> tuple[str, ...]:
-        """What only a restart of the server would do, in sentences."""
-        return tuple(getattr(self.forecast, "restarts", ()))
-
-    @property
-    def url(self) -> str:
-        """How nunect will reach the server."""
-        return self.wanted.url or (client_url(self.forecast.seen.parsed.tree) if self.forecast else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +50,6 @@ class Moved(Exception):
 
 
 # --- who may -----------------------------------------------------------------------------------------
-
-
-def allowed_to(person: Any) -> bool:
-    """Whether a person may take servers over: that reads and writes files of the machine."""
-    return may(person, "change", System) and person.has_perm(RIGHT)
 
 
 def require_right(person: Any) -> None:
@@ -147,7 +79,7 @@ def show(wanted: Wanted, person: Any, *, note: bool = True) -> Shown:
     """
     main = allowed_file(wanted.file)
     wanted = _checked(wanted)
-    shown = _look(wanted, main, person)
+    shown = look_at(wanted, main, person)
     system = System.objects.filter(name=wanted.system).first()
     if note:
         record("take-over looked at", system, file=str(main), possible=shown.possible)
@@ -165,12 +97,12 @@ def take(wanted: Wanted, stamp: str, confirm: str, person: Any) -> Done:
         raise ValidationError({"confirm": f"Type the name of the system: {wanted.system}."})
     places.check_includes(main, wanted.environ)
     if journals.find(main, "begun") is not None:
-        raise Moved(_look(wanted, main, person))
+        raise Moved(look_at(wanted, main, person))
     moved: list[Shown] = []
     agreed: list[tuple[Forecast, dict[int, str] | None]] = []
 
     def agrees(forecast: Forecast) -> bool:
-        now = _shown(wanted, main, forecast, person)
+        now = shown_of(wanted, main, forecast, person)
         if now.stamp != stamp or not now.possible:
             moved.append(now)
             return False
@@ -180,9 +112,13 @@ def take(wanted: Wanted, stamp: str, confirm: str, person: Any) -> Done:
     with noted_steps() as steps:
         try:
             outcome = taking.take(main, wanted.system, wanted.environ, url=wanted.url, agrees=agrees)
-        except (ProvisioningError, NatsConfError, OSError) as error:
+        except ValidationError as refused:
+            system = System.objects.filter(name=wanted.system).first()
+            record("take-over failed", system, file=str(main), why=" ".join(refused.messages)[:800])
+            raise
+        except (ProvisioningError, NatsConfError, OSError, DatabaseError) as error:
             if isinstance(error, NotManaged) and not agreed:  # it can't be done any more, and says why
-                raise Moved(_look(wanted, main, person)) from error
+                raise Moved(look_at(wanted, main, person)) from error
             raise _failed(error, main, wanted, steps, agreed[0][0] if agreed else None, person) from error
     if outcome is None:
         raise Moved(moved[0])
@@ -239,68 +175,13 @@ def _checked(wanted: Wanted) -> Wanted:
     return replace(wanted, system=name)
 
 
-def _look(wanted: Wanted, main: Path, person: Any) -> Shown:
-    places.check_includes(main, wanted.environ)
-    if journals.find(main, "begun") is not None:
-        text = "A take-over of this file is under way, or was cut short: wait for it, or put its former files back."
-        return Shown(wanted, main, (Place(text),))
-    try:
-        forecast = look(main, System.objects.filter(name=wanted.system).first(), wanted.environ)
-    except ConfSyntaxError as error:
-        return Shown(wanted, main, (Place(error.reason, error.file, error.line, error.column),))
-    except NatsConfError as error:
-        return Shown(wanted, main, (Place(str(error)),))
-    except OSError as error:
-        why = f"{error.filename or main} can't be read: {error.strerror}."
-        raise ValidationError({"file": why}) from error
-    except Invalid as error:
-        return Shown(wanted, main, tuple(Place(text) for text in (error.detail, *error.server_words.splitlines())))
-    return _shown(wanted, main, forecast, person)
-
-
-def _shown(wanted: Wanted, main: Path, forecast: Forecast, person: Any) -> Shown:
-    keys = may(person, "change", NatsUser)
-    seen = forecast.seen
-    files = shown_files(forecast, keys=keys) if forecast.possible else ()
-    now = digest(seen.parsed.tree)
-    varz = ask_http(monitoring_url(seen.parsed.tree), "varz") if seen.process else None
-    reported = (varz or {}).get("config_digest")
-    told = {
-        "asked": [str(main), wanted.system, wanted.url, sorted(wanted.environ.items())],
-        "hashes": dict(seen.hashes),
-        "says": [forecast.refusals, forecast.weak, forecast.left, forecast.differences],
-        "what": [forecast.accounts, forecast.users, forecast.system_account, forecast.opened],
-        "files": [[each.path, each.becomes] for each in files],
-        "running": seen.process is not None,
-    }
-    text = json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass")
-    return Shown(
-        wanted,
-        main,
-        _places(forecast.refusals, keys),
-        _places((*forecast.weak, *forecast.left), keys),
-        files,
-        forecast,
-        now,
-        None if reported is None else reported == now,
-        hashlib.sha256(text).hexdigest()[:32],
-    )
-
-
-def _places(sentences: tuple[str, ...], keys: bool) -> tuple[Place, ...]:
-    found = []
-    for sentence in sentences:
-        shown = masked(sentence, keys=keys)
-        match = _PLACE.fullmatch(shown)
-        found.append(Place(match[4], match[1], int(match[2]), int(match[3])) if match else Place(shown))
-    return tuple(found)
-
-
 def _failed(
     error: Exception, main: Path, wanted: Wanted, steps: list[Step], forecast: Forecast | None, person: Any
 ) -> Failed:
     if isinstance(error, OSError):
         known: ProvisioningError = ProvisioningError(f"{error.filename or main} can't be used: {error.strerror}.")
+    elif isinstance(error, DatabaseError):
+        known = ProvisioningError(f"The database refused ({str(error).strip().partition(chr(10))[0]}).")
     else:
         known = error if isinstance(error, ProvisioningError) else ProvisioningError(str(error))
     words = ""

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts_app.credentials import new_nkey
 from accounts_app.models import Answer, AuditEntry, NatsUser, System
 from nunect.settings import Env
-from provisioning import pipeline
+from provisioning import managing, pipeline
 from provisioning.steps import reached
 from provisioning.takeover.taking import take
 from tests import factories
@@ -254,6 +255,27 @@ def test_only_with_a_right_of_its_own(transactional_db, api, nats):
     assert Api(token_of(both)).get("takeover/").status_code == 200
     assert Api(token_of(both)).post("takeover/?dry_run=true", {**body, "system": "new"}).status_code == 200
     assert "“Can take over servers of this machine”" in Api(token_of(changes)).get("takeover/").data["detail"]
+
+
+def test_public_keys_are_for_who_may_give_credentials(transactional_db, api, nats):
+    nkey = new_nkey()[0]
+    (nats / "nats-server.conf").write_text(f"port: 1\naccounts {{ A {{ users: [ {{ nkey: {nkey} }} ] }} }}\n")
+    body = {"file": str(nats / "nats-server.conf"), "system": "new"}
+    bea = Api(token_of(factories.staff("bea", "accounts_app.change_system", "provisioning.take_over_server")))
+    seen, other = (json.dumps(who.post("takeover/?dry_run=true", body).data) for who in (api, bea))
+    assert nkey in seen
+    assert nkey not in other
+
+
+def test_a_system_that_nunect_has_let_go_of_takes_no_server_over(api, nats):
+    system = factories.system()
+    System.objects.update(conf_dir=str(nats))
+    managing.release(System.objects.get(), system.name)
+    body = {"file": str(nats / "nats-server.conf"), "system": system.name}
+    (place,) = api.post("takeover/?dry_run=true", body).data["in_the_way"]
+    assert "nunect has released system “default”: nothing is written. Observe it again" in place["text"]
+    assert api.post("takeover/", {**body, "confirm": system.name, "stamp": "x"}).status_code == 412
+    assert "accounts { A" in (nats / "nats-server.conf").read_text()
 
 
 def test_nothing_is_allowed_where_the_setting_names_no_folder(api, nats, settings):

@@ -1,0 +1,155 @@
+"""What a take-over would do, as a person may see it, and the stamp that tells it from anything else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from accounts_app.access import may
+from accounts_app.conf_text import masked
+from accounts_app.models import NatsUser, System
+from accounts_app.natsconf.digest import digest
+from accounts_app.natsconf.errors import ConfSyntaxError, NatsConfError
+from accounts_app.stages import why_unwritten
+from provisioning.errors import Invalid
+from provisioning.takeover import journal as journals
+from provisioning.takeover import places
+from provisioning.takeover.forecast import Forecast
+from provisioning.takeover.looking import look
+from provisioning.takeover.machine import ask_http, client_url, monitoring_url
+from provisioning.takeover.showing import ShownFile, shown_files
+
+_PLACE = re.compile(r"(/[^\n]*?):(\d+):(\d+): (.*)", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody asks for. system: the name of the one that the accounts become; url: how nunect reaches the
+    server, "" as its file says; environ: variables where the server's process can't be asked."""
+
+    file: str
+    system: str = ""
+    url: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A sentence, and where in the files; file "" and 0 for one that belongs to no place."""
+
+    text: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a take-over would do. digest_now: of the files as they stand; runs_it: whether the server reports just that,
+    None when it can't be asked; stamp: tells what was shown from anything else; keys: the person may see public nkeys.
+    """
+
+    wanted: Wanted
+    main: Path
+    in_the_way: tuple[Place, ...]
+    notes: tuple[Place, ...] = ()
+    files: tuple[ShownFile, ...] = ()
+    forecast: Forecast | None = field(default=None, repr=False)
+    digest_now: str = ""
+    runs_it: bool | None = None
+    stamp: str = ""
+    keys: bool = False
+
+    @property
+    def possible(self) -> bool:
+        """Whether nothing stands against it."""
+        return not self.in_the_way
+
+    def sentences(self) -> list[str]:
+        """All of it for a person."""
+        found = self.forecast.sentences() if self.forecast and self.possible else ()
+        return [masked(text.replace(" (--json prints all)", ""), keys=self.keys) for text in found]
+
+    @property
+    def differences(self) -> list[str]:
+        """What accounts, users and permissions would not be as now."""
+        return [masked(text, keys=self.keys) for text in (self.forecast.differences if self.forecast else ())]
+
+    @property
+    def restarts(self) -> tuple[str, ...]:
+        """What only a restart of the server would do, in sentences."""
+        return tuple(getattr(self.forecast, "restarts", ()))
+
+    @property
+    def url(self) -> str:
+        """How nunect will reach the server."""
+        return self.wanted.url or (client_url(self.forecast.seen.parsed.tree) if self.forecast else "")
+
+
+def look_at(wanted: Wanted, main: Path, person: Any) -> Shown:
+    """Look at a main file of the allowed folders. Raises ValidationError, ProvisioningError."""
+    places.check_includes(main, wanted.environ)
+    if journals.find(main, "begun") is not None:
+        text = "A take-over of this file is under way, or was cut short: wait for it, or put its former files back."
+        return Shown(wanted, main, (Place(text),))
+    try:
+        forecast = look(main, System.objects.filter(name=wanted.system).first(), wanted.environ)
+    except ConfSyntaxError as error:
+        return Shown(wanted, main, (Place(error.reason, error.file, error.line, error.column),))
+    except NatsConfError as error:
+        return Shown(wanted, main, (Place(str(error)),))
+    except OSError as error:
+        why = f"{error.filename or main} can't be read: {error.strerror}."
+        raise ValidationError({"file": why}) from error
+    except Invalid as error:
+        return Shown(wanted, main, tuple(Place(text) for text in (error.detail, *error.server_words.splitlines())))
+    return shown_of(wanted, main, forecast, person)
+
+
+def shown_of(wanted: Wanted, main: Path, forecast: Forecast, person: Any) -> Shown:
+    """What this person may see of a forecast, and its stamp."""
+    keys = may(person, "change", NatsUser)
+    seen = forecast.seen
+    files = shown_files(forecast, keys=keys) if forecast.possible else ()
+    now = digest(seen.parsed.tree)
+    varz = ask_http(monitoring_url(seen.parsed.tree), "varz") if seen.process else None
+    reported = (varz or {}).get("config_digest")
+    told = {
+        "asked": [str(main), wanted.system, wanted.url, sorted(wanted.environ.items())],
+        "hashes": dict(seen.hashes),
+        "says": [forecast.refusals, forecast.weak, forecast.left, forecast.differences],
+        "what": [forecast.accounts, forecast.users, forecast.system_account, forecast.opened],
+        "files": [[each.path, each.becomes] for each in files],
+        "running": seen.process is not None,
+    }
+    text = json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass")
+    released = System.objects.filter(name=wanted.system, stage=System.Stage.RELEASED).first()
+    let_go = [Place(f"{why_unwritten(released)} Observe it again, or name another system.")] if released else []
+    return Shown(
+        wanted,
+        main,
+        (*_places(forecast.refusals, keys), *let_go),
+        _places((*forecast.weak, *forecast.left), keys),
+        files,
+        forecast,
+        now,
+        None if reported is None else reported == now,
+        hashlib.sha256(text).hexdigest()[:32],
+        keys,
+    )
+
+
+def _places(sentences: tuple[str, ...], keys: bool) -> tuple[Place, ...]:
+    found = []
+    for sentence in sentences:
+        shown = masked(sentence, keys=keys)
+        match = _PLACE.fullmatch(shown)
+        found.append(Place(match[4], match[1], int(match[2]), int(match[3])) if match else Place(shown))
+    return tuple(found)
