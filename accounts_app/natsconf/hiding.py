@@ -66,6 +66,15 @@ def hidden(text: str, secrets: Secrets, mask: str) -> str:
     return _by_looks("".join([*told, text[at:]]), mask)
 
 
+def hidden_reason(reason: str, line: str, mask: str) -> str:
+    """Why a conf can't be read, without a secret of the line at which that is said."""
+    for told in _TOLD.finditer(line):
+        value = told[2].strip("\"'")
+        for quoted in (value, value[:20]):
+            reason = reason.replace(quoted, mask) if quoted else reason
+    return _by_looks(reason, mask)
+
+
 def _by_looks(text: str, mask: str) -> str:
     return _LOOKS.sub(mask, text)
 

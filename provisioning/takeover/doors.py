@@ -22,7 +22,7 @@ from provisioning.takeover.foreseeing import Shown, Wanted, look_at, shown_of
 from provisioning.takeover.journal import Journal
 from provisioning.takeover.machine import ask_http, monitoring_url
 from provisioning.takeover.noting import Failed, Step, noted_steps
-from provisioning.takeover.showing import secrets_of, told_words
+from provisioning.takeover.showing import secrets_in, told_words
 
 RIGHT = "provisioning.take_over_server"
 DONE = "take-over done"  # in the trail
@@ -186,7 +186,7 @@ def _failed(
         known = error if isinstance(error, ProvisioningError) else ProvisioningError(str(error))
     words = ""
     if forecast is not None:
-        words = told_words(known.server_words, secrets_of(forecast), keys=may(person, "change", NatsUser))
+        words = told_words(known.server_words, secrets_in(forecast.seen.hashes), keys=may(person, "change", NatsUser))
     system = System.objects.filter(name=wanted.system).first()
     record("take-over failed", system, file=str(main), why=known.detail, steps=[step.text for step in steps])
     return Failed(known, tuple(steps), words)
@@ -200,5 +200,7 @@ def _connected(forecast: Forecast) -> dict[int, str] | None:
         return None
     system = System.objects.filter(system_account=forecast.system_account)
     own = {key for keys in system.values_list("control_nkey", "relay_nkey", "jetstream_nkey") for key in keys}
-    logins = {each["cid"]: each.get("authorized_user") or each.get("nkey") or "" for each in found["connections"] or ()}
+    logins = {
+        each["cid"]: each.get("authorized_user") or each.get("nkey") or "" for each in found.get("connections") or ()
+    }
     return {cid: login for cid, login in logins.items() if login not in own}

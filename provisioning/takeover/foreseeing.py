@@ -13,10 +13,11 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from accounts_app.access import may
-from accounts_app.conf_text import masked
+from accounts_app.conf_text import MASK, masked
 from accounts_app.models import NatsUser, System
 from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.errors import ConfSyntaxError, NatsConfError
+from accounts_app.natsconf.hiding import hidden_reason
 from accounts_app.stages import why_unwritten
 from provisioning.errors import Invalid
 from provisioning.takeover import journal as journals
@@ -24,7 +25,8 @@ from provisioning.takeover import places
 from provisioning.takeover.forecast import Forecast
 from provisioning.takeover.looking import look
 from provisioning.takeover.machine import ask_http, client_url, monitoring_url
-from provisioning.takeover.showing import ShownFile, shown_files
+from provisioning.takeover.seeing import see
+from provisioning.takeover.showing import ShownFile, secrets_in, shown_files, told_words
 
 _PLACE = re.compile(r"(/[^\n]*?):(\d+):(\d+): (.*)", re.S)
 
@@ -102,15 +104,26 @@ def look_at(wanted: Wanted, main: Path, person: Any) -> Shown:
     try:
         forecast = look(main, System.objects.filter(name=wanted.system).first(), wanted.environ)
     except ConfSyntaxError as error:
-        return Shown(wanted, main, (Place(error.reason, error.file, error.line, error.column),))
+        return Shown(wanted, main, (_unreadable(error),))
     except NatsConfError as error:
         return Shown(wanted, main, (Place(str(error)),))
     except OSError as error:
         why = f"{error.filename or main} can't be read: {error.strerror}."
         raise ValidationError({"file": why}) from error
     except Invalid as error:
-        return Shown(wanted, main, tuple(Place(text) for text in (error.detail, *error.server_words.splitlines())))
+        secrets = secrets_in(see(main, wanted.environ).hashes)
+        words = told_words(error.server_words, secrets, keys=may(person, "change", NatsUser))
+        return Shown(wanted, main, tuple(Place(text) for text in (error.detail, *words.splitlines())))
     return shown_of(wanted, main, forecast, person)
+
+
+def _unreadable(error: ConfSyntaxError) -> Place:
+    try:
+        lines = Path(error.file).read_bytes().decode("utf-8", "replace").split("\n")
+    except OSError:
+        lines = []
+    line = lines[error.line - 1] if 0 < error.line <= len(lines) else ""
+    return Place(hidden_reason(error.reason, line, MASK), error.file, error.line, error.column)
 
 
 def shown_of(wanted: Wanted, main: Path, forecast: Forecast, person: Any) -> Shown:

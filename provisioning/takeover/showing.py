@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,9 +49,9 @@ def shown_files(forecast: Forecast, *, keys: bool) -> tuple[ShownFile, ...]:
     return tuple(show.files())
 
 
-def secrets_of(forecast: Forecast) -> Secrets:
-    """What must not be shown of the files as they stand."""
-    return find_secrets(_text(Path(name)) for name in forecast.seen.hashes)
+def secrets_in(paths: Iterable[str]) -> Secrets:
+    """What must not be shown of files as they stand."""
+    return find_secrets(_text(Path(name)) for name in paths)
 
 
 class _Show:

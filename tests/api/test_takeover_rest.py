@@ -160,7 +160,9 @@ def test_what_is_in_the_way_is_told_with_its_place(api, place):
     place.main.write_text("port: 4222\naccounts { A: { users: [ { user: a, password: hunter-two } }\n")
     (broken,) = looked(api, place)["in_the_way"]
     assert (broken["file"], broken["line"]) == (str(place.main), 2)
-    assert "hunter-two" not in broken["text"]
+    place.main.write_text("port: 4222\nauthorization { user: a, password: 2026-hunter-two-three }\n")
+    (broken,) = looked(api, place)["in_the_way"]
+    assert (broken["line"], "hunter" in broken["text"]) == (2, False)
 
 
 def test_a_server_that_does_not_follow_keeps_its_files(api, place):
@@ -276,6 +278,15 @@ def test_a_system_that_nunect_has_let_go_of_takes_no_server_over(api, nats):
     assert "nunect has released system “default”: nothing is written. Observe it again" in place["text"]
     assert api.post("takeover/", {**body, "confirm": system.name, "stamp": "x"}).status_code == 412
     assert "accounts { A" in (nats / "nats-server.conf").read_text()
+
+
+def test_what_the_servers_binary_refuses_is_in_the_way(api, nats):
+    text = "port: 1\nwrite_deadline: 'hunter-two'\naccounts { A { users: [ { user: a, password: hunter-two } ] } }\n"
+    (nats / "nats-server.conf").write_text(text)
+    first, *words = api.post("takeover/?dry_run=true", {"file": str(nats / "nats-server.conf")}).data["in_the_way"]
+    assert first["text"] == "nats-server refuses what would be written."
+    assert "invalid duration" in words[0]["text"]
+    assert "hunter" not in words[0]["text"]
 
 
 def test_nothing_is_allowed_where_the_setting_names_no_folder(api, nats, settings):

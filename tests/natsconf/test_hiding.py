@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts_app.natsconf.hiding import find_secrets, hidden
+from accounts_app.natsconf.errors import ConfSyntaxError
+from accounts_app.natsconf.hiding import find_secrets, hidden, hidden_reason
+from accounts_app.natsconf.parse import parse
 
 HASH = "$2a$04$iR44aW1u.3Pz7v/l2/gDT.SglMK4Y6sH.KzMod9jZlq.C2fBIipQK"
 SEED = "SU" + "A" * 56
@@ -67,6 +69,14 @@ def test_a_variable_of_another_file_is_a_secret_there():
 def test_a_text_that_cant_be_read_is_masked_by_its_looks():
     assert seen('a { password: "hunter2"') == "a { password: …"
     assert "hunter2" not in seen("a: }\npassword = hunter2")
+
+
+@pytest.mark.parametrize("value", ["2026-hunter-two-three-four", "123456789012345678901234", "1.5.hunter", '"hunter'])
+def test_why_a_text_cant_be_read_tells_no_secret(value):
+    line = f"a {{ user: joe, password: {value} }}"
+    with pytest.raises(ConfSyntaxError) as refused:
+        parse(f"port: 1\n{line}\nb: }}\n")
+    assert value[:15].strip('"') not in hidden_reason(refused.value.reason, line, "…")
 
 
 @given(st.text("abcXYZ019-_", min_size=5, max_size=12), st.sampled_from(["{}", '"{}"', "'{}'"]), st.text(max_size=40))
