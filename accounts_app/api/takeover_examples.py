@@ -50,7 +50,7 @@ ANSWERS: dict[str, Any] = {
     "takeover_undo": {
         "file": _FILE,
         "system": "main",
-        "steps": [{"text": "nats-server.conf was put back", "took_s": 0.002}],
+        "steps": [{"text": "nats-server.conf is as it was", "took_s": 0.002}],
         "said": [f"{_FILE} is as it was.", f"nats-server runs the former configuration: it reports {_SHA}."],
     },
 }

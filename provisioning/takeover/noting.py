@@ -21,7 +21,7 @@ _STEPS: dict[str, str] = {
     "reload": "nats-server was asked to read its files again",
     "verify": "nats-server reports the digest that was judged",
     "taken": "The journal says that it is done",
-    "back main": "nats-server.conf was put back",
+    "back main": "nats-server.conf is as it was",
     "undone": "The journal says that it is undone",
 }
 RELOADED = (_STEPS["reload"], _STEPS["verify"])  # what clients may feel
@@ -29,10 +29,11 @@ RELOADED = (_STEPS["reload"], _STEPS["verify"])  # what clients may feel
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step that was done. took_s: since the one before."""
+    """One step that was done. took_s: since the one before; back: it has put something back."""
 
     text: str
     took_s: float
+    back: bool = False
 
 
 class Failed(Exception):
@@ -46,7 +47,7 @@ class Failed(Exception):
 def _in_words(step: str) -> str:
     name = step.removeprefix("takeover ")
     back = name.removeprefix("back ")
-    return _STEPS.get(name) or (f"{back} was put back" if back != name else f"{name} was written")
+    return _STEPS.get(name) or (f"{back} is as it was" if back != name else f"{name} was written")
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def noted_steps() -> Iterator[list[Step]]:
     def note(step: str, **more: Any) -> None:
         if threading.get_ident() == here:
             now = time.monotonic()
-            steps.append(Step(_in_words(step), now - last[0]))
+            steps.append(Step(_in_words(step), now - last[0], step.startswith("takeover back ")))
             last[0] = now
 
     receiver: Callable[..., None] = note

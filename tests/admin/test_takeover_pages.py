@@ -86,7 +86,7 @@ def test_four_steps_take_it_over_and_one_gives_it_back(page, place):
     address = f"{AT}of/"
     assert "Type the name of the system: default." in text_of(page.post(address, {"file": str(place.main)}))
     back = text_of(page.post(address, {"file": str(place.main), "confirm": "default"}, follow=True))
-    assert "nats-server.conf was put back" in back and "Take it over again" in back
+    assert "nats-server.conf is as it was" in back and "Take it over again" in back
     assert place.files() == place.before
     assert member.alive()
     acts = AuditEntry.objects.filter(door="admin", person_name="ada").values_list("act", flat=True)
@@ -111,7 +111,7 @@ def test_a_failure_tells_its_steps_and_that_all_is_as_it_was(page, place):
     url = "nats://127.0.0.1:1"
     failed = text_of(do(page, place, step(page, place, "do", url=url), url=url))
     assert "It was not taken over: the files are as they were." in failed
-    assert "nats-server.conf was put back" in failed and "did not take the new files" in failed
+    assert "nats-server.conf is as it was" in failed and "did not take the new files" in failed
     assert place.files() == place.before
 
 

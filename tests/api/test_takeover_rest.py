@@ -173,7 +173,7 @@ def test_a_server_that_does_not_follow_keeps_its_files(api, place):
     assert place.files() == place.before
     assert Member(place.port, "lab").alive()
     entry = AuditEntry.objects.get(act="take-over failed")
-    assert "nats-server.conf was put back" in entry.detail["steps"]
+    assert "nats-server.conf is as it was" in entry.detail["steps"]
 
 
 def test_of_two_at_once_the_second_keeps_its_hands_off(api, place):

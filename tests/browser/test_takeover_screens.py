@@ -91,8 +91,8 @@ def test_it_is_done_by_keyboard_alone(site, place):
     for link in ("Next: what is proven", "Next: do it"):
         page.get_by_role("link", name=link).focus()
         page.keyboard.press("Enter")
-    page.get_by_role("button", name="Take it over").wait_for()
-    page.keyboard.type("shop")  # the field has the focus
+    page.wait_for_selector("[name=confirm]:focus")
+    page.keyboard.type("shop")
     page.keyboard.press("Enter")
     page.get_by_text("nats-server reports the digest that was judged").first.wait_for()
     assert System.objects.get(name="shop").stage == "managed"
