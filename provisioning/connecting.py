@@ -214,7 +214,7 @@ class _Attempt:
         except (nats.errors.Error, OSError, TimeoutError) as error:
             why, refused = refusal_words(error)
             if refused and self.login.nkey == self.system.control_nkey and not self.login.user:
-                told = _("It doesn't know nunect's own key. Give a user of its system account, or these lines.")
+                told = _("It doesn't know nunect's own key: give a user of its system account, or let it know the key.")
                 raise Wrong(told, *self._lines()) from error
             if refused:
                 raise Wrong(

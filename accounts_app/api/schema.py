@@ -109,7 +109,9 @@ class Schema(AutoSchema):
             self._say_writes(answers)
         elif self._action == "retrieve":
             answers["304"] = {"description": "The row is what If-None-Match says."}
-        for code in READ_PROBLEMS if self._reads else WRITE_PROBLEMS:
+        choosing = any(given["name"] == "system" for given in operation.get("parameters", ()))
+        reading = (*READ_PROBLEMS, "409") if choosing else READ_PROBLEMS  # several systems, and none is said
+        for code in reading if self._reads else WRITE_PROBLEMS:
             answers[code] = self._problem(int(code))
         examples.put_into(operation)
         self._say_links(operation["operationId"], answers)

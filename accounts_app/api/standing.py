@@ -12,7 +12,7 @@ from accounts_app.models import Account, Consumer, Stream, System
 from accounts_app.models.base import ConfigModel
 from accounts_app.models.jetstream import Asset
 from accounts_app.stages import HELD
-from accounts_app.wanted import assets_counted, counted
+from accounts_app.wanted import assets_counted, counted, shared_counted
 
 Target: TypeAlias = "int | tuple[str, int]"  # an account, or ("stream" or "consumer", primary key)
 SYNC_OF_ASSETS = {  # {state of an asset: what `sync` says}
@@ -40,7 +40,7 @@ def targets_of(system: System, also: Iterable[Target] = ()) -> dict[str, int]:
     for model in (Stream, Consumer):
         name = model._meta.model_name or ""
         targets |= _counters(model, f"{name}:", [pk for kind, pk in assets if kind == name])
-    if changed:
+    if changed or shared_counted(system.pk):
         targets[""] = System.objects.values_list("wanted", flat=True).get(pk=system.pk)
     return targets
 

@@ -61,6 +61,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='system',
             name='tls_key',
-            field=accounts_app.fields.EncryptedTextField(blank=True, default='', help_text='The private key of the client certificate, as PEM without a passphrase. Never shown again.', verbose_name='its key'),
+            field=accounts_app.fields.EncryptedTextField(blank=True, default='', help_text='The private key of the client certificate, as PEM without a passphrase. Never shown again.', verbose_name="key of the certificate"),
         ),
     ]

@@ -86,7 +86,7 @@ class System(ConfigModel):
         help_text=_("What nunect shows to servers that ask clients for a certificate, as PEM."),
     )
     tls_key = EncryptedTextField(
-        _("its key"),
+        _("key of the certificate"),
         blank=True,
         default="",
         help_text=_("The private key of the client certificate, as PEM without a passphrase. Never shown again."),

@@ -146,11 +146,11 @@ def test_mappings_carry_their_destinations(api, acme):
     assert errors(over) == {"destinations[1].weight": "The weights are 110 together; they may be 100 at most."}
 
 
-def test_a_system_can_be_described_and_not_made(api):
+def test_a_system_can_be_described_and_not_deleted(api):
     system = api.get("systems/").data["results"][0]
     answer = api.patch(f"systems/{system['id']}/", {"environment": "prod"})
     assert answer.data["environment"] == "prod"
-    assert api.post("systems/", {"name": "x"}).status_code == 405
+    assert api.delete(f"systems/{system['id']}/").status_code == 405
 
 
 def test_users_are_rotated_disabled_and_enabled(api, acme):
