@@ -269,6 +269,22 @@ def test_public_keys_are_for_who_may_give_credentials(transactional_db, api, nat
     assert nkey not in other
 
 
+def test_variables_of_a_server_that_does_not_run_can_be_given(api, nats):
+    (nats / "nats-server.conf").write_text("port: 1\naccounts { A { users: [ { user: a, password: $SHOP_PW } ] } }\n")
+    body = {"file": str(nats / "nats-server.conf")}
+    (place,) = api.post("takeover/?dry_run=true", body).data["in_the_way"]
+    assert (place["line"], "SHOP_PW" in place["text"]) == (2, True)
+    seen = [api.post("takeover/?dry_run=true", {**body, "env": {"SHOP_PW": pw}}).data for pw in ("hunter-two", "three")]
+    assert all(told["possible"] for told in seen), seen
+    assert "hunter" not in json.dumps(seen)
+    assert seen[0]["stamp"] != seen[1]["stamp"]
+    act = {**body, "env": {"SHOP_PW": "hunter-two"}, "confirm": "default", "stamp": seen[0]["stamp"]}
+    assert api.post("takeover/", {**act, "env": {"SHOP_PW": "three"}}).status_code == 412
+    done = api.post("takeover/", act)
+    assert (done.status_code, done.data["revision"], done.data["sync"]["state"]) == (200, None, "pending")
+    assert "hunter" not in json.dumps(list(AuditEntry.objects.values_list("detail", flat=True)))
+
+
 def test_a_system_that_nunect_has_let_go_of_takes_no_server_over(api, nats):
     system = factories.system()
     System.objects.update(conf_dir=str(nats))
