@@ -136,8 +136,10 @@ class _Attempt:
         return str(self.port)
 
     async def _server(self) -> str:
-        """What it says of itself; one that speaks TLS first says it later, and so does one behind a websocket."""
-        if self.login.tls.first or self.parts.scheme in PORTS:
+        """What it says of itself; one that speaks TLS first says it later."""
+        if self.parts.scheme in PORTS:
+            raise Wrong(_("nunect speaks no websocket: give an address for clients, nats:// or tls://."))
+        if self.login.tls.first:
             return _("It says who it is once it is signed in to.")
         reader, writer = await self._open()
         try:
@@ -154,8 +156,6 @@ class _Attempt:
         return f"nats-server {self.info.get('version', '?')} {self.info.get('server_name', '')}".strip()
 
     async def _tls(self) -> str:
-        if self.parts.scheme in PORTS:
-            return _("As the websocket has it.")
         if not (self.info.get("tls_required") or self.login.tls.first or self.parts.scheme == "tls"):
             return _("It asks for none: what is said can be read on the way.")
         if not (self.info.get("tls_required") or self.info.get("tls_available") or self.login.tls.first):

@@ -70,8 +70,9 @@ class Fleet:
     `problem` says why nobody can be asked ("" when connected); a server that is down is no exception.
     """
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    def __init__(self, system: System, *, own: bool = False) -> None:
+        """own: as nunect's own user whatever the system's stage, where the generated file is known to run."""
+        self._system, self._own = system, own
         self._runner = asyncio.Runner()
         self._client: Client | None = None
         self.problem = ""
@@ -98,7 +99,9 @@ class Fleet:
         """Try each server once; sets `problem` and `unauthorized`."""
         self._client, self.problem, self.unauthorized = None, "", False
         system = self._system
-        login = login_of(system, system.control_nkey, system.control_seed, "nunect control", CONTROL_INBOX)
+        login = login_of(
+            system, system.control_nkey, system.control_seed, "nunect control", CONTROL_INBOX, given=not self._own
+        )
         try:
             self._client = self._runner.run(sign_in_somewhere(login))
         except (nats.errors.Error, OSError, TimeoutError) as error:

@@ -109,8 +109,13 @@ def _in_the_way(seen: Look, system: System | None, residual: Residual) -> Iterat
     if (isinstance(cluster, Mapping) and spelled(cluster, "routes")) or tree.get("gateway"):
         yield "This server is one of several. Taking over several, each with a main file of its own, is not built yet."
     tls = tree.get("tls")
-    if isinstance(tls, Mapping) and (tls.get("verify") is True or tls.get("verify_and_map") is True):
-        yield "The server wants a certificate of every client, and nunect has none to show yet."
+    if isinstance(tls, Mapping) and tls.get("verify_and_map") is True:
+        yield "The server takes users by their certificates (verify_and_map), where nunect's own key lets nobody in."
+    elif isinstance(tls, Mapping) and tls.get("verify") is True and not (system and system.tls_certificate):
+        yield (
+            "The server wants a certificate of every client: add its system first, with one to show "
+            "(`nunect system add NAME --cert FILE --key FILE`), and name it."
+        )
     missing = sorted(name for name in _kept_variables(seen, residual) if os.environ.get(name) != seen.environ.get(name))
     if missing:
         named = ", ".join(f"${name}" for name in missing)

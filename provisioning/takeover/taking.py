@@ -220,7 +220,7 @@ def _reload(pid: int, system: System, generated: Generated, expected: str, waits
     _signal(pid)
     step("takeover reload")
     deadline = time.monotonic() + settings.NATS_REQUEST_TIMEOUT * 5 + 3 * waits_s
-    with Fleet(system) as fleet:
+    with Fleet(system, own=True) as fleet:
         while True:
             seen = fleet.see(1)
             if seen and all(one.sha256 == generated.sha256 for one in seen):
@@ -245,7 +245,7 @@ def _proof_of_undoing(seen: Look, journal: Journal, system: System | None) -> st
         if varz is not None and varz.get("config_digest") == journal.digest_before:
             return f"nats-server runs the former configuration: it reports {journal.digest_before}."
         if not url and system is not None:
-            with Fleet(system) as fleet:
+            with Fleet(system, own=True) as fleet:
                 if fleet.unauthorized:
                     return "nats-server runs the former configuration: it no longer knows nunect."
         time.sleep(0.05)

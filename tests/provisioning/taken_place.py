@@ -35,12 +35,13 @@ class Place:
 
     def __init__(self, folder, name):
         self.folder, self.main = folder, folder / "nats-server.conf"
-        self.port, self.http = free_ports(2)
+        self.port, self.http, self.websocket, self.leaves = free_ports(4)
         for source in (CONFS / name).rglob("*.conf"):
             text = _HASHES.sub(lambda _: HASH, source.read_text()).replace("4222", str(self.port))
             path = folder / source.relative_to(CONFS / name)
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text.replace("8222", str(self.http)))
+            text = text.replace("8222", str(self.http)).replace("7443", str(self.websocket))
+            path.write_text(text.replace("7422", str(self.leaves)))
         self.environ = {**os.environ, **ENVIRON} if name == "environment" else dict(os.environ)
         if name == "tls":
             make_certificate(folder)
@@ -114,8 +115,8 @@ def make_certificate(folder):
 class Member:
     """A client by hand, whose connection is never made anew."""
 
-    def __init__(self, port, user="", password=PASSWORD, ca=None):
-        """ca: a file; with it the connection is encrypted."""
+    def __init__(self, port, user="", password=PASSWORD, ca=None, pair=None):
+        """ca: a file; with it the connection is encrypted. pair: files of a certificate and its key, to be shown."""
         self.socket = socket.create_connection(("127.0.0.1", port), 5)
         if ca is None:
             self.file = self.socket.makefile("rb")
@@ -124,6 +125,8 @@ class Member:
             while self.socket.recv(1) != b"\n":
                 pass
             context = ssl.create_default_context(cafile=ca)
+            if pair is not None:
+                context.load_cert_chain(*pair)
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
             self.file = self.socket.makefile("rb")
         options = {"verbose": False, "pedantic": False, **({"user": user, "pass": password} if user else {})}

@@ -154,6 +154,12 @@ def test_a_closed_port_and_an_unknown_host(system):
     assert "is no name that this machine knows" in fails(tried(system, "nats://nobody.invalid:4222"), "name").text
 
 
+def test_a_websocket_is_none_of_nunects_ways(server, system):
+    (port,) = free_ports(1)
+    server(f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true }}\n{SYSTEM}')
+    assert "speaks no websocket" in fails(tried(system, f"ws://127.0.0.1:{port}"), "server").text
+
+
 def test_what_is_no_nats_server_is_told(system, settings):
     settings.NATS_CONNECT_TIMEOUT = 0.3
     with socket.create_server(("127.0.0.1", 0)) as door:

@@ -1,7 +1,10 @@
 """A server set up by hand is taken over and given back: nobody is thrown out, nothing is lost, nobody gets in."""
 
 import asyncio
+import contextlib
 import json
+import socket
+import subprocess
 
 import nats
 import pytest
@@ -9,13 +12,17 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from accounts_app.models import Account, NatsUser, System
+from accounts_app.systems import new_system
 from provisioning import pipeline
+from provisioning.binary import binary
 from provisioning.errors import Locked, NotManaged, NotVerified, Unreachable
 from provisioning.files import sole_writer
 from provisioning.models import Difference, Revision
 from provisioning.server import Fleet
 from provisioning.takeover.looking import look
 from provisioning.takeover.taking import take, undo
+from tests.ports import free_ports
+from tests.provisioning.certificates import Authority
 from tests.provisioning.taken_place import PASSWORD, Member, Place
 from tests.provisioning.world import Intruder, dies_at
 
@@ -25,6 +32,7 @@ MEMBERS = {
     "single": [("lab", PASSWORD), ("screen", "hunter-two"), ("orders", PASSWORD)],
     "parts": [("ops", PASSWORD), ("grafana", PASSWORD), ("guest", PASSWORD)],
     "environment": [("app", "pass-one"), ("worker", "pass-two"), ("other", PASSWORD)],
+    "edge": [("desk", PASSWORD), ("temp", PASSWORD), ("page", PASSWORD)],
     "hashes": [("admin", PASSWORD), ("console", PASSWORD), ("billing", PASSWORD)],
 }
 
@@ -132,6 +140,123 @@ def test_server_with_tls_is_taken_over_where_its_certificate_is_trusted(place, m
     undo(place.main)
     assert press.alive()
     assert place.files() == place.before
+
+
+@pytest.mark.parametrize("place", ["tls"], indirect=True)
+def test_server_that_asks_for_certificates_is_taken_over_by_a_system_that_has_one(place, tmp_path):
+    authority = Authority()
+    (place.folder / "ca.pem").write_text(authority.pem)
+    for name, of in (("server", "localhost"), ("press", "press"), ("nunect", "nunect")):
+        for kind, pem in zip(("", "-key"), authority.sign(of), strict=True):
+            (place.folder / f"{name}{kind}.pem").write_text(pem)
+    place.main.write_text(
+        place.main.read_text().replace("timeout: 3", 'timeout: 3\n  ca_file: "ca.pem"\n  verify: true')
+    )
+    place.before = place.files()
+    place.restart()
+    ca, pair = place.folder / "ca.pem", (place.folder / "press.pem", place.folder / "press-key.pem")
+    press = Member(place.port, "press", ca=ca, pair=pair)
+    assert press.alive()
+    url = f"tls://localhost:{place.port}"
+    with pytest.raises(NotManaged) as refused:
+        take(place.main, "plant", url=url)
+    assert "wants a certificate of every client" in refused.value.server_words
+    pem = {name: (place.folder / f"{name}.pem").read_text() for name in ("nunect", "nunect-key")}
+    (tmp_path / "empty").mkdir()
+    new_system(
+        "plant",
+        stage=System.Stage.OBSERVED,
+        conf_dir=str(tmp_path / "empty"),
+        tls_ca=authority.pem,
+        tls_certificate=pem["nunect"],
+        tls_key=pem["nunect-key"],
+    )
+    assert take(place.main, "plant", url=url).revision.servers[0]["proof"] == "digest"
+    assert press.alive()
+    undo(place.main)
+    assert press.alive()
+    assert place.files() == place.before
+
+
+@pytest.mark.parametrize("place", ["edge"], indirect=True)
+def test_leaf_nodes_and_browsers_stay(place, tmp_path):
+    """A branch is a server of its own: what is said in the hub reaches it before, during and after."""
+    (port,) = free_ports(1)
+    remote = f'remotes: [ {{ url: "nats-leaf://branch:{PASSWORD}@127.0.0.1:{place.leaves}" }} ]'
+    (tmp_path / "leaf.conf").write_text(f'listen: "127.0.0.1:{port}"\nleafnodes {{ {remote} }}\n')
+    branch = subprocess.Popen([binary(), "-c", tmp_path / "leaf.conf", "-l", tmp_path / "leaf.log"], cwd=tmp_path)
+
+    async def scene():
+        there = await _until_there(f"nats://127.0.0.1:{port}")
+        desk = await nats.connect(f"nats://127.0.0.1:{place.port}", user="desk", password=PASSWORD)
+        heard = await there.subscribe("field.>")
+        await there.flush()
+        await _until_heard(desk, heard, b"before")
+        await asyncio.to_thread(take, place.main, "default")
+        await _until_heard(desk, heard, b"after")
+        await asyncio.to_thread(undo, place.main)
+        await _until_heard(desk, heard, b"given back")
+        cut = (tmp_path / "leaf.log").read_text().count("Leafnode connection closed")
+        for client in (there, desk):
+            assert client.stats["reconnects"] == 0
+            await client.close()
+        return cut
+
+    try:
+        page = Page(place.websocket, "page")
+        assert page.alive()
+        assert asyncio.run(scene()) == 0
+        assert page.alive()
+    finally:
+        branch.kill()
+        branch.wait()
+    assert place.files() == place.before
+
+
+class Page:
+    """A browser's connection, by hand."""
+
+    def __init__(self, port, user):
+        self.line = socket.create_connection(("127.0.0.1", port), 5)
+        asked = "GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13"
+        self.line.sendall(f"{asked}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+        self._say(b'CONNECT {"user":"%s","pass":"%s"}' % (user.encode(), PASSWORD.encode()))
+
+    def alive(self):
+        """Whether the server still answers on this very connection."""
+        self._say(b"PING")
+        told = b""
+        while b"PONG" not in told:
+            more = self.line.recv(4096)
+            if not more or b"-ERR" in more:
+                return False
+            told += more
+        return True
+
+    def _say(self, words):
+        """One binary frame, masked with zeros."""
+        self.line.sendall(bytes([0x82, 0x80 | len(words) + 2]) + bytes(4) + words + b"\r\n")
+
+
+async def _until_there(url):
+    for _ in range(200):
+        try:
+            return await nats.connect(url, allow_reconnect=False, connect_timeout=1)
+        except (OSError, nats.errors.Error):
+            await asyncio.sleep(0.02)
+    raise AssertionError(f"nobody at {url}")
+
+
+async def _until_heard(desk, heard, word):
+    """Said until it is heard: a leaf node learns of a subscription a moment later."""
+    for _ in range(50):
+        await desk.publish("field.report", word)
+        await desk.flush()
+        with contextlib.suppress(nats.errors.TimeoutError):
+            while (await heard.next_msg(0.2)).data != word:
+                pass
+            return
+    raise AssertionError(f"{word} was never heard")
 
 
 STEPS = ["rows", "backup", "journal", "accounts.conf", "main", "reload", "verify", "taken"]
@@ -317,7 +442,8 @@ def refused(folder, text, **files):
         ("operator: x", "operator mode"),
         ("jetstream: on\nauthorization { user: a, password: b }", "JetStream belongs to no account"),
         ("accounts { A: { users: [ { user: a, password: b, permissions: { publish: 'x*' } } ] } }", "is left out"),
-        ("accounts { A {} }\ntls { verify_and_map: true }", "wants a certificate"),
+        ("accounts { A {} }\ntls { verify_and_map: true }", "users by their certificates"),
+        ("accounts { A {} }\ntls { verify: true }", "wants a certificate of every client"),
         ("accounts { A {} }\ncluster { routes: [ nats://a:1 ] }", "one of several"),
     ],
 )
