@@ -261,11 +261,13 @@ def _system(request: HttpRequest, system: System) -> dict[str, Any]:
 
 
 def _accounts(request: HttpRequest, system: System) -> dict[str, Any]:
-    rows: QuerySet[Account] = _rows(request, Account).filter(system=system)
+    rows: QuerySet[Account] = _rows(request, Account).filter(system=system).select_related("system")
     moving, answered = ~Q(wanted=F("done")), Q(problem_wanted=F("wanted"))
     failed = rows.filter(moving, answered, problem_kind=Account.Problem.FAILED)
     held = rows.filter(moving, answered, problem_kind=Account.Problem.HELD)
     pending = rows.filter(moving).exclude(answered & ~Q(problem_kind=""))
+    if system.stage != System.Stage.MANAGED:
+        pending = rows.none()  # no server follows
     return {
         "accounts": rows.count(),
         "failed": failed.count(),

@@ -127,6 +127,9 @@ class DistinctFormSet(forms.BaseInlineFormSet):
             seen.add(key)
 
 
+UNWRITTEN = (System.Stage.OBSERVED.value, System.Stage.RELEASED.value)  # what an account is where nunect writes nothing
+
+
 class StateFilter(DropdownFilter):
     """Rows by the state of their account. PATH: how to reach the account from the row."""
 
@@ -135,10 +138,14 @@ class StateFilter(DropdownFilter):
     PATH = "account__"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(name, chips.STATES[name][1]) for name in ("applied", "pending", "held", "failed")]
+        return [(name, chips.STATES[name][1]) for name in ("applied", "pending", "held", "failed", *UNWRITTEN)]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         path, state = self.PATH, self.value()
+        if state in UNWRITTEN:
+            return queryset.filter(**{f"{path}system__stage": state})
+        if state:
+            queryset = queryset.filter(**{f"{path}system__stage": System.Stage.MANAGED})
         if state == "applied":
             return queryset.filter(**{f"{path}wanted": models.F(f"{path}done")})
         moving = queryset.exclude(**{f"{path}wanted": models.F(f"{path}done")})

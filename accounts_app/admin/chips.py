@@ -84,7 +84,13 @@ def marked(content: Any, name: str, key: object) -> SafeString:
 
 
 def account_chip(account: Account) -> SafeString:
-    return chip(account.state, f"account-{account.pk}")
+    return chip(account_state(account), f"account-{account.pk}")
+
+
+def account_state(account: Account) -> str:
+    """How far an account is; where nunect writes nothing that is the stage of its system."""
+    system: System = account.system
+    return account.state if system.stage == System.Stage.MANAGED else system.stage
 
 
 def retiring_chip(going: Retiring | None, person: Any) -> SafeString:
@@ -134,7 +140,10 @@ def states(request: HttpRequest) -> JsonResponse:
         if not pks:
             continue
         rows = visible(TURNING[kind]._default_manager.filter(pk__in=pks), request.user)
-        standing = {row.pk: (row.state, row.problem) for row in rows}
+        if kind == "account":
+            standing = {row.pk: (account_state(row), row.problem) for row in rows.select_related("system")}
+        else:
+            standing = {row.pk: (row.state, row.problem) for row in rows}
         if kind in ASSETS:
             standing = {pk: standing.get(pk, ("removed", "")) for pk in pks}
         for pk, (state, problem) in standing.items():

@@ -106,7 +106,7 @@ class RoleForm(RowForm):
 class RoleAdmin(RowAdmin):
     form = RoleForm
     list_display = ("name", "of_account", "chip", "user_count", "rule_count", "description")
-    list_select_related = ("account", "system")
+    list_select_related = ("account__system", "system")
     LISTED = (
         "name",
         "account__name",
@@ -171,7 +171,7 @@ class PermissionAdmin(RowAdmin):
 
     form = PermissionForm
     list_display = ("subject", "effect", "action", "queue", "role", "user", "chip")
-    list_select_related = ("role__account", "role__system", "user__account")
+    list_select_related = ("role__account__system", "role__system", "user__account__system")
     LISTED = (
         "subject",
         "effect",

@@ -87,7 +87,7 @@ class Depended:
 class ExportAdmin(Depended, AccountRowAdmin):
     form = ExportForm
     list_display = ("subject", "kind", "account", "public", "chip")
-    list_select_related = ("account",)
+    list_select_related = ("account__system",)
     LISTED = ("account__name", "kind", "subject", "public", "account_token_position", "response_type")
     list_filter = (
         StateFilter,
@@ -124,7 +124,7 @@ class ExportAccessAdmin(Depended, AccountRowAdmin):
     FIXED = ("export", "account")
     form = AccessForm
     list_display = ("account", "export", "exporting", "chip")
-    list_select_related = ("account", "export__account")
+    list_select_related = ("account__system", "export__account")
     search_fields = ("account__name", "export__subject")
     autocomplete_fields = ("account", "export")
     fields = ("export", "account")
@@ -156,7 +156,7 @@ class ImportForm(RowForm):
 class ImportAdmin(AccountRowAdmin):
     form = ImportForm
     list_display = ("subject", "kind", "account", "from_account", "to", "prefix", "chip")
-    list_select_related = ("account", "from_account")
+    list_select_related = ("account__system", "from_account")
     LISTED = ("account__name", "from_account__name", "kind", "subject", "to", "prefix", "share", "allow_trace")
     list_filter = (
         StateFilter,
@@ -214,7 +214,7 @@ class MappingForm(RowForm):
 class MappingAdmin(AccountRowAdmin):
     form = MappingForm
     list_display = ("source", "account", "goes_to", "chip")
-    list_select_related = ("account",)
+    list_select_related = ("account__system",)
     LISTED = ("account__name", "source", "destinations__subject", "destinations__weight", "destinations__cluster")
     list_filter = (StateFilter, ("account", RelatedFilter))
     search_fields = ("source", "account__name", "destinations__subject")
@@ -236,7 +236,7 @@ class DestinationAdmin(AccountRowAdmin):
     FIXED = ("mapping",)
     form = DestinationForm
     list_display = ("subject", "weight", "mapping", "of_account", "cluster", "chip")
-    list_select_related = ("mapping__account",)
+    list_select_related = ("mapping__account__system",)
     search_fields = ("subject", "mapping__source")
     autocomplete_fields = ("mapping",)
     fields = ("mapping", "subject", "weight", "cluster")

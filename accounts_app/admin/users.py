@@ -180,7 +180,7 @@ def stamp(user: NatsUser) -> str:
 class NatsUserAdmin(RowAdmin):
     form = UserForm
     list_display = ("name", "account", "chip", "credential", "may", "live", "expires_at")
-    list_select_related = ("account", "role")
+    list_select_related = ("account__system", "role")
     LISTED = (
         "name",
         "account__name",

@@ -38,6 +38,11 @@ def test_a_row_says_that_nothing_is_written(page, system):
     page.post(f"/admin/provisioning/difference/of/{system.pk}/", {"act": "observe"})
     shown = page.get(f"/admin/accounts_app/account/{account.pk}/change/").content.decode()
     assert "nunect only observes system “default”: nothing is written." in shown
+    for name, there in (("", True), ("observed", True), ("pending", False), ("released", False)):
+        listed = page.get("/admin/accounts_app/account/", {"state": name}).content.decode()
+        assert (f'data-nu-key="account-{account.pk}" data-nu-state="observed"' in listed) is there, name
+    turned = page.get("/admin/accounts_app/account/states/", {"keys": f"account-{account.pk}"}).json()
+    assert turned["states"][f"account-{account.pk}"]["word"] == "observed"
 
 
 @pytest.mark.django_db(transaction=True)  # a change counts by what its transaction has counted already
