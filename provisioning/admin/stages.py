@@ -23,6 +23,8 @@ from provisioning.connecting import try_connection
 from provisioning.files import MAIN
 from provisioning.models import Difference
 from provisioning.observing import look_now
+from provisioning.release_files import BEFORE
+from provisioning.release_plan import Own
 from provisioning.telling import in_words
 
 _Act = Callable[[System, str], None]
@@ -36,7 +38,7 @@ ACTS: dict[str, tuple[_Act, Any]] = {
 }
 
 
-def _release(system: System, name: str, own: releasing.Own) -> None:
+def _release(system: System, name: str, own: Own) -> None:
     releasing.release(system, name, own)
 
 
@@ -112,7 +114,7 @@ class DifferenceAdmin(TakesOver, ReadOnlyAdmin):
             "said": words,
             "own": own,
             "errors": errors,
-            "undoable": (system.folder / (MAIN + releasing.BEFORE)).exists(),
+            "undoable": (system.folder / (MAIN + BEFORE)).exists(),
             "may_turn": may(request.user, "change", System),
         }
         return TemplateResponse(request, "provisioning/difference.html", context, headers={"Cache-Control": "no-store"})

@@ -23,8 +23,10 @@ from accounts_app.conf_text import masked
 from accounts_app.models import NatsUser, System
 from accounts_app.stages import why_unwritten
 from provisioning import managing, releasing
+from provisioning.api.waiting import done_once
 from provisioning.models import Difference
 from provisioning.observing import look_now
+from provisioning.release_plan import diff_ahead
 from provisioning.telling import in_words
 
 
@@ -218,16 +220,20 @@ class Release(Turn):
         plain = given.get("files", "one") == "one"
         if flag(request, "dry_run"):
             managing.check_name(system, confirm)
-            lines = releasing.diff_ahead(system, own) if plain else ""
+            lines = diff_ahead(system, own) if plain else ""
             conf = masked(lines, keys=may(request.user, "change", NatsUser))
             return Response({"changes": [], "conf": conf, "faults": [], "warnings": [], "rows": None})
-        told: dict[str, Any] = {"main": "", "kept": [], "digest": "", "proof": ""}
-        if plain:
-            done = releasing.release(system, confirm, own)
-            told = {name: getattr(done, name) for name in told}
-        else:
-            managing.release(system, confirm)
-        return Response({**_now(request, pk), **told}, headers={"Cache-Control": "no-store"})
+
+        def act() -> dict[str, Any]:
+            told: dict[str, Any] = {"main": "", "kept": [], "digest": "", "proof": ""}
+            if plain:
+                done = releasing.release(system, confirm, own)
+                told = {name: getattr(done, name) for name in told}
+            else:
+                managing.release(system, confirm)
+            return {**_now(request, pk), **told}
+
+        return done_once(request, act)
 
 
 class UndoRelease(OfSystem):
@@ -240,8 +246,13 @@ class UndoRelease(OfSystem):
         only_known(request, ())
         asked = Confirmed(data=request.data)
         asked.is_valid(raise_exception=True)
-        said = releasing.undo(system, asked.validated_data["confirm"])
-        return Response({**_now(request, pk), "said": said}, headers={"Cache-Control": "no-store"})
+        confirm = asked.validated_data["confirm"]
+
+        def act() -> dict[str, Any]:
+            said = releasing.undo(system, confirm)
+            return {**_now(request, pk), "said": said}
+
+        return done_once(request, act)
 
 
 def _now(request: Any, pk: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Requests that become jobs: done once under an Idempotency-Key, answered at once or when the job has come to rest."""
+"""Requests that take their time: done once under an Idempotency-Key, answered at once or when a job rests."""
 
 from __future__ import annotations
 
@@ -67,6 +67,27 @@ def submit(
     if seconds is not None:
         answer["Preference-Applied"] = f"wait={seconds}"
     return answer
+
+
+def done_once(request: Any, act: Callable[[], dict[str, Any]]) -> Response:
+    """Do what is no single transaction, once under its Idempotency-Key, and answer what `act` tells.
+
+    The key is free again when `act` raises. Whoever dies meanwhile leaves it taken: nobody knows how far it came.
+    """
+    seal = Seal(request)
+    with transaction.atomic():
+        kept = seal.reserve()
+    if kept is None:
+        try:
+            body = act()
+        except BaseException:
+            seal.give_back()
+            raise
+        seal.keep(200, body, {})
+    else:
+        body = kept[1]
+    again = {"Idempotent-Replayed": "true"} if kept is not None else {}
+    return Response(body, headers={"Cache-Control": "no-store", **again})
 
 
 def until(request: Any, reached: Callable[[], bool], deadline: float) -> bool:

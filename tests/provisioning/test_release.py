@@ -11,6 +11,7 @@ from provisioning import managing, releasing
 from provisioning.binary import binary
 from provisioning.files import GENERATED, MAIN
 from provisioning.observing import look_now
+from provisioning.release_plan import look_ahead
 from tests import factories
 from tests.api.conftest import Api, token_of
 from tests.provisioning.world import Intruder, dies_at
@@ -161,7 +162,7 @@ def test_what_is_in_the_way_is_said_and_nothing_is_written(shop):
 
 
 def test_a_text_that_is_told_first_is_the_one_that_is_written(shop):
-    ahead = releasing.look_ahead(shop.system, "go")
+    ahead = look_ahead(shop.system, "go")
     assert System.objects.get().stage == "managed" and shop.conf.exists()
     releasing.release(shop.system, "default", "go")
     assert (shop.folder / MAIN).read_text() == ahead
