@@ -23,8 +23,8 @@ _DIFFERENCE = {
 }
 
 
-def _turned(stage: str, state: str) -> dict[str, Any]:
-    return {"id": 1, "stage": stage, "sync": {"state": state, "revision": 41, "problem": ""}}
+def _turned(stage: str, state: str, problem: str = "") -> dict[str, Any]:
+    return {"id": 1, "stage": stage, "sync": {"state": state, "revision": 41, "problem": problem}}
 
 
 REQUESTS: dict[str, Any] = {
@@ -34,8 +34,8 @@ REQUESTS: dict[str, Any] = {
 }
 ANSWERS: dict[str, Any] = {
     "systems_difference": _DIFFERENCE,
-    "systems_observe": _turned("observed", "applied"),
-    "systems_manage": _turned("managed", "applied"),
+    "systems_observe": _turned("observed", "held", "nunect only observes this system: nothing is written."),
+    "systems_manage": _turned("managed", "pending"),
     "systems_release": {
         **_turned("released", "applied"),
         "main": "/etc/nats/nats-server.conf",

@@ -1,6 +1,7 @@
 """The stage of a system over REST: the difference, observe, manage, release."""
 
 import pytest
+from django.db.models import F
 
 from accounts_app.models import AuditEntry, System
 from provisioning.files import MAIN
@@ -54,6 +55,34 @@ def test_rows_of_an_observed_system_are_written_and_held(api, system):
     again = api.post(f"systems/{system.pk}/retry/")
     assert again.status_code == 422
     assert again.data["detail"] == "nunect only observes system “default”: nothing is written."
+
+
+@pytest.mark.django_db(transaction=True)  # a change counts by what its transaction has counted already
+def test_manage_is_pending_until_a_run_has_been_there(api, system):
+    held = api.post(f"systems/{system.pk}/observe/").data["sync"]
+    assert (held["state"], held["problem"]) == ("held", "nunect only observes this system: nothing is written.")
+    body = {"confirm": "default"}
+    turned = api.post(f"systems/{system.pk}/manage/", body, Prefer="wait=0", Idempotency_Key="manage-1")
+    assert (turned.status_code, turned.data["sync"]["state"]) == (202, "pending")
+    System.objects.filter(pk=system.pk).update(done=F("wanted"), revision=7)  # as a run does at its end
+    again = api.post(f"systems/{system.pk}/manage/", body, Prefer="wait=1", Idempotency_Key="manage-1")
+    assert (again.status_code, again.data["sync"]) == (200, {"state": "applied", "revision": 7, "problem": ""})
+
+
+@pytest.mark.django_db(transaction=True)  # a change counts by what its transaction has counted already
+def test_a_release_is_done_once_under_its_key(api, system):
+    body, key = {"confirm": "default", "files": "keep"}, {"Idempotency_Key": "let-go"}
+    wrong = api.post(f"systems/{system.pk}/release/", {**body, "confirm": "other"}, **key)
+    assert wrong.status_code == 422
+    first = api.post(f"systems/{system.pk}/release/", body, **key)
+    assert (first.status_code, first.data["stage"]) == (200, "released")
+    api.post(f"systems/{system.pk}/observe/")
+    again = api.post(f"systems/{system.pk}/release/", body, **key)
+    assert again.headers["Idempotent-Replayed"] == "true" and again.json() == first.json()
+    assert System.objects.get().stage == "observed", "it was not done again"
+    other = api.post(f"systems/{system.pk}/release/undo/", {"confirm": "default"}, **key)
+    assert other.status_code == 422
+    assert "This key came with another request before" in other.data["detail"] + str(other.data.get("errors"))
 
 
 @pytest.mark.django_db(transaction=True)  # a change counts by what its transaction has counted already
