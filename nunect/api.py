@@ -23,6 +23,7 @@ from monitoring import events_api
 from monitoring import live_acts_api as live_acts
 from monitoring import live_api as live
 from monitoring import live_tables_api as live_tables
+from nunect.backup import api as backups
 from provisioning.api import blueprints, connecting, decisions, hand_overs, jobs, retiring, stages, takeover
 
 
@@ -110,6 +111,8 @@ urlpatterns = [
     path("systems/<int:pk>/manage/", stages.Manage.as_view(), name="system-manage"),
     path("systems/<int:pk>/release/", stages.Release.as_view(), name="system-release"),
     path("systems/<int:pk>/release/undo/", stages.UndoRelease.as_view(), name="system-release-undo"),
+    path("backups/", backups.Backups.as_view(), name="backups-kept"),
+    path("backups/<str:name>/", backups.OneBackup.as_view(), name="backup-kept"),
     path("takeover/", takeover.TakeOvers.as_view(), name="takeover"),
     path("takeover/undo/", takeover.UndoTakeOver.as_view(), name="takeover-undo"),
     path("accounts/<int:pk>/retry/", decisions.RetryAccount.as_view(), name="account-retry"),

@@ -104,6 +104,18 @@ EVENTS_MOST = env.int("NUNECT_EVENTS_MOST", default=5_000_000)  # about so many 
 MINUTES_DAYS = env.float("NUNECT_MINUTES_DAYS", default=30.0)
 UNDO_DAYS = env.float("NUNECT_UNDO_DAYS", default=30.0)  # after the end of a job, in which it can be rolled back
 
+# --- backups by the clock ------------------------------------------------------
+BACKUP_DIR = env.str("NUNECT_BACKUP_DIR", default="")  # where they are kept; "": none is made by itself
+BACKUP_EVERY_HOURS = env.float("NUNECT_BACKUP_EVERY_HOURS", default=24.0)  # 0: only when a person asks
+BACKUP_KEEP = env.int("NUNECT_BACKUP_KEEP", default=14)  # the newest
+BACKUP_PASSPHRASE_FILE = env.str("NUNECT_BACKUP_PASSPHRASE_FILE", default="")  # "": they are not sealed
+if BACKUP_DIR and not Path(BACKUP_DIR).is_absolute():
+    raise ImproperlyConfigured("NUNECT_BACKUP_DIR must be the whole path of a folder, as /backups.")
+if BACKUP_KEEP < 1:
+    raise ImproperlyConfigured("NUNECT_BACKUP_KEEP must be 1 at least.")
+if not 0 <= BACKUP_EVERY_HOURS < 10_000:
+    raise ImproperlyConfigured("NUNECT_BACKUP_EVERY_HOURS must be from 0 to 10000.")
+
 # --- Django -----------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY", default="")  # `up` makes one; a system check asks for it otherwise
 if not SECRET_KEY:
@@ -277,6 +289,7 @@ CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "provisioning.heartbeat", "schedule": 5.0, "options": {"expires": 5.0}},
     "expire": {"task": "provisioning.expire", "schedule": 5.0, "options": {"expires": 5.0}},
     "undo": {"task": "provisioning.forget_undo", "schedule": 3600.0, "options": {"expires": 3600.0}},
+    "backup": {"task": "nunect.backup", "schedule": 60.0, "options": {"expires": 60.0}},
     "forget": {"task": "monitoring.forget", "schedule": 3600.0, "options": {"expires": 3600.0}},
 }
 
@@ -395,7 +408,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "monitoring.dashboard.environment",
-    "DASHBOARD_CALLBACK": "monitoring.dashboard.start_page",
+    "DASHBOARD_CALLBACK": "nunect.backup.pages.start_page",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "monitoring.dashboard.icon"}],
     "STYLES": ["monitoring.dashboard.style", "monitoring.dashboard.band"],
     "BORDER_RADIUS": "6px",
@@ -415,5 +428,5 @@ UNFOLD = {
             "950": "oklch(28.2% .091 267.9)",
         }
     },
-    "SIDEBAR": {"show_search": False, "command_search": True, "navigation": "monitoring.dashboard.navigation"},
+    "SIDEBAR": {"show_search": False, "command_search": True, "navigation": "nunect.backup.pages.navigation"},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from accounts_app.api import asset_examples, job_examples, stage_examples, takeover_examples
+from accounts_app.api import asset_examples, backup_examples, job_examples, stage_examples, takeover_examples
 from accounts_app.api.problems import body_of
 
 JSON = "application/json"
@@ -511,7 +511,7 @@ REQUESTS["live_kick"] = {"server_id": SERVER_ID, "cid": 41}
 ROWS |= asset_examples.ROWS | job_examples.ROWS
 REQUESTS["drifts_ignore"] = {"until": "2027-02-01T06:00:00Z"}
 REQUESTS |= asset_examples.REQUESTS | job_examples.REQUESTS | stage_examples.REQUESTS | takeover_examples.REQUESTS
-ANSWERS |= job_examples.ANSWERS | stage_examples.ANSWERS | takeover_examples.ANSWERS
+ANSWERS |= backup_examples.ANSWERS | job_examples.ANSWERS | stage_examples.ANSWERS | takeover_examples.ANSWERS
 PREVIEWS |= job_examples.PREVIEWS | stage_examples.PREVIEWS | takeover_examples.PREVIEWS
 _HISTORY = [
     {

@@ -14,7 +14,6 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from accounts_app.door import through
 from accounts_app.models import System, record
 from accounts_app.snapshot import one_moment
 from nunect.backup import confs, keys, rows
@@ -48,8 +47,8 @@ def make(path: Path, passphrase: str = "", *, events: bool = True) -> Made:
                 parts.add(name, data)
                 counts[model._meta.label] = counts.get(model._meta.label, 0) + count
         parts.end(manifest | {"counts": counts})
-    with through("command"):
-        record("backup made", id=manifest["id"], sealed=bool(passphrase), rows=sum(counts.values()))
+    told = {"id": manifest["id"], "file": path.name, "sealed": bool(passphrase), "rows": sum(counts.values())}
+    record("backup made", **told)
     return Made(counts, [told["note"] for told in files.values() if told["note"]])
 
 

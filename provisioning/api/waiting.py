@@ -69,7 +69,7 @@ def submit(
     return answer
 
 
-def done_once(request: Any, act: Callable[[], dict[str, Any]]) -> Response:
+def done_once(request: Any, act: Callable[[], dict[str, Any]], status: int = 200) -> Response:
     """Do what is no single transaction, once under its Idempotency-Key, and answer what `act` tells.
 
     The key is free again when `act` raises. Whoever dies meanwhile leaves it taken: nobody knows how far it came.
@@ -83,11 +83,11 @@ def done_once(request: Any, act: Callable[[], dict[str, Any]]) -> Response:
         except BaseException:
             seal.give_back()
             raise
-        seal.keep(200, body, {})
+        seal.keep(status, body, {})
     else:
-        body = kept[1]
+        status, body, _ = kept
     again = {"Idempotent-Replayed": "true"} if kept is not None else {}
-    return Response(body, headers={"Cache-Control": "no-store", **again})
+    return Response(body, status=status, headers={"Cache-Control": "no-store", **again})
 
 
 def until(request: Any, reached: Callable[[], bool], deadline: float) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts_app.door import through
 from nunect.backup import passphrases
 from nunect.backup.errors import BackupError
 from nunect.backup.making import make
@@ -29,7 +30,8 @@ class Command(BaseCommand):
         path = Path(options["file"]).absolute()
         try:
             passphrase = passphrases.chosen(options["passphrase_file"], ask=options["passphrase"])
-            made = make(path, passphrase, events=not options["without_events"])
+            with through("command"):
+                made = make(path, passphrase, events=not options["without_events"])
         except BackupError as error:
             raise CommandError(str(error)) from error
         for note in made.notes:
