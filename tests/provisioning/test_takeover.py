@@ -261,6 +261,7 @@ async def _until_heard(desk, heard, word):
     raise AssertionError(f"{word} was never heard")
 
 
+@pytest.mark.whole
 def test_three_thousand_users_are_taken_over_and_given_back(place):
     """Half of them have nkeys, half bcrypt; twenty are there, and notice nothing."""
     key = credentials.new_nkey
@@ -273,9 +274,8 @@ def test_three_thousand_users_are_taken_over_and_given_back(place):
     lines = ["", "accounts {"]
     for account in range(50):
         lines += [f"  A{account} {{ users: [", *(user(account, number) for number in range(60)), "  ] }"]
-    place.main.write_text(
-        "\n".join([f"listen: 127.0.0.1:{place.port}", f"http: 127.0.0.1:{place.http}", *lines, "}", ""])
-    )
+    head = [f"listen: 127.0.0.1:{place.port}", f"http: 127.0.0.1:{place.http}"]
+    place.main.write_text("\n".join([*head, *lines, "}", ""]))
     place.before = place.files()
     place.restart()
     there = [Member(place.port, f"u{account}-{number}") for account in (0, 49) for number in range(0, 20, 2)]
