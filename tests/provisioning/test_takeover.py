@@ -11,7 +11,6 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from accounts_app import credentials
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.systems import new_system
 from provisioning import pipeline
@@ -24,7 +23,7 @@ from provisioning.takeover.looking import look
 from provisioning.takeover.taking import take, undo
 from tests.ports import free_ports
 from tests.provisioning.certificates import Authority
-from tests.provisioning.taken_place import HASH, PASSWORD, Member, Place
+from tests.provisioning.taken_place import PASSWORD, Member, Place
 from tests.provisioning.world import Intruder, dies_at
 
 pytestmark = pytest.mark.live
@@ -259,34 +258,6 @@ async def _until_heard(desk, heard, word):
                 pass
             return
     raise AssertionError(f"{word} was never heard")
-
-
-@pytest.mark.whole
-def test_three_thousand_users_are_taken_over_and_given_back(place):
-    """Half of them have nkeys, half bcrypt; twenty are there, and notice nothing."""
-    key = credentials.new_nkey
-
-    def user(account, number):
-        rights = f'permissions: {{ publish: "a{account}.>", subscribe: ["a{account}.{number}.>", "_INBOX.>"] }}'
-        login = f'nkey: "{key()[0]}"' if number % 2 else f'user: "u{account}-{number}", password: "{HASH}"'
-        return f"      {{ {login}, {rights} }}"
-
-    lines = ["", "accounts {"]
-    for account in range(50):
-        lines += [f"  A{account} {{ users: [", *(user(account, number) for number in range(60)), "  ] }"]
-    head = [f"listen: 127.0.0.1:{place.port}", f"http: 127.0.0.1:{place.http}"]
-    place.main.write_text("\n".join([*head, *lines, "}", ""]))
-    place.before = place.files()
-    place.restart()
-    there = [Member(place.port, f"u{account}-{number}") for account in (0, 49) for number in range(0, 20, 2)]
-    assert all(member.alive() for member in there)
-    outcome = take(place.main, "default")
-    assert outcome.revision.servers[0]["proof"] == "digest"
-    assert NatsUser.objects.exclude(account__name__startswith="$").count() == 3000
-    assert all(member.alive() for member in there)
-    undo(place.main)
-    assert all(member.alive() for member in there)
-    assert place.files() == place.before
 
 
 STEPS = ["rows", "backup", "journal", "accounts.conf", "main", "reload", "verify", "taken"]
