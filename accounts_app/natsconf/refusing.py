@@ -15,8 +15,11 @@ from .tree import Tree
 _TRUE = re.compile("enabled?|true", re.IGNORECASE)
 
 
-def refusals(parsed: Parsed) -> Iterator[Note]:
-    """The reasons against taking this conf over, in the order of the conf."""
+def refusals(parsed: Parsed, *, housed: bool = False) -> Iterator[Note]:
+    """The reasons against taking this conf over, in the order of the conf.
+
+    housed: what lives in `$G` gets an account.
+    """
     tree = parsed.tree
     for key, value in tree.items():
         usual = key.lower()
@@ -28,13 +31,20 @@ def refusals(parsed: Parsed) -> Iterator[Note]:
             yield _note(parsed, (key,), "nunect manages this conf already.")
         elif usual == "authorization" and isinstance(value, Mapping):
             yield from _authorization(parsed, key, value)
-        elif usual == "jetstream" and _is_on(value) and not _named_accounts(tree):
+        elif usual == "jetstream" and not housed and jetstream_is_global(tree):
             yield _note(
                 parsed,
                 (key,),
                 "JetStream belongs to no account here; its streams would be gone after the next start of a server "
-                "with accounts. Move them to an account while the server is stopped.",
+                "with accounts. `nunect takeover FILE --global-account NAME` moves them to an account, with the server "
+                "stopped.",
             )
+
+
+def jetstream_is_global(tree: Tree) -> bool:
+    """Whether a server with this conf keeps its streams in `$G`, since there is no account that they could be of."""
+    on = any(_is_on(value) for key, value in tree.items() if key.lower() == "jetstream")
+    return on and not _named_accounts(tree)
 
 
 def system_account(tree: Tree) -> str:

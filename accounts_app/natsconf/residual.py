@@ -56,13 +56,15 @@ def split(
     environ: Mapping[str, str] | None = None,
     exists: Callable[[str], bool] = lambda name: False,
     generated: str = "accounts.conf",
+    housed: bool = False,
 ) -> Residual:
     """Return what stays of the conf `parsed` was read from, with the guard and `include` of the generated file.
 
     read: the text of a file, the first one too; exists: whether a name is taken, so that no file is replaced;
-    guard: a public nkey whose seed nobody has. Nothing is raised for a conf that can't be split: the notes say why.
+    guard: a public nkey whose seed nobody has; housed: what lives in `$G` gets an account. Nothing is raised for a
+    conf that can't be split: the notes say why.
     """
-    notes = list(refusals(parsed))
+    notes = list(refusals(parsed, housed=housed))
     if notes:
         return Residual(notes=tuple(notes))
     splitter = _Splitter(parsed, file, read, guard, exists, join(file, generated))

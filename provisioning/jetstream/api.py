@@ -25,11 +25,15 @@ class Api:
     def __init__(self, client: Client, timeout_s: float = TIMEOUT_S) -> None:
         self._client, self.timeout_s = client, timeout_s
 
+    def prefix(self, account: str) -> str:
+        """What stands before the subjects of an account's API."""
+        return f"{API_PREFIX}.{account}"
+
     async def ask(self, account: str, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the account's API answers. subject: as it stands in the documentation after `$JS.API.`."""
         payload = json.dumps(body).encode() if body is not None else b""
         try:
-            message = await self._client.request(f"{API_PREFIX}.{account}.{subject}", payload, timeout=self.timeout_s)
+            message = await self._client.request(f"{self.prefix(account)}.{subject}", payload, timeout=self.timeout_s)
             answer: dict[str, Any] = json.loads(message.data)
         except nats.errors.NoRespondersError as nobody:
             raise NotShown(f"Account {account} does not show its JetStream to nunect.") from nobody

@@ -38,6 +38,7 @@ class Forecast:
 
     differences: what accounts, users and permissions would not be as before; opened: the server lets anybody in now,
     and won't any more; waits_s: for how long new logins wait for the reload, at most if `clients` is None.
+    restart: why and how the server is stopped and started instead of a reload.
     generated, digest: what was judged, with stand-ins for what is only made when it is taken; identity: nunect's in it.
     """
 
@@ -50,6 +51,7 @@ class Forecast:
     users: int = 0
     system_account: str = "$SYS"
     opened: bool = False
+    restart: tuple[str, ...] = ()
     clients: Clients | None = None
     waits_s: float = 0.0
     residual: Residual = field(default_factory=Residual, repr=False)
@@ -79,7 +81,9 @@ class Forecast:
             yield "The server will see the same accounts, users and permissions as before."
         if self.opened:
             yield "Anybody gets in without a credential now. That ends, and such clients are disconnected."
-        if self.seen.process is None:
+        if self.restart:
+            yield from self.restart
+        elif self.seen.process is None:
             yield "No nats-server of this machine runs with this file: its next start will be the first with it."
         else:
             yield "A reload does it; nothing needs a restart."

@@ -19,6 +19,7 @@ from accounts_app.natsconf.specs import CONTROL_ACCOUNT, AccountSpec, IdentitySp
 from accounts_app.natsconf.tree import Tree, spelled
 from provisioning.files import GENERATED, MAIN
 from provisioning.models import Revision
+from provisioning.takeover import globalstore
 from provisioning.takeover.forecast import Clients, Forecast, said, waiting_s
 from provisioning.takeover.judging import judge, tree_of
 from provisioning.takeover.machine import ask_http, client_url, listens, monitoring_url
@@ -28,17 +29,19 @@ _ANY_HASH = "$2a$04$" + "." * 53  # stands for the hash of a password in clear, 
 _CONNECTIONS = 10_000
 
 
-def look(path: Path, system: System | None, environ: Mapping[str, str] | None = None) -> Forecast:
+def look(path: Path, system: System | None, environ: Mapping[str, str] | None = None, account: str = "") -> Forecast:
     """Say what taking over this main file would do. system: into which, None for one that is still to be made.
 
-    Raises NatsConfError for a file that is no conf, OSError for one that can't be read.
+    account: the one that everything in `$G` moves to. Raises NatsConfError for a file that is no conf, OSError for one
+    that can't be read.
     """
-    seen = see(path, environ)
+    seen = see(path, environ, account)
     identity = identity_for(system, seen.reading.system_account)
     residual = divide(seen, identity.guard)
     refusals = (
         *said((*residual.notes, *_without_twins(seen, residual)), "refused"),
         *_in_the_way(seen, system, residual),
+        *(globalstore.in_the_way(seen) if account else ()),
     )
     forecast = Forecast(
         seen,
@@ -157,7 +160,7 @@ def _proven(forecast: Forecast) -> Forecast:
     generated = assemble(render_snapshot(Snapshot(identity, accounts)), 1).text
     judged = judge(seen.main, residual.texts, generated, seen.environ, seen.process.cwd if seen.process else None)
     after = tree_of(seen.main, residual.texts, generated, seen.environ).tree
-    changes = differences(seen.parsed.tree, after, identity, hashed=lambda _, hash_: hash_ == _ANY_HASH)
+    changes = differences(seen.meant.tree, after, identity, hashed=lambda _, hash_: hash_ == _ANY_HASH)
     told = tuple(str(change) for change in changes)
     return replace(forecast, differences=told, generated=generated, digest=judged)
 

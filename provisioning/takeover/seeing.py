@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from accounts_app.importing import read_conf
 from accounts_app.models import NatsUser
+from accounts_app.natsconf.housing import housed
 from accounts_app.natsconf.parse import Parsed
 from accounts_app.natsconf.reading import Reading, read_accounts
 from accounts_app.natsconf.residual import Residual, split
@@ -19,7 +20,7 @@ from provisioning.takeover.machine import Process, find_process
 @dataclass(frozen=True, slots=True)
 class Look:
     """What was seen of a main file. environ: of the server's process and what the person gave; hashes: of the bytes
-    of it and its includes."""
+    of it and its includes; account: the one that everything in `$G` moves to, "" where nothing does."""
 
     main: Path
     parsed: Parsed = field(repr=False)
@@ -27,6 +28,12 @@ class Look:
     process: Process | None
     environ: Mapping[str, str] = field(repr=False)
     hashes: Mapping[str, str] = field(repr=False)
+    account: str = ""
+
+    @property
+    def meant(self) -> Parsed:
+        """What shall be as before: what the files say, with everything in `$G` in its new account."""
+        return replace(self.parsed, tree=housed(self.parsed.tree, self.account)) if self.account else self.parsed
 
     @property
     def is_current(self) -> bool:
@@ -34,15 +41,16 @@ class Look:
         return self.hashes == _hashes(self.hashes)
 
 
-def see(path: Path, environ: Mapping[str, str] | None = None) -> Look:
-    """Read a main file with the environment of the server that runs it."""
+def see(path: Path, environ: Mapping[str, str] | None = None, account: str = "") -> Look:
+    """Read a main file with the environment of the server that runs it. account: where everything in `$G` moves to."""
     main = path.absolute()
     process = find_process(main)
     whole = {**(process.environ if process else os.environ), **(environ or {})}
     parsed = read_conf(main, whole)
     known = dict(NatsUser.objects.exclude(nkey="").values_list("nkey", "name"))
     hashes = _hashes((str(main), *parsed.includes))
-    return Look(main, parsed, read_accounts(parsed, keys=known), process, whole, hashes)
+    seen = Look(main, parsed, Reading((), ()), process, whole, hashes, account)
+    return replace(seen, reading=read_accounts(seen.meant, keys=known))
 
 
 def _hashes(files: Iterable[str]) -> dict[str, str]:
@@ -59,4 +67,5 @@ def divide(seen: Look, guard: str) -> Residual:
         environ=seen.environ,
         exists=lambda name: Path(name).exists(),
         generated=GENERATED,
+        housed=bool(seen.account),
     )

@@ -27,6 +27,7 @@ from provisioning.files import GENERATED, Intent, Writer, sole_writer, text_hash
 from provisioning.models import Revision
 from provisioning.numbers import next_fence, next_number
 from provisioning.server import Fleet
+from provisioning.takeover import globalstore_names as names
 from provisioning.takeover import journal as journals
 from provisioning.takeover.forecast import Forecast
 from provisioning.takeover.journal import Journal, step
@@ -63,6 +64,7 @@ def take(
     cut short is put back first. Raises NotManaged for what can't be taken over, and the ProvisioningError of the
     step that failed; the files are then as they were.
     """
+    names.refuse_moved(path.absolute())
     if journals.find(path.absolute(), "begun") is not None:
         with _for_good(path.absolute().parent):
             unfinished = journals.find(path.absolute(), "begun")  # one that runs has ended by now
@@ -108,6 +110,7 @@ def undo(path: Path) -> Outcome:
     Raises NotManaged, NotWritten.
     """
     main = path.absolute()
+    names.refuse_moved(main)
     journal = journals.find(main, "begun", "taken")
     if journal is None:
         raise NotManaged(f"Nothing says that nunect has taken {main} over: there is no journal beside it.")
@@ -155,7 +158,7 @@ def _rows(seen: Look, name: str, url: str) -> System:
     system.conf_dir, system.nats_url = str(seen.main.parent), url
     system.full_clean(exclude=["guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey"])
     system.save()
-    report = import_conf(system, seen.parsed)
+    report = import_conf(system, seen.meant)
     if report.refused:
         raise NotManaged("This conf can't be taken over.", "\n".join(note.sentence for note in report.notes))
     return system
@@ -179,7 +182,7 @@ def _prepared(
         NatsUser.objects.filter(system=system).exclude(fingerprint="").values_list("password_hash", "fingerprint")
     )
     changes = differences(
-        seen.parsed.tree,
+        seen.meant.tree,
         tree,
         system.identity,
         hashed=lambda plain, hash_: marks.get(hash_) == credentials.fingerprint(plain),

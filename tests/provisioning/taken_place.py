@@ -86,6 +86,19 @@ class Place:
         run = subprocess.run([binary(), "-t", "-c", self.main], cwd=self.folder, env=self.environ, capture_output=True)
         return run.returncode == 0
 
+    def listens(self):
+        """Whether somebody says hello at its port."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5) as line:
+            return bool(line.recv(4))
+        return False
+
+    def wait(self):
+        """Wait until a server that somebody else starts says hello."""
+        deadline = time.monotonic() + 10
+        while not self.listens():
+            assert time.monotonic() < deadline, "nobody has started it"
+            time.sleep(0.02)
+
     def anonymous_gets_in(self):
         """Whether somebody without a credential is let in; False also when nobody listens."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ from accounts_app.models import System
 from accounts_app.natsconf.errors import NatsConfError
 from provisioning.errors import ProvisioningError
 from provisioning.takeover.forecast import Forecast
+from provisioning.takeover.globalstore import store_of
+from provisioning.takeover.globalstore_names import find
+from provisioning.takeover.globalstore_service import SIGNALS, Service
+from provisioning.takeover.globalstore_taking import look_global, take_global, undo_global
+from provisioning.takeover.globalstore_trial import clear
 from provisioning.takeover.looking import look
 from provisioning.takeover.taking import Outcome, take, undo
 
@@ -39,6 +45,22 @@ class Command(BaseCommand):
         parser.add_argument("--undo", action="store_true", help="put the files back that stood there before")
         parser.add_argument("--json", action="store_true", help="print what would happen, or has, as JSON")
         parser.add_argument(
+            "--global-account",
+            metavar="NAME",
+            default="",
+            help="users and streams of `$G` go to an account of this name, while the server is stopped",
+        )
+        parser.add_argument(
+            "--stop-command", metavar="COMMAND", default="", help="stops the server, for streams in `$G`"
+        )
+        parser.add_argument("--start-command", metavar="COMMAND", default="", help="starts it again")
+        parser.add_argument(
+            "--signal", choices=sorted(SIGNALS), default="", help="how nunect stops the server itself, by its process"
+        )
+        parser.add_argument(
+            "--wait", metavar="SECONDS", type=float, default=600.0, help="how long to wait for the stop and the start"
+        )
+        parser.add_argument(
             "--env",
             action="append",
             default=[],
@@ -52,7 +74,14 @@ class Command(BaseCommand):
         try:
             with through("command", reason=f"take-over of {path.name}"):
                 if options["undo"]:
-                    self._tell(undo(path) if self.yes or self._asks("Put the former files back?") else None)
+                    back = (
+                        partial(undo_global, path, self._service(options))
+                        if find(path.absolute())
+                        else partial(undo, path)
+                    )
+                    self._tell(back() if self.yes or self._asks("Put the former files back?") else None)
+                elif options["global_account"]:
+                    self._with_streams(path, environ, options)
                 elif options["dry_run"]:
                     self._show(look(path, System.objects.filter(name=_system(options["system"])).first(), environ))
                 else:
@@ -71,6 +100,26 @@ class Command(BaseCommand):
         except DatabaseError as error:
             reason = str(error).strip().partition("\n")[0]
             raise CommandError(f"Nothing was taken over: the database refused ({reason}).") from error
+
+    def _with_streams(self, path: Path, environ: dict[str, str], options: dict[str, Any]) -> None:
+        name, account = _system(options["system"]), options["global_account"]
+        if options["dry_run"]:
+            forecast = look_global(path, System.objects.filter(name=name).first(), environ, account)
+            clear(store_of(forecast.seen))
+            self._show(forecast)
+            return
+        service = self._service(options)
+        self._tell(take_global(path, name, account, environ, url=options["url"], service=service, agrees=self._agrees))
+
+    def _service(self, options: dict[str, Any]) -> Service:
+        said = self.stderr.write if self.as_json else self.stdout.write
+        return Service(
+            options["stop_command"],
+            options["start_command"],
+            options["signal"],
+            options["wait"],
+            lambda text: (said(text), None)[1],
+        )
 
     def _agrees(self, forecast: Forecast) -> bool:
         if not self.as_json:
