@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,8 @@ State = Literal["begun", "moved", "proven", "undone"]
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A move of `$G`'s store. before: what the stopped server kept; at: the time of the take-over's own journal."""
+    """A move of `$G`'s store. before: what the stopped server kept; at: the time of the take-over's own journal;
+    doubled_at: seconds since 1970, when the files were last about to get second names."""
 
     main: str
     at: str
@@ -32,10 +34,15 @@ class Move:
     account: str
     before: dict[str, Any] = field(default_factory=dict, repr=False)
     state: State = "begun"
+    doubled_at: float = 0.0
 
     @property
     def store(self) -> Store:
         return Store(Path(self.parent), Path(self.root), self.account)
+
+    def doubled_now(self) -> Move:
+        """Write down that the files get second names from this moment on."""
+        return replace(self, doubled_at=time.time()).save()
 
     def save(self, state: State | None = None) -> Move:
         """Write it down, at once or not at all."""
@@ -69,6 +76,22 @@ def refuse_moved(main: Path) -> None:
         )
 
 
+def refuse_both(true: Path, other: Path, since: float) -> None:
+    """Raise NotManaged when a server has written the folder that is to be nothing but names.
+
+    It was then started in the very moment in which the main file was turned. Its own files are those that the true
+    folder has not, written since the names were made.
+    """
+    known = {path.stat().st_ino for path in true.rglob("*")} if true.exists() else set()
+    for path in other.rglob("*") if other.exists() else ():
+        found = path.stat()
+        if path.is_file() and found.st_ino not in known and found.st_mtime > since:
+            raise NotManaged(
+                f"A server has written both {true} and {other} (such as {path.name}): it was started while nunect was "
+                "at work. Neither is touched. Stop it, look at both, and move the one aside that you don't want."
+            )
+
+
 def double(source: Path, target: Path) -> None:
     """Give every file of a stopped server's folder a second name below `target`. Raises NotWritten."""
     try:
@@ -76,7 +99,6 @@ def double(source: Path, target: Path) -> None:
             shutil.rmtree(target)  # names that were begun
         shutil.copytree(source, target, copy_function=_link)
         for where, _, _ in os.walk(target):
-            shutil.copystat(source / Path(where).relative_to(target), where)
             journals.sync(Path(where))
         journals.sync(target.parent)
     except (OSError, shutil.Error) as error:

@@ -153,7 +153,7 @@ def _move(forecast: Forecast, system: System, store: Store, service: Service, wr
         step("takeover stopped")
         before = trial.try_on_copy(store, (seen.parsed.tree, after), program).before
         service.stays_stopped(seen.main)
-        Move(str(seen.main), journal.at, str(store.parent), str(store.root), store.account, before).save()
+        Move(str(seen.main), journal.at, str(store.parent), str(store.root), store.account, before).doubled_now()
         names.double(store.former, store.own)
         step("takeover doubled")
         service.stays_stopped(seen.main)
@@ -162,7 +162,7 @@ def _move(forecast: Forecast, system: System, store: Store, service: Service, wr
         if not _is_new(journal):
             journals.put_back(journal)
             journal.save("undone")
-            _forget(seen.main, service)
+            _forget(seen.main)
             if stopped and find_process(seen.main) is None:
                 service.start()
         raise
@@ -184,11 +184,11 @@ def _mend(main: Path, service: Service) -> Outcome | None:
             journals.put_back(journal)
             journal.save("undone")
     if move is not None:
-        _forget(main, service)
+        _forget(main)
     return None
 
 
-def _forget(main: Path, service: Service) -> None:
+def _forget(main: Path) -> None:
     """The names in the account were for nothing: the main file still says `$G`."""
     move = names.find(main)
     if move is not None:
@@ -201,6 +201,7 @@ def _ended(main: Path, system: System, service: Service) -> Outcome:
     move, journal = names.find(main), journals.find(main, "begun", "taken")
     if move is None or journal is None:
         raise NotManaged(f"The journals beside {main} are gone.")
+    names.refuse_both(move.store.own, move.store.former, move.doubled_at)
     if find_process(main) is None:
         names.drop(move.store.former)
         move = move.save("moved")
@@ -258,6 +259,8 @@ def _running(system: System, account: str) -> Inventory:
 def _back(move: Move, journal: Journal, service: Service, seen: Look, ran: bool) -> tuple[str, ...]:
     """Have the server stopped, try the way back on a copy, turn files and names, start it when it ran."""
     main, store, program = Path(journal.main), move.store, _program(seen)
+    if _is_new(journal):
+        names.refuse_both(store.own, store.former, move.doubled_at)
     service.stop(main)
     step("takeover back stopped")
     told: list[str] = []
@@ -265,6 +268,7 @@ def _back(move: Move, journal: Journal, service: Service, seen: Look, ran: bool)
         if _is_new(journal):
             told.append(_tried_back(move, journal, seen, program))
             service.stays_stopped(main)
+            move = move.doubled_now()
             names.double(store.own, store.former)
             step("takeover back doubled")
             service.stays_stopped(main)

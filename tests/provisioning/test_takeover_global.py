@@ -215,6 +215,36 @@ def test_an_undoing_that_is_killed_leaves_streams_and_is_begun_again(place, step
     assert place.files() == place.before
 
 
+def test_a_server_started_in_the_very_moment_loses_nothing(place):
+    """It has read the former conf, and works in `$G`, when the new one stands on disk already."""
+    keeper = Keeper(place)
+    assert dies_at("takeover main", lambda: take_global(place.main, "default", "SHOP", service=keeper.service()))
+    new = place.main.read_bytes()
+    place.main.write_bytes(place.before["nats-server.conf"])
+    keeper.restart()
+    place.main.write_bytes(new)
+
+    async def makes():
+        client = await connected(place)
+        await client.jetstream().add_stream(name="LATE", subjects=["late"])
+        await client.jetstream().publish("late", b"x")
+        await client.close()
+
+    asyncio.run(makes())
+    for act in (
+        lambda: take_global(place.main, "default", "SHOP", service=keeper.service()),
+        lambda: undo_global(place.main, keeper.service()),
+    ):
+        place.process.terminate()
+        place.process.wait(10)
+        with pytest.raises(NotManaged, match="A server has written both"):
+            act()
+    place.main.write_bytes(place.before["nats-server.conf"])
+    keeper.restart()
+    assert kept(place)["LATE"]["state"]["messages"] == 1
+    assert folders(place) == ["$G", "SHOP"]
+
+
 def test_a_copy_that_loses_something_stops_it_before_anything_is_written(place, monkeypatch):
     """The streams come up otherwise under the new conf: here since the copy is tampered with in between."""
     keeper, real = Keeper(place), names.double
@@ -365,6 +395,18 @@ def refused(tmp_path, text, **more):
 def test_what_cant_be_moved_is_said(db, tmp_path, text, words):
     _, sentences = refused(tmp_path, text)
     assert any(words in sentence for sentence in sentences), sentences
+
+
+def test_users_keep_their_rights_and_who_came_without_a_credential_still_is_one_of_them(db, tmp_path):
+    main = refused(tmp_path, "")[0] / "nats-server.conf"
+    users = "{user: a, password: b, permissions: {publish: x}}, {user: guest, password: c, permissions: {subscribe: y}}"
+    main.write_text(main.read_text() + f"authorization {{ users: [ {users} ] }}\nno_auth_user: guest\n")
+    forecast = look(main, None, account="SHOP")
+    assert (forecast.refusals, forecast.differences, forecast.opened) == ((), (), False)
+    assert "no_auth_user: guest" in forecast.residual.texts[str(main)]
+    assert [(account.name, len(account.users)) for account in forecast.seen.reading.accounts] == [("SHOP", 2)]
+    main.write_text(main.read_text().replace(f"users: [ {users} ]", "user: guest, password: c"))
+    assert look(main, None, account="SHOP").differences == ()
 
 
 def test_store_that_is_full_strange_or_closed_is_refused(db, tmp_path, monkeypatch):
