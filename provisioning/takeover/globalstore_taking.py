@@ -61,7 +61,7 @@ def look_global(path: Path, system: System | None, environ: Mapping[str, str] | 
     told = (
         f"{store.former} becomes {store.own}, and with it {tried}: on a copy all came up as before.",
         "The server is stopped for it, not reloaded: all clients are away until it is started again.",
-        f"Meanwhile nunect tries a copy again and moves the store, which takes about {tried.took_s:.1f} s.",
+        f"Meanwhile nunect copies what has changed since and tries it again: about {tried.took_s:.1f} s for the trial.",
         _of_memory(running),
     )
     return replace(forecast, restart=told)
@@ -261,18 +261,29 @@ def _back(move: Move, journal: Journal, service: Service, seen: Look, ran: bool)
     main, store, program = Path(journal.main), move.store, _program(seen)
     if _is_new(journal):
         names.refuse_both(store.own, store.former, move.doubled_at)
-    service.stop(main)
-    step("takeover back stopped")
     told: list[str] = []
-    with taking._for_good(main.parent) as writer:
+    try:
         if _is_new(journal):
-            told.append(_tried_back(move, journal, seen, program))
-            service.stays_stopped(main)
-            move = move.doubled_now()
-            names.double(store.own, store.former)
-            step("takeover back doubled")
-            service.stays_stopped(main)
-        journals.put_back(journal)
+            trial.copy_ahead(store, store.account)
+        service.stop(main)
+        step("takeover back stopped")
+        with taking._for_good(main.parent) as writer:
+            if _is_new(journal):
+                told.append(_tried_back(move, journal, seen, program))
+                service.stays_stopped(main)
+                move = move.doubled_now()
+                names.double(store.own, store.former)
+                step("takeover back doubled")
+                service.stays_stopped(main)
+            journals.put_back(journal)
+    except BaseException:
+        if ran and _is_new(journal) and find_process(main) is None:
+            names.drop(store.former)
+            service.start()
+        raise
+    finally:
+        trial.clear(store)
+    with taking._for_good(main.parent) as writer:
         names.drop(store.own)
         step("takeover back dropped")
         journal.save("undone")
@@ -286,12 +297,8 @@ def _back(move: Move, journal: Journal, service: Service, seen: Look, ran: bool)
 
 
 def _tried_back(move: Move, journal: Journal, seen: Look, program: str) -> str:
-    store = move.store
     former = _former_tree(journal, seen)
-    try:
-        tried = trial.try_on_copy(store, (seen.parsed.tree, former), program, back=True)
-    finally:
-        trial.clear(store)
+    tried = trial.try_on_copy(move.store, (seen.parsed.tree, former), program, back=True)
     return f"`$G` has what account {move.account} had: {tried}."
 
 

@@ -282,6 +282,27 @@ def test_what_the_stopped_server_left_is_tried_again_and_all_comes_back(place, m
     assert place.files() == place.before
 
 
+def test_an_undoing_that_would_lose_something_leaves_all_as_it_is(place, monkeypatch):
+    keeper, real = Keeper(place), globalstore_trial.look_with
+    take_global(place.main, "default", "SHOP", service=keeper.service())
+    taken = place.files()
+
+    def tampers(tree, account, store, program):
+        if account == "$G":
+            shutil.rmtree(store.copy / "jetstream/$G/streams/KV_settings")
+        return real(tree, account, store, program)
+
+    monkeypatch.setattr(globalstore_trial, "look_with", tampers)
+    with pytest.raises(NotVerified, match="did not come up as before") as refusal:
+        undo_global(place.main, keeper.service())
+    assert refusal.value.server_words == "Stream KV_settings is gone."
+    place.wait()
+    assert published(place)[0] == 10
+    assert folders(place) == ["SHOP"]
+    assert place.files() == taken
+    assert not (place.folder / "data/nunect-trial").exists()
+
+
 def test_a_server_that_does_not_come_up_gets_all_back(place):
     """The first start fails, the second one works."""
     keeper = Keeper(place)
