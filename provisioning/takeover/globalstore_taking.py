@@ -298,7 +298,13 @@ def _back(move: Move, journal: Journal, service: Service, seen: Look, ran: bool)
 
 def _tried_back(move: Move, journal: Journal, seen: Look, program: str) -> str:
     former = _former_tree(journal, seen)
-    tried = trial.try_on_copy(move.store, (seen.parsed.tree, former), program, back=True)
+    try:
+        tried = trial.try_on_copy(move.store, (seen.parsed.tree, former), program, back=True)
+    except trial.DoesNotStart:
+        found = trial.look_back(move.store, former, program)
+        if gone := lost(move.before, found):
+            raise NotVerified("On a copy of the store the streams did not come up.", "\n".join(gone[:20])) from None
+        return f"`$G` has what it had: {counted(found)}. No nats-server starts with the conf of the take-over."
     return f"`$G` has what account {move.account} had: {tried}."
 
 

@@ -32,6 +32,10 @@ _START_S = 600.0  # a large store is read through where its index is not whole
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, linux/prctl.h
 
 
+class DoesNotStart(NotVerified):
+    """A private server does not start with the copy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
     """What was found. before: what the store keeps; took_s: how long both starts took, without the copying."""
@@ -70,6 +74,17 @@ def try_on_copy(store: Store, trees: tuple[Tree, Tree], program: str, *, back: b
         raise NotVerified("On a copy of the store the streams did not come up as before.", "\n".join(differs[:20]))
     step("takeover store tried")
     return Tried(before, time.monotonic() - begun)
+
+
+def look_back(store: Store, former: Tree, program: str) -> Inventory:
+    """What the former conf finds in a copy of the account's folder, where no server starts with the present one.
+
+    Raises NotVerified.
+    """
+    copy_ahead(store, store.account)
+    below = store.copy / "jetstream"
+    names.double(below / store.account, below / GLOBAL_ACCOUNT)
+    return look_with(former, GLOBAL_ACCOUNT, store, program)
 
 
 def copy_ahead(store: Store, home: str) -> None:
@@ -179,9 +194,11 @@ def _port(process: subprocess.Popen[bytes], folder: Path, log: Path) -> int:
                     return int(text.split("127.0.0.1:", 1)[1].split('"', 1)[0])
         if process.poll() is not None:
             words = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-            raise NotVerified("A private nats-server does not start with the copy of the store.", _without_paths(words))
+            raise DoesNotStart(
+                "A private nats-server does not start with the copy of the store.", _without_paths(words)
+            )
         time.sleep(0.01)
-    raise NotVerified(f"A private nats-server has not read the copy of the store within {_START_S:g} s.")
+    raise DoesNotStart(f"A private nats-server has not read the copy of the store within {_START_S:g} s.")
 
 
 def _without_paths(words: str) -> str:

@@ -282,6 +282,22 @@ def test_what_the_stopped_server_left_is_tried_again_and_all_comes_back(place, m
     assert place.files() == place.before
 
 
+def test_a_conf_that_no_server_starts_with_can_be_undone(place):
+    """Here since the generated file, which may be at any revision, was spoilt."""
+    keeper = Keeper(place)
+    take_global(place.main, "default", "SHOP", service=keeper.service())
+    keeper.stop()
+    generated = place.folder / "accounts.conf"
+    generated.write_text(generated.read_text() + "accounts { SHOP { jetstream: 7 } }\n")
+    assert not place.starts()
+    said = undo_global(place.main, keeper.service()).said
+    assert "No nats-server starts with the conf of the take-over." in said[0]
+    assert place.files() == place.before
+    place.start()
+    assert published(place)[0] == 10
+    assert folders(place) == ["$G"]
+
+
 def test_an_undoing_that_would_lose_something_leaves_all_as_it_is(place, monkeypatch):
     keeper, real = Keeper(place), globalstore_trial.look_with
     take_global(place.main, "default", "SHOP", service=keeper.service())
