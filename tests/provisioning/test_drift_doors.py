@@ -73,10 +73,10 @@ def test_the_command_lists_it_and_answers_it_by_its_number(drift, nunect):  # no
     listed = nunect("drift")
     assert listed.exit_code == 0, listed.output
     assert f"conf {drift.pk} accounts.conf was changed by hand." in listed.stdout
-    assert "user <code>hand</code> of account <code>ACME</code> is added" in listed.stdout
+    assert "user `hand` of account `ACME` is added" in listed.stdout
     assert "`nunect drift adopt|revert|ignore conf ID`" in listed.stderr
     shown = nunect("drift", "adopt", "conf", str(drift.pk), "--dry-run")
-    assert "user <code>hand</code> of account <code>ACME</code> is added" in shown.stdout
+    assert "user `hand` of account `ACME` is added" in shown.stdout
     assert "only the rows know it" in shown.stdout
     assert "say --yes" in nunect("drift", "adopt", "conf", str(drift.pk)).output
     left = nunect("drift", "ignore", "conf", str(drift.pk), "--for", "7d", "--wait", "0")

@@ -1,6 +1,7 @@
 """JetStream that lives in `$G` is given to an account with all it keeps, and back; whoever dies meanwhile."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -60,10 +61,9 @@ class Keeper:
 
     def stop(self):
         self.place.stop()
-        process = find_process(self.place.main)
-        if process is not None:
-            os.kill(process.pid, signal.SIGKILL)
-        while find_process(self.place.main) is not None:
+        while (process := find_process(self.place.main)) is not None:  # what a child has started may come late
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
             time.sleep(0.005)
 
     def restart(self):
