@@ -4,6 +4,8 @@ a server takes the file and reads the very same text."""
 import os
 import random
 
+import pytest
+
 from accounts_app.models import Account, Export, Mapping, NatsUser, Role, SubjectPermission
 from accounts_app.natsconf.parse import parse
 from accounts_app.natsconf.render import assemble, render_account
@@ -73,6 +75,7 @@ def forms(of, number, text):
     yield "mapping", {"account": of.pk, "source": f"m{number}", **inline("destinations", subject=text, weight=100)}
 
 
+@pytest.mark.long
 def test_any_text_is_refused_at_its_field_or_reaches_the_server_as_it_is(page):
     of = factories.account()
     kept = 0

@@ -61,6 +61,7 @@ def pages(filled):
     ]
 
 
+@pytest.mark.long
 def test_every_page_keeps_the_policy_fits_a_small_phone_and_can_be_read(site, filled):
     """One look at each page; what the policy forbids is a complaint, which the site does not let pass."""
     page = site.open("/admin/", theme="dark")

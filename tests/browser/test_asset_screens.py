@@ -64,6 +64,7 @@ def pages(filled):
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_can_be_read_and_fits_a_small_phone(site, filled, theme):
     page = site.open(STREAMS, width=360, theme=theme)

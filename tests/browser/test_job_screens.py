@@ -314,6 +314,7 @@ def pages(blueprint):
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 360)])
 def test_pages_can_be_read_and_fit(site, pages, theme, width):
     page = site.open("/admin/", theme=theme, width=width)

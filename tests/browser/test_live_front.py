@@ -429,6 +429,7 @@ def test_changes_move_by_themselves(site, system):
 # --- the look ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pages_fit_every_screen_and_can_be_read(site, system, theme):
     picture = pictures.trouble(system)

@@ -226,6 +226,7 @@ def test_without_redis_the_rows_stay_with_a_sentence_and_it_heals(live, busy, se
     live.site.complaints.clear()
 
 
+@pytest.mark.long
 def test_every_table_fits_a_small_phone_and_opens_there(live):
     pictures.trouble(live.system)
     page = live.open("servers/", width=360)
@@ -245,6 +246,7 @@ def test_every_table_fits_a_small_phone_and_opens_there(live):
     ]  # no server is there
 
 
+@pytest.mark.long
 def test_tables_and_drawers_can_be_read_in_light_and_dark(live):
     pictures.trouble(live.system)
     page = live.open("servers/")

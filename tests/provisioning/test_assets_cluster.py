@@ -13,6 +13,8 @@ from provisioning.missing import look_for_missing, missing_servers
 from provisioning.server import Fleet
 from tests.provisioning.assets_world import make, on_server, publish, state
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def account(cluster):

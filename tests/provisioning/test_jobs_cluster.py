@@ -11,6 +11,8 @@ from tests.provisioning.cluster import Cluster
 from tests.provisioning.jobs_world import as_ada, client, folders, provision, retire, steps, told, turn, until
 from tests.provisioning.jobs_world import with_streams as document
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def cluster(transactional_db, tmp_path, settings, monkeypatch):

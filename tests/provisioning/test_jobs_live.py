@@ -59,6 +59,7 @@ def test_a_job_from_its_start_to_a_connected_client_and_back(world):
     assert opened["acme-svc"]["secret"] not in str(job.__dict__) + told(job)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["rows", "enforced", "credentials", "ready"])
 def test_killed_anywhere_it_goes_on_to_the_same_end_and_back_again(world, step):
     world.apply()

@@ -84,6 +84,7 @@ def test_a_job_to_a_client_that_publishes_into_its_stream_and_back(world):
     assert stores(world, handover.open_once(token)["acme-svc"]) == ("ORDERS", 1), "it is a new one, and it stores"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_the_streams_it_goes_on_to_the_same_end_and_back(world, point):
     world.apply()
@@ -104,6 +105,7 @@ def test_killed_at_the_streams_it_goes_on_to_the_same_end_and_back(world, point)
     same(world, before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("crash", ["assets look", "assets trace", "assets act", "assets write"])
 def test_killed_between_any_two_acts_of_the_streams_nothing_is_left(world, crash):
     """In the midst of the step: the server has made a stream that no row knows as done."""
@@ -240,6 +242,7 @@ def test_retired_without_its_data_they_are_there_for_the_next_of_its_name(world)
 EVERY = ("freeze", "enforced", "export", "window", "removal", "gone")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", EVERY if os.environ.get("EVERY_STEP") else ("freeze", "removal"))
 def test_killed_anywhere_retiring_goes_on_to_its_end(world, step):
     for point in POINTS:

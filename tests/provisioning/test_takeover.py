@@ -263,6 +263,7 @@ async def _until_heard(desk, heard, word):
 STEPS = ["rows", "backup", "journal", "accounts.conf", "main", "reload", "verify", "taken"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("place", "step"), [*(("single", step) for step in STEPS), ("parts", "server.nunect.conf")], indirect=["place"]
 )
@@ -283,6 +284,7 @@ def test_a_take_over_killed_at_any_step_leaves_a_server_that_starts_closed(place
     assert place.files() == place.before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["back main", "back accounts.conf", "undone"])
 def test_an_undoing_killed_at_any_step_is_begun_again(place, step):
     take(place.main, "default")

@@ -171,6 +171,7 @@ def test_streams_go_to_an_account_and_come_back_as_they_were(place):
 STEPS = ["journal", "store copied", "doubled", "accounts.conf", "main", "moved", "verify"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", STEPS)
 def test_whoever_dies_a_start_finds_the_streams_and_the_next_run_ends_it(place, step):
     keeper, before = Keeper(place), kept(place)
@@ -185,6 +186,7 @@ def test_whoever_dies_a_start_finds_the_streams_and_the_next_run_ends_it(place, 
         assert folders(place) == ["SHOP"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["main", "doubled"])
 def test_what_was_cut_short_can_be_undone(place, step):
     keeper = Keeper(place)
@@ -198,6 +200,7 @@ def test_what_was_cut_short_can_be_undone(place, step):
     assert place.files() == place.before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["doubled", "main", "dropped"])
 def test_an_undoing_that_is_killed_leaves_streams_and_is_begun_again(place, step):
     keeper = Keeper(place)

@@ -13,7 +13,7 @@ from provisioning.takeover.looking import look
 from provisioning.takeover.taking import take, undo
 from tests.provisioning.taken_place import HASH, Member, Place
 
-pytestmark = [pytest.mark.live, pytest.mark.whole]  # some 13 s
+pytestmark = [pytest.mark.live, pytest.mark.long]  # some 13 s
 
 ACCOUNTS, EACH = 50, 60
 
