@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -25,6 +28,21 @@ def certificates(pem: str) -> None:
     read_certificates(pem)
 
 
+def expired(found: Iterable[x509.Certificate]) -> datetime | None:
+    """When the last of these certificates has ended; None while one of them is good."""
+    ends = max(one.not_valid_after_utc for one in found)
+    return ends if ends < datetime.now(UTC) else None
+
+
+def check_date(name: str, pem: str) -> None:
+    """Refuse certificates at field `name` that have all expired; what is no PEM is refused by the field itself.
+
+    Raises ValidationError.
+    """
+    if (found := _readable(pem)) and (ended := expired(found)):
+        raise ValidationError({name: f"This certificate has expired on {ended:%Y-%m-%d}: give a new one."})
+
+
 def check_pair(certificate: str, key: str) -> None:
     """A certificate and its key, both or neither, that belong together. Raises ValidationError at the field."""
     if not certificate and not key:
@@ -38,6 +56,14 @@ def check_pair(certificate: str, key: str) -> None:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValidationError({"tls_key": NO_KEY}) from error
     public = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    own = read_certificates(certificate)[0]
-    if own.public_key().public_bytes(*public) != private.public_key().public_bytes(*public):
+    own = _readable(certificate)
+    if own and own[0].public_key().public_bytes(*public) != private.public_key().public_bytes(*public):
         raise ValidationError({"tls_key": "This key belongs to another certificate."})
+
+
+def _readable(pem: str) -> list[x509.Certificate]:
+    """The certificates of a PEM text, none when it can't be read."""
+    try:
+        return read_certificates(pem)
+    except ValidationError:
+        return []

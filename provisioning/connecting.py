@@ -18,18 +18,19 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from nats.aio.client import Client
 
+from accounts_app import credentials
+from accounts_app.certificates import expired, read_certificates
 from accounts_app.models import System
-from accounts_app.natsconf.account import CONTROL_INBOX, own_users
-from accounts_app.natsconf.emit import emit
+from accounts_app.natsconf.account import CONTROL_INBOX
 from provisioning.binary import OLDEST, parse_version, too_old
+from provisioning.mending import Lines, own_lines
 from provisioning.signin import Login, login_of, refusal_words, sign_in, urls_of
 
 STEPS = ("name", "port", "server", "tls", "login", "account", "version", "rights")
 VARZ = "$SYS.REQ.SERVER.PING.VARZ"
 PORTS = {"ws": 80, "wss": 443}
 REFUSED_S = 0.5
-RELOAD = "reload"  # what makes lines of a conf true
-RESTART = "restart"
+GLOBAL = "$G"  # whose clients are in no account that a conf names
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +62,23 @@ class Tried:
 class Wrong(Exception):
     """Why a step failed."""
 
-    def __init__(self, text: str, lines: str = "", needs: str = "") -> None:
+    def __init__(self, text: str, lines: Lines | None = None) -> None:
         super().__init__(text)
-        self.text, self.lines, self.needs = text, lines, needs
+        self.text, self.lines = text, lines or Lines()
 
 
 def try_connection(system: System) -> list[Tried]:
-    """Try each URL of a system, one at a time and a few seconds for each step. Nothing is changed anywhere."""
-    login = login_of(system, system.control_nkey, system.control_seed, "nunect test", CONTROL_INBOX)
-    return [asyncio.run(_Attempt(system, login, url).go()) for url in urls_of(system.url)]
+    """Try all URLs of a system at once, a few seconds for each step. Nothing is changed anywhere.
+
+    A system that isn't saved can be tried, too.
+    """
+    nkey, seed = (system.control_nkey, system.control_seed) if system.pk is not None else credentials.new_nkey()
+    login = login_of(system, nkey, seed, "nunect test", CONTROL_INBOX)
+
+    async def each() -> list[Tried]:
+        return list(await asyncio.gather(*(_Attempt(system, login, url).go() for url in urls_of(system.url))))
+
+    return asyncio.run(each())
 
 
 @dataclass(slots=True)
@@ -79,6 +88,7 @@ class _Attempt:
     url: str
     info: dict[str, Any] = field(default_factory=dict)
     client: Client | None = None
+    unheard: bool = False
 
     @property
     def parts(self) -> SplitResult:
@@ -114,7 +124,7 @@ class _Attempt:
             async with asyncio.timeout(settings.NATS_CONNECT_TIMEOUT + 2):
                 text = await act()
         except Wrong as wrong:
-            return Step(name, "failed", time.monotonic() - began, wrong.text, wrong.lines, wrong.needs)
+            return Step(name, "failed", time.monotonic() - began, wrong.text, wrong.lines.text, wrong.lines.needs)
         except TimeoutError:
             return Step(name, "failed", time.monotonic() - began, _("It didn't answer in time."))
         return Step(name, "ok", time.monotonic() - began, text)
@@ -162,6 +172,13 @@ class _Attempt:
             raise Wrong(_("The URL says tls://, and the server speaks none: say nats://."))
         if self.info.get("tls_verify") and not self.login.tls.certificate:
             raise Wrong(_("It asks every client for a certificate: give one with its key."))
+        own = self.login.tls.certificate
+        if (
+            own
+            and (self.info.get("tls_verify") or self.login.tls.first)
+            and (ended := expired(read_certificates(own)[:1]))
+        ):
+            raise Wrong(_("The certificate that nunect shows has expired on %s: give a new one.") % f"{ended:%Y-%m-%d}")
         reader, writer = await self._open()
         try:
             if not self.login.tls.first:
@@ -213,9 +230,8 @@ class _Attempt:
             self.client = await sign_in(self.url, self.login)
         except (nats.errors.Error, OSError, TimeoutError) as error:
             why, refused = refusal_words(error)
-            if refused and self.login.nkey == self.system.control_nkey and not self.login.user:
-                told = _("It doesn't know nunect's own key: give a user of its system account, or let it know the key.")
-                raise Wrong(told, *self._lines()) from error
+            if refused and not (self.login.user or self.system.login_secret):
+                raise Wrong(self._unknown(), own_lines(self.system)) from error
             if refused:
                 raise Wrong(
                     _("It refuses “%s”: the credential is wrong, or may not be used from here.") % who
@@ -223,13 +239,24 @@ class _Attempt:
             raise Wrong(_("Signing in fails: %s.") % why) from error
         return who
 
+    def _unknown(self) -> str:
+        if self.system.pk is None:
+            return _("It knows no key of nunect's: give a user of its system account, or save and add the key.")
+        return _("It doesn't know nunect's own key: give a user of its system account, or let it know the key.")
+
     async def _account(self) -> str:
         told = await self._ask("$SYS.REQ.USER.INFO")
         account = str((told.get("data") or {}).get("account", ""))
-        if account != self.system.system_account and not await self._ask(VARZ):
-            said = _("The user is in account “%s”, which is not the system account: from there no server can be asked.")
-            raise Wrong(said % (account or "?"), *self._lines())
-        return account
+        if not account and self.unheard:
+            said = _("The server runs without a system account (no_system_account): nobody can ask it anything.")
+            raise Wrong(said, own_lines(self.system, system_elsewhere=True))
+        if account == self.system.system_account or await self._ask(VARZ):
+            return account
+        if account == GLOBAL and not self._signed_in()._server_info.get("auth_required"):
+            said = _("The server has no users: it lets in everybody, whatever they say, and nobody who may ask it.")
+            raise Wrong(said, own_lines(self.system))  # empty accounts may stand there
+        said = _("The user is in account “%s”, which is not the system account: from there no server can be asked.")
+        raise Wrong(said % (account or "?"), own_lines(self.system, has_accounts=account not in ("", GLOBAL) or None))
 
     async def _version(self) -> str:
         version = str(self._signed_in()._server_info.get("version", ""))
@@ -239,16 +266,24 @@ class _Attempt:
 
     async def _rights(self) -> str:
         told = (await self._ask(VARZ)).get("data") or {}
-        if not told:
-            said = _("Nobody answers at %(subject)s: let the user publish there, and subscribe %(inbox)s.")
-            raise Wrong(said % {"subject": VARZ, "inbox": f"{CONTROL_INBOX}.>"}, *self._lines())
-        return _("Asked what it runs, it says %s.") % told.get("config_digest", "?")
+        if told:
+            return _("Asked what it runs, it says %s.") % told.get("config_digest", "?")
+        if self.unheard:
+            said = _("Account “%s” is not the system account of this server: its conf names another one, or none.")
+            lines = own_lines(self.system, has_accounts=True, system_elsewhere=True)
+            raise Wrong(said % self.system.system_account, lines)
+        said = _("Nobody answers at %(subject)s: let the user publish there, and subscribe %(inbox)s.")
+        raise Wrong(said % {"subject": VARZ, "inbox": f"{CONTROL_INBOX}.>"}, own_lines(self.system, has_accounts=True))
 
     async def _ask(self, subject: str) -> dict[str, Any]:
-        """The first answer, {} when there is none."""
+        """The first answer, {} when there is none; then `unheard` says whether nobody listens there."""
+        self.unheard = False
         try:
             answer = await self._signed_in().request(subject, b"", timeout=settings.NATS_REQUEST_TIMEOUT)
             told: dict[str, Any] = json.loads(answer.data)
+        except nats.errors.NoRespondersError:
+            self.unheard = True
+            return {}
         except (TimeoutError, nats.errors.Error, ValueError):
             return {}
         return told
@@ -257,13 +292,6 @@ class _Attempt:
         if self.client is None:
             raise Wrong(_("The connection is gone."))
         return self.client
-
-    def _lines(self) -> tuple[str, str]:
-        """Lines that let nunect's own users in, and what makes them true."""
-        name = self.system.system_account
-        tree: dict[str, Any] = {"accounts": {name: {"users": own_users(self.system.identity)}}}
-        # an account of another name than $SYS becomes the system account at a start alone
-        return emit(tree), RELOAD if name == "$SYS" else RESTART
 
 
 def _plain(error: Exception) -> str:

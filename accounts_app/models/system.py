@@ -14,7 +14,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app import validators
-from accounts_app.certificates import certificates, check_pair
+from accounts_app.certificates import certificates, check_date, check_pair
 from accounts_app.fields import EncryptedTextField
 from accounts_app.models.base import ConfigModel, history
 from accounts_app.natsconf.nkeys import decode_seed
@@ -162,12 +162,23 @@ class System(ConfigModel):
         return self.name
 
     def clean(self) -> None:
+        self.check_way()
+        self.check_folder()
+
+    def check_way(self) -> None:
+        """Raise ValidationError at the field that keeps anybody from getting to the servers.
+
+        A certificate that has expired is refused when it is given: one that expires here stops no other change.
+        """
         check_pair(self.tls_certificate, self.tls_key)
+        before: Any = System.objects.filter(pk=self.pk).values("tls_ca", "tls_certificate").first() or {}
+        for name in ("tls_ca", "tls_certificate"):
+            if getattr(self, name) != before.get(name):
+                check_date(name, getattr(self, name))
         if self.login_user and not self.login_secret:
             raise ValidationError({"login_secret": _("A user needs a password.")})
         if self.login_secret and not self.login_user:
             _check_seed(self.login_secret)
-        self.check_folder()
 
     def check_folder(self) -> None:
         """Raise ValidationError when nunect manages another system by the files in this one's folder."""

@@ -1,6 +1,8 @@
 """The way to servers that nunect didn't start, tried step by step on real ones."""
 
 import contextlib
+import re
+import signal
 import socket
 import subprocess
 import threading
@@ -31,7 +33,7 @@ def authority():
 
 @pytest.fixture
 def server(tmp_path):
-    """Starts nats-server with a conf of somebody's; gives its port."""
+    """Starts nats-server with a conf of somebody's; gives its port. `server.reload()`: the last one reads it anew."""
     running = []
 
     def start(conf):
@@ -42,6 +44,17 @@ def server(tmp_path):
         wait_for(port, running[-1], tmp_path)
         return port
 
+    def reload():
+        log = tmp_path / "log"
+        before = len(log.read_text())
+        running[-1].send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 5
+        while not (told := re.search("Reloaded server conf|Failed to reload.*", log.read_text()[before:])):
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        return told[0]
+
+    start.reload = reload
     yield start
     for process in running:
         process.kill()
@@ -111,19 +124,114 @@ def test_the_lines_that_it_names_mend_it_by_a_reload(server, system, tmp_path):
     assert step.needs == "reload"
     assert system.control_nkey in step.lines
     conf = tmp_path / "theirs.conf"
-    conf.write_text(conf.read_text().replace("accounts {", step.lines.strip().rstrip("}").rstrip().rstrip("}") + "}\n"))
-    log = tmp_path / "log"
-    subprocess.run([binary(), "--signal", f"reload={pid_of(port)}"], check=True)
-    deadline = time.monotonic() + 5
-    while "Reloaded server configuration" not in log.read_text():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
+    lines = "".join(line for line in step.lines.splitlines(keepends=True) if not line.startswith("#"))
+    conf.write_text(conf.read_text().replace("accounts {", lines.strip().rstrip("}").rstrip().rstrip("}") + "}\n"))
+    assert server.reload() == "Reloaded server conf"
     assert tried(system, f"nats://127.0.0.1:{port}").ok
 
 
-def pid_of(port):
-    told = subprocess.run(["pgrep", "-f", "theirs.conf"], capture_output=True, text=True, check=True)
-    return told.stdout.split()[-1]
+def test_a_server_without_users_stays_open_when_it_lets_nunect_in(server, system, tmp_path):
+    port = server("")
+    step = fails(tried(system, f"nats://127.0.0.1:{port}"), "account")
+    assert step.text.startswith("The server has no users: it lets in everybody")
+    pasted(tmp_path, step.lines)
+    assert server.reload() == "Reloaded server conf"
+    assert tried(system, f"nats://127.0.0.1:{port}").ok
+    assert is_open(port)
+
+
+def test_users_of_the_global_account_keep_what_they_have(server, system, tmp_path):
+    """A single user beside accounts is what the server refuses; the lines say so, and what to make of it."""
+    port = server(f'authorization {{ user: "app", password: "{PASSWORD}" }}')
+    step = fails(tried(system, f"nats://127.0.0.1:{port}", login_user="app", login_secret=PASSWORD), "account")
+    assert "in account “$G”, which is not the system account" in step.text
+    conf = tmp_path / "theirs.conf"
+    alone = conf.read_text()
+    pasted(tmp_path, step.lines)
+    assert "Can not have a single user/pass and accounts" in server.reload()
+    assert "authorization { users: [ { user: …, password: … } ] }" in step.lines
+    users = f"authorization {{ users: [ {APP} ] }}"
+    conf.write_text(alone.replace(alone.splitlines()[1], users) + step.lines)
+    assert server.reload() == "Reloaded server conf"
+    assert tried(system, f"nats://127.0.0.1:{port}", login_user="", login_secret="").ok
+
+
+def test_a_system_account_of_another_name_is_told_by_what_nobody_answers(server, system, tmp_path):
+    """The conf says another one: the lines turn that at a start, and users of that one could be added by a reload."""
+    users = f'"$SYS": {{ users: [ {OPS} ] }}, THEIRS: {{ users: [ {APP} ] }}'
+    port = server(f"system_account: THEIRS\naccounts {{ {users} }}")
+    login = {"login_user": "ops", "login_secret": PASSWORD}
+    step = fails(tried(system, f"nats://127.0.0.1:{port}", **login), "rights")
+    assert "Account “$SYS” is not the system account of this server" in step.text
+    assert (step.needs, 'system_account: "$SYS"' in step.lines) == ("restart", True)
+    assert tried(system, f"nats://127.0.0.1:{port}", login_user="app", login_secret=PASSWORD).ok
+    refused = fails(tried(system, f"nats://127.0.0.1:{port}", login_user="", login_secret=""), "login")
+    assert "Where system_account names another account, they belong there" in refused.lines
+    conf = tmp_path / "theirs.conf"
+    ours = emit_users(system)
+    conf.write_text(conf.read_text().replace("THEIRS: { users: [", f"THEIRS: {{ users: [ {ours},"))
+    assert server.reload() == "Reloaded server conf"
+    assert tried(system, f"nats://127.0.0.1:{port}").ok
+
+
+def test_a_server_without_a_system_account_needs_a_restart(server, system, tmp_path):
+    """Users of `$SYS` that come by a reload get in there, and nobody hears them."""
+    port = server(f"no_system_account: true\naccounts {{ APP: {{ users: [ {APP} ] }} }}")
+    step = fails(tried(system, f"nats://127.0.0.1:{port}", login_user="app", login_secret=PASSWORD), "account")
+    assert "runs without a system account" in step.text
+    assert step.needs == "restart"
+    conf = tmp_path / "theirs.conf"
+    conf.write_text(conf.read_text().replace("accounts {", f'accounts {{ "$SYS": {{ users: [ {OPS} ] }},'))
+    assert server.reload() == "Reloaded server conf"
+    found = tried(system, f"nats://127.0.0.1:{port}", login_user="ops", login_secret=PASSWORD)
+    assert fails(found, "account").needs == "restart"
+    port = server(step.lines)
+    assert tried(system, f"nats://127.0.0.1:{port}", login_user="", login_secret="").ok
+
+
+def test_each_server_is_told_of_and_none_waits_for_another(server, system):
+    port = server(SYSTEM)
+    (closed,) = free_ports(1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        system.nats_url = ",".join(f"nats://127.0.0.1:{each}" for each in (closed, silent.getsockname()[1], port))
+        system.login_user, system.login_secret = "ops", PASSWORD
+        found = try_connection(system)
+    assert [one.ok for one in found] == [False, False, True]
+    assert [next((step.name for step in one.steps if step.state == "failed"), "") for one in found] == [
+        "port",
+        "server",
+        "",
+    ]
+
+
+def test_a_system_that_is_not_saved_is_tried_without_lines_that_nobody_could_keep(server):
+    port = server(SYSTEM)
+    way = System(nats_url=f"nats://127.0.0.1:{port}", stage=System.Stage.OBSERVED)
+    (found,) = try_connection(way)
+    step = fails(found, "login")
+    assert "or save and add the key" in step.text
+    assert step.lines == step.needs == ""
+    way.login_user, way.login_secret = "ops", PASSWORD
+    assert try_connection(way)[0].ok
+
+
+def pasted(folder, lines):
+    conf = folder / "theirs.conf"
+    conf.write_text(conf.read_text() + lines)
+
+
+def emit_users(system):
+    return ", ".join(f'{{ nkey: "{key}" }}' for key in (system.control_nkey, system.relay_nkey))
+
+
+def is_open(port):
+    """Whether somebody without a credential gets in."""
+    with socket.create_connection(("127.0.0.1", port), 2) as line:
+        line.sendall(b'CONNECT {"verbose": false, "pedantic": false}\r\nPING\r\n')
+        told = b""
+        while b"PONG" not in told and b"-ERR" not in told:
+            told += line.recv(4096)
+    return b"PONG" in told
 
 
 def test_a_wrong_password_is_said(server, system):
@@ -138,6 +246,8 @@ def test_a_user_of_another_account_can_ask_nobody(server, system):
     step = fails(tried(system, f"nats://127.0.0.1:{port}", login_user="app", login_secret=PASSWORD), "account")
     assert "in account “APP”, which is not the system account" in step.text
     assert system.relay_nkey in step.lines
+    assert "a second “accounts” would take the place of the first" in step.lines
+    assert "authorization {" not in step.lines  # beside accounts there is none of the kind
 
 
 def test_rights_that_are_missing_are_named(server, system):
@@ -200,6 +310,12 @@ def test_servers_that_ask_for_a_certificate(server, system, authority, tmp_path)
     assert tried(system, url, tls_certificate=certificate, tls_key=key).ok
     with Fleet(System.objects.get()) as fleet:
         assert len(fleet.see(1)) == 1
+    old = dict(zip(("tls_certificate", "tls_key"), authority.sign("nunect", days=-1), strict=True))
+    with pytest.raises(ValidationError, match="has expired on"):
+        tried(system, url, **old)
+    System.objects.update(**old)
+    (found,) = try_connection(System.objects.get())
+    assert "The certificate that nunect shows has expired on" in fails(found, "tls").text
     theirs = dict(zip(("tls_certificate", "tls_key"), Authority("another").sign("nunect"), strict=True))
     found = tried(system, url, **theirs)
     assert not found.ok
@@ -223,6 +339,8 @@ def test_what_can_be_no_connection_is_refused_at_its_field(system, authority):
     other = authority.sign("other")[1]
     wrong = [
         ({"tls_ca": "no PEM"}, "tls_ca", "no certificate in PEM"),
+        ({"tls_certificate": "no PEM", "tls_key": key}, "tls_certificate", "no certificate in PEM"),
+        ({"tls_ca": authority.sign(days=-1)[0]}, "tls_ca", "has expired on"),
         ({"tls_certificate": certificate}, "tls_key", "needs its key"),
         ({"tls_key": key}, "tls_certificate", "needs its certificate"),
         ({"tls_certificate": certificate, "tls_key": other}, "tls_key", "belongs to another certificate"),
@@ -237,4 +355,5 @@ def test_what_can_be_no_connection_is_refused_at_its_field(system, authority):
         with pytest.raises(ValidationError) as refused:
             row.full_clean(exclude=["guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey"])
         assert said in refused.value.message_dict[at][0], fields
+        assert list(refused.value.message_dict) == [at], fields
         assert "hunter2" not in str(refused.value)
