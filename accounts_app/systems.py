@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts_app.credentials import new_nkey
 from accounts_app.models import Account, System, record
 from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 
 CONTROL_DESCRIPTION = "nunect's own: it sees and manages JetStream of the others."
+WAY = ("nats_url", "tls_ca", "tls_certificate", "tls_key", "tls_first", "login_user", "login_secret")
 OWN = ("guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey")
 
 
@@ -68,3 +71,30 @@ def finish(system: System) -> None:
     """What belongs to a system that was just added."""
     give_accounts(system)
     record("system added", system)
+
+
+def check_lent(kept: System, url: str) -> None:
+    """A secret that is kept for some servers goes to no others: who may change a system would read it there.
+
+    url: where the servers shall be. Raises ValidationError.
+    """
+    if kept.login_secret and not _urls(System(nats_url=url)) <= _urls(kept):
+        raise ValidationError({"login_secret": _("It was given for other servers: give it again with this URL.")})
+
+
+def on_trial(system: System, fields: dict[str, Any]) -> System:
+    """The system as it would be with other fields of the way to its servers, to be tried and never saved.
+
+    What is not among the fields stays as it is. Raises ValidationError.
+    """
+    if "login_secret" not in fields:
+        check_lent(system, fields.get("nats_url", system.nats_url))
+    for name in WAY:
+        setattr(system, name, fields.get(name, getattr(system, name)))
+    system.clean_fields(exclude={field.name for field in System._meta.fields} - set(WAY))
+    system.check_way()
+    return system
+
+
+def _urls(system: System) -> set[str]:
+    return {url.strip() for url in system.url.split(",") if url.strip()}

@@ -105,6 +105,7 @@ urlpatterns = [
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("systems/<int:pk>/retry/", decisions.RetrySystem.as_view(), name="system-retry"),
+    path("systems/connection/", connecting.TryNewConnection.as_view(), name="systems-connection"),
     path("systems/<int:pk>/connection/", connecting.TryConnection.as_view(), name="system-connection"),
     path("systems/<int:pk>/difference/", stages.LookAtDifference.as_view(), name="system-difference"),
     path("systems/<int:pk>/observe/", stages.Observe.as_view(), name="system-observe"),

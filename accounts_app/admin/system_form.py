@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
 from accounts_app.admin.base import RowForm
 from accounts_app.models import System
+from accounts_app.systems import check_lent
 
 SECRETS = ("tls_key", "login_secret")
 KEPT = _("One is kept; leave this empty to keep it.")
@@ -52,4 +54,12 @@ class SystemForm(RowForm):
             cleaned |= {"login_user": "", "login_secret": ""}
         elif not cleaned.get("login_secret") and cleaned.get("login_user") == self.initial.get("login_user", ""):
             cleaned["login_secret"] = self._kept["login_secret"]
+            self._check_lent(cleaned)
         return cleaned
+
+    def _check_lent(self, cleaned: dict[str, Any]) -> None:
+        kept = System(login_secret=self._kept["login_secret"], nats_url=self.initial.get("nats_url", ""))
+        try:
+            check_lent(kept, cleaned.get("nats_url", kept.nats_url))
+        except ValidationError as refused:
+            self.add_error(None, refused)

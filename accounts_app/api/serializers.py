@@ -37,6 +37,7 @@ from accounts_app.models import (
     System,
     Token,
 )
+from accounts_app.systems import WAY
 
 
 def role_of(name: str | None, account: Account | None, person: Any, field: str = "role") -> Role | None:
@@ -81,6 +82,15 @@ class SystemSerializer(RowSerializer):
         )  # fmt: skip
         read_only_fields = ("stage", "problem", "revision", "checked_at")
         extra_kwargs = {name: {"write_only": True} for name in ("tls_key", "login_secret")}
+
+
+class WaySerializer(RowSerializer):
+    """How nunect would get to the servers of a system."""
+
+    class Meta:
+        model = System
+        fields = WAY
+        extra_kwargs = {name: {"write_only": True} for name in WAY}
 
 
 class ServerSerializer(RowSerializer):

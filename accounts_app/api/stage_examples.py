@@ -53,4 +53,7 @@ ANSWERS["systems_connection"] = {
     "ok": True,
     "servers": [{"url": "nats://127.0.0.1:4222", "ok": True, "steps": [_STEP]}],
 }
+_TRY = {"nats_url": "tls://edge.example.org:4222", "login_user": "ops", "login_secret": "correct-horse-battery"}
+REQUESTS["systems_connection_try"] = REQUESTS["systems_connection_try_new"] = _TRY
+ANSWERS["systems_connection_try"] = ANSWERS["systems_connection_try_new"] = ANSWERS["systems_connection"]
 PREVIEWS: dict[str, Any] = {"systems_manage": {"difference": _DIFFERENCE}}

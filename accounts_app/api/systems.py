@@ -18,7 +18,7 @@ from accounts_app.models import (
     System,
 )
 from accounts_app.servers import forget_server
-from accounts_app.systems import add_system
+from accounts_app.systems import add_system, check_lent
 
 
 class Systems(ConfigResource):
@@ -66,6 +66,12 @@ class Systems(ConfigResource):
     def make(self, data: dict[str, Any]) -> System:
         require_whole(self.request.user)
         return add_system(System(**data))
+
+    def change(self, row: System, data: dict[str, Any]) -> System:
+        if "nats_url" in data and "login_secret" not in data:
+            check_lent(row, data["nats_url"])
+        changed: System = super().change(row, data)
+        return changed
 
     def system_of(self, data: dict[str, Any]) -> System:
         """Of the servers of no system anything changes: any may stand for the new one."""
