@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import ssl
 import time
@@ -163,7 +164,9 @@ class _Attempt:
             raise Wrong(told) from error
         finally:
             writer.close()
-        return f"nats-server {self.info.get('version', '?')} {self.info.get('server_name', '')}".strip()
+        name = str(self.info.get("server_name", ""))
+        given = "" if name == self.info.get("server_id") else name
+        return f"nats-server {self.info.get('version', '?')} {given}".strip()
 
     async def _tls(self) -> str:
         if not (self.info.get("tls_required") or self.login.tls.first or self.parts.scheme == "tls"):
@@ -296,5 +299,12 @@ class _Attempt:
 
 def _plain(error: Exception) -> str:
     """An error of the machine in its own words, without numbers."""
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror | ssl.SSLError):
+        if error.errno is not None and error.errno > 0:
+            return os.strerror(error.errno).lower()
+        if "Multiple exceptions" in str(error):
+            return _("none of its addresses answers")
+        if isinstance(error, TimeoutError):
+            return _("it took too long")
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(words).strip().rstrip(".")

@@ -27,6 +27,7 @@ class SystemForm(RowForm):
     class Meta:
         model = System
         exclude = ()
+        labels = {"conf_dir": _("Folder"), "nats_url": _("URL for nunect"), "public_url": _("URL for clients")}
         widgets = {
             "tls_ca": UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}),
             "tls_certificate": UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}),

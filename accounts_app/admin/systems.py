@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -35,6 +36,7 @@ class SystemAdmin(RowAdmin):
         (_("What nunect is in it"), {"fields": OWN}),
     )
     form = SystemForm
+    change_form_template = "accounts_app/system_form.html"
     readonly_fields = OWN
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -42,6 +44,16 @@ class SystemAdmin(RowAdmin):
         gone = set() if obj is not None and obj.login_secret else {"forget_login"}
         shown = self.fieldsets if obj is not None else self.fieldsets[:-1]
         return [(title, {"fields": [one for one in given["fields"] if one not in gone]}) for title, given in shown]
+
+    def head(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
+        """Beside the form, a button that tries what it says."""
+        told = super().head(request, object_id)
+        row = self.get_object(request, unquote(object_id)) if object_id else None
+        if row is not None and self.has_change_permission(request, row) and reaches_all(request.user):
+            told["nu_try"] = reverse("admin:provisioning_connection_try", args=[row.pk])
+        elif object_id is None and self.has_add_permission(request):
+            told["nu_try"] = reverse("admin:provisioning_connection_try_new")
+        return told
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request.user, "add", System) and reaches_all(request.user)

@@ -19,7 +19,7 @@ from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin
 from accounts_app.models import System
 from provisioning import managing, releasing
 from provisioning.admin.takeover import TakesOver
-from provisioning.connecting import try_connection
+from provisioning.admin.trying import Tries
 from provisioning.files import MAIN
 from provisioning.models import Difference
 from provisioning.observing import look_now
@@ -57,7 +57,7 @@ def _system(request: HttpRequest, pk: int) -> System:
 
 
 @admin.register(Difference)
-class DifferenceAdmin(TakesOver, ReadOnlyAdmin):
+class DifferenceAdmin(TakesOver, Tries, ReadOnlyAdmin):
     """No list of its own: each system's page leads to its difference."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -65,27 +65,10 @@ class DifferenceAdmin(TakesOver, ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         page = self.admin_site.admin_view(self.system_view)
-        tried = self.admin_site.admin_view(self.connection_view)
         return [
             path("of/<int:pk>/", page, name="provisioning_difference_of"),
-            path("connection/<int:pk>/", tried, name="provisioning_connection_of"),
             *super().get_urls(),
         ]
-
-    def connection_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The way to each server of a system, tried now."""
-        system = _system(request, pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": say("The way to %s") % system,
-            "opts": System._meta,
-            "original": system,
-            "media": PAGE_MEDIA,
-            "chip": chips.chip(system.state),
-            "tried": try_connection(system),
-            "may_change": may(request.user, "change", System),
-        }
-        return TemplateResponse(request, "provisioning/connection.html", context, headers={"Cache-Control": "no-store"})
 
     def system_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What nunect would change of what runs, looked at now; a POST turns the stage."""
