@@ -45,7 +45,7 @@ _confirm = click.option("--confirm", default="", metavar="NAME", help="The syste
 def add(session: Session, name: str, how: How, **given: Any) -> int:
     """Add servers that nunect didn't start. Nothing is written to them: they are only observed.
 
-    Then the way to them is tried, as `system test` does.
+    Then the way to them is tried, as `system test` does; with --dry-run it is tried and nothing is kept.
     """
     files = {"tls_ca": given["ca"], "tls_certificate": given["cert"], "tls_key": given["key"]}
     body = {"name": name, "nats_url": given["url"], "conf_dir": given["conf_dir"], "login_user": given["user"]}
@@ -54,12 +54,13 @@ def add(session: Session, name: str, how: How, **given: Any) -> int:
         body["login_secret"] = given["secret_file"].read().strip("\r\n")
     data = change(session, "POST", "systems/", body, how=how)
     if data is None:
-        return 0
+        way = {field: value for field, value in body.items() if field not in ("name", "conf_dir")}
+        return 0 if session.as_json else _tried(session, "POST", "systems/connection/", way)
     if session.as_json:
         output.print_json(data)
         return 0
     output.say(f"nunect observes {output.plain(name)} from now on, and writes nothing.", err=True)
-    code = _tried(session, data)
+    code = _tried(session, "GET", f"systems/{data['id']}/connection/")
     if code == 0:
         said = "Next: `nunect import FILE` makes rows of their conf, `nunect system difference` says what is left."
         output.say(said, err=True)
@@ -72,12 +73,12 @@ def add(session: Session, name: str, how: How, **given: Any) -> int:
 def test(session: Session, name: str) -> int:
     """Try the way to each server: name, port, server, TLS, login, account, version, rights. Says what is wrong, and the
     lines of the server's conf that mend it. Ends with 1 when something is."""
-    return _tried(session, _found(session, name))
+    return _tried(session, "GET", f"systems/{_found(session, name)['id']}/connection/")
 
 
-def _tried(session: Session, row: Mapping[str, Any]) -> int:
+def _tried(session: Session, method: str, path: str, body: Any = None) -> int:
     with Waiting("Trying"):
-        told = session.client.get(f"systems/{row['id']}/connection/").data
+        told = session.client.call(method, path, (), body).data
     if session.as_json:
         output.print_json(told)
     else:

@@ -67,6 +67,10 @@ def test_servers_are_added_and_the_way_to_them_is_tried(nunect, system, tmp_path
     (tmp_path / "edge").mkdir()
     where = ("--url", "nats://127.0.0.1:1", "--conf-dir", str(tmp_path / "edge"))
     asked = ("system", "add", "edge", *where, "--user", "ops")
+    seen = nunect(*asked, "--secret-file", "-", "--dry-run", input="correct-horse-battery\n")
+    assert seen.exit_code == 1 and "✗ port     Nobody lets nunect in at 127.0.0.1:1" in seen.stdout, seen.output
+    assert not System.objects.filter(name="edge").exists()
+    assert "correct-horse" not in seen.output
     added = nunect(*asked, "--secret-file", "-", input="correct-horse-battery\n")
     assert added.exit_code == 1, added.output
     assert "nunect observes edge from now on, and writes nothing." in added.stderr
