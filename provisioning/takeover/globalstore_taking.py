@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from django.conf import settings
 
 from accounts_app.importing import read_conf
 from accounts_app.models import System, record
+from accounts_app.natsconf.errors import NatsConfError
+from accounts_app.natsconf.refusing import jetstream_is_global
 from accounts_app.natsconf.tree import Tree
 from provisioning import managing, pipeline
 from provisioning.errors import NotManaged, NotVerified, ProvisioningError
@@ -42,6 +45,7 @@ _ANSWER_S = 20.0  # seconds until JetStream of the account must answer after the
 
 def look_global(path: Path, system: System | None, environ: Mapping[str, str] | None, account: str) -> Forecast:
     """The forecast, with what a copy of the store has shown. Raises NotVerified where the copy did not come up."""
+    clear_left(path.absolute(), environ)
     forecast = look(path, system, environ, account)
     if not forecast.possible:
         return forecast
@@ -93,6 +97,7 @@ def take_global(
     main = path.absolute()
     ended = _mend(main, service)
     if ended is not None:
+        clear_left(main, environ)
         return ended
     forecast = look_global(main, System.objects.filter(name=name).first(), environ, account)
     store = store_of(forecast.seen)
@@ -110,6 +115,17 @@ def take_global(
     finally:
         trial.clear(store)
     return _ended(main, system, service)
+
+
+def clear_left(main: Path, environ: Mapping[str, str] | None = None) -> None:
+    """Remove the copy of a store that a trial of this main file has left, where nunect was killed meanwhile."""
+    move = names.find(main)
+    if move is not None:
+        trial.clear(move.store)
+    with suppress(OSError, NatsConfError):  # a conf that can't be read tells of no store
+        seen = see(main, environ)
+        if jetstream_is_global(seen.parsed.tree):
+            trial.clear(store_of(seen))
 
 
 def undo_global(path: Path, service: Service | None = None) -> Outcome:
@@ -173,11 +189,13 @@ def _mend(main: Path, service: Service) -> Outcome | None:
     move = names.find(main)
     journal = journals.find(main, "begun", "taken")
     if move is not None and journal is not None and _is_new(journal):
-        if journal.state == "taken":
+        if move.state == "proven":
             raise NotManaged(f"{main} was taken over, and its streams are in account {move.account} already.")
         system = System.objects.filter(name=journal.system).first()
         if system is None:
             raise NotManaged(f"System “{journal.system}” of this take-over is gone: --undo gives the streams back.")
+        if journal.state == "taken":
+            return _managed(system, move, journal)
         return _ended(main, system, service)
     if journal is not None and journal.state == "begun":
         with taking._for_good(main.parent):
@@ -219,11 +237,16 @@ def _ended(main: Path, system: System, service: Service) -> Outcome:
         _fails(move, journal, service, "The streams did not come up as before.", "\n".join(gone[:20]))
     step("takeover verify")
     journal = journal.save("taken")
-    move.save("proven")
     step("takeover taken")
+    return _managed(system, move, journal)
+
+
+def _managed(system: System, move: Move, journal: Journal) -> Outcome:
+    """All is proven: nunect manages it from now on. Safe to call again."""
     managing.turn_to(system, System.Stage.MANAGED)
-    record("taken over", system, file=str(main), digest=journal.digest_after, streams_to=move.account)
+    record("taken over", system, file=journal.main, digest=journal.digest_after, streams_to=move.account)
     revision = pipeline.apply(system.pk, reason="take-over")
+    move.save("proven")
     told = f"Account {move.account} has what `$G` had: {counted(move.before)}. All of it is as it was, or has gone on."
     return Outcome(system.name, revision, (told, *taking._told(journal, revision)))
 

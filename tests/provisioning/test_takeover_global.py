@@ -168,7 +168,18 @@ def test_streams_go_to_an_account_and_come_back_as_they_were(place):
     assert published(place) == (13, b"12", 300_000)
 
 
-STEPS = ["journal", "store copied", "doubled", "accounts.conf", "main", "moved", "verify"]
+STEPS = [
+    "journal",
+    "store copied",
+    "stopped",
+    "doubled",
+    "accounts.conf",
+    "main",
+    "moved",
+    "started",
+    "verify",
+    "taken",
+]
 
 
 @pytest.mark.long
@@ -184,6 +195,10 @@ def test_whoever_dies_a_start_finds_the_streams_and_the_next_run_ends_it(place, 
         assert lost(before, kept(place)) == []
         assert published(place)[0] == 11
         assert folders(place) == ["SHOP"]
+        assert System.objects.get().stage == "managed"
+        assert not (place.folder / "data/nunect-trial").exists()
+        with pytest.raises(NotManaged, match="in account SHOP already"):
+            take_global(place.main, "default", "SHOP", service=keeper.service())
 
 
 @pytest.mark.long
@@ -200,8 +215,23 @@ def test_what_was_cut_short_can_be_undone(place, step):
     assert place.files() == place.before
 
 
+def test_messages_of_a_killed_trial_go_with_the_next_run(place):
+    """Nothing is to be undone then, but for the copy; and a copy never stands in the way of room for itself."""
+    keeper, copy = Keeper(place), place.folder / "data/nunect-trial"
+    assert dies_at("takeover store tried", lambda: take_global(place.main, "default", "SHOP", service=keeper.service()))
+    assert list(copy.rglob("*.blk")) != []
+    with pytest.raises(CommandError, match="Nothing says"):
+        call_command("takeover", str(place.main), "--undo", "--yes")
+    assert not copy.exists()
+    copy.mkdir()
+    (copy / "left").touch()
+    call_command("takeover", str(place.main), "--dry-run", "--global-account", "SHOP")
+    assert not copy.exists()
+    assert published(place)[0] == 10
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("step", ["doubled", "main", "dropped"])
+@pytest.mark.parametrize("step", ["stopped", "doubled", "accounts.conf", "main", "dropped"])
 def test_an_undoing_that_is_killed_leaves_streams_and_is_begun_again(place, step):
     keeper = Keeper(place)
     take_global(place.main, "default", "SHOP", service=keeper.service())

@@ -20,7 +20,7 @@ from provisioning.takeover.forecast import Forecast
 from provisioning.takeover.globalstore import store_of
 from provisioning.takeover.globalstore_names import find
 from provisioning.takeover.globalstore_service import SIGNALS, Service
-from provisioning.takeover.globalstore_taking import look_global, take_global, undo_global
+from provisioning.takeover.globalstore_taking import clear_left, look_global, take_global, undo_global
 from provisioning.takeover.globalstore_trial import clear
 from provisioning.takeover.looking import look
 from provisioning.takeover.taking import Outcome, take, undo
@@ -74,6 +74,7 @@ class Command(BaseCommand):
         try:
             with through("command", reason=f"take-over of {path.name}"):
                 if options["undo"]:
+                    clear_left(path.absolute(), environ)
                     back = (
                         partial(undo_global, path, self._service(options))
                         if find(path.absolute())
