@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts_app.importing import hashed, where
+from accounts_app.importing import at_home, hashed, shown_as_before, where
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.natsconf.adopting import merged
 from accounts_app.natsconf.changes import Change
@@ -34,7 +34,8 @@ TOLD = 50  # sentences of a kind; the rest is counted
 class Adopted:
     """What became of a conf. changes: of rows; lost: what goes with it or can't be rows; kept: what stays though
     no conf says it; then: what clients see change when nunect writes its own text, () when it means the same.
-    blocks: {account: sha256 of what its rows render} of what the hand changed, "" for those that go.
+    blocks: {account: sha256 of what its rows render} of what the hand changed, "" for those that go. stamp: the conf
+    that was looked at, "" where something else tells it.
     """
 
     changes: Changes
@@ -42,23 +43,32 @@ class Adopted:
     kept: tuple[str, ...]
     then: tuple[Change, ...]
     blocks: Mapping[str, str]
+    stamp: str = ""
 
 
 @transaction.atomic
-def adopt_conf(system: System, edited: Parsed, before: Parsed) -> Adopted:
+def adopt_conf(
+    system: System,
+    edited: Parsed,
+    before: Parsed,
+    then: Callable[[Mapping[str, Block]], tuple[Change, ...]] | None = None,
+) -> Adopted:
     """Make the rows say what `edited` does where it differs from `before`; all else of the rows stays.
 
+    then: what clients see change when nunect writes what the rows render now; without it by the text of `edited`.
     Raises ValidationError, ReconcileError with the places, when that can't be.
     """
-    theirs, ours = _read(system, edited), _read(system, before)
+    theirs, ours = read(system, edited), read(system, before)
     if theirs.refused:
         raise ValidationError([note.sentence for note in theirs.notes])
-    after, was = _by_name(theirs), _by_name(ours)
+    fingerprints = dict[str, str]()
+    after = {spec.name: hashed(system, spec, fingerprints) for spec in theirs.accounts}
+    was = _by_name(ours)
     touched = {name for name in after.keys() | was.keys() if _differs(after.get(name), was.get(name))}
     touched.discard(CONTROL_ACCOUNT)
     own = Account.objects.filter(system=system)
     rows = {spec.name: spec for spec in read_rows(own.values_list("pk", flat=True)).values()}
-    shared, fingerprints = read_shared_roles(system.pk), dict[str, str]()
+    shared = read_shared_roles(system.pk)
     specs: list[AccountSpec] = []
     gone: set[str] = set()
     lost, kept = _not_rows(theirs, ours, touched), list[str]()
@@ -68,7 +78,7 @@ def adopt_conf(system: System, edited: Parsed, before: Parsed) -> Adopted:
             gone.add(name)
             lost += _gone(now)
             continue
-        spec = hashed(system, spec or AccountSpec(name), fingerprints)
+        spec = spec or AccountSpec(name)
         if now is None:
             specs.append(spec)
             continue
@@ -78,15 +88,20 @@ def adopt_conf(system: System, edited: Parsed, before: Parsed) -> Adopted:
         kept += one.kept
     keep = frozenset(rows.keys() - gone)
     changes = reconcile(system, specs, prune=bool(gone), keep=keep, fingerprints=fingerprints)
-    blocks = _blocks(system)
-    then = _then(system, edited.tree, blocks)
+    blocks = rendered(system)
+    seen = _then(system, edited.tree, blocks) if then is None else then(blocks)
     shas = {name: blocks[name].sha256 if name in blocks else "" for name in touched}
-    return Adopted(changes, _few(lost), _few(kept), then, shas)
+    return Adopted(changes, _few(lost), _few(kept), seen, shas)
 
 
-def _read(system: System, parsed: Parsed) -> Reading:
+def read(system: System, parsed: Parsed) -> Reading:
+    """What a conf says, the system account by the name that this system has for it."""
     known = dict(NatsUser.objects.filter(system=system).exclude(nkey="").values_list("nkey", "name"))
-    return read_accounts(parsed, own=system.own_nkeys, keys=known)
+    reading = read_accounts(parsed, own=system.own_nkeys, keys=known)
+    specs = at_home(reading, system)
+    if not reading.control:  # a conf that isn't by nunect
+        specs = shown_as_before(system, specs, reading)
+    return replace(reading, accounts=tuple(specs))
 
 
 def _by_name(reading: Reading) -> dict[str, AccountSpec]:
@@ -106,6 +121,8 @@ def _not_rows(theirs: Reading, ours: Reading, touched: set[str]) -> list[str]:
     found = []
     for note in theirs.notes:
         inside = str(note.path[0]).lower() in ("accounts", "authorization") if note.path else False
+        if note.verdict == "weak" and len(note.path) > 1 and note.path[0] == "accounts" and note.path[1] not in touched:
+            continue
         if inside and note.verdict in ("refused", "weak") and (note.path, note.sentence) not in known:
             found.append(f"{where(note)}: {note.sentence}" if note.position else note.sentence)
     return list(dict.fromkeys(found))
@@ -121,7 +138,7 @@ def _gone(now: AccountSpec | None) -> list[str]:
     return [_("With account “%(account)s” go %(what)s.") % {"account": now.name, "what": said}] if said else []
 
 
-def _blocks(system: System) -> dict[str, Block]:
+def rendered(system: System) -> dict[str, Block]:
     """What all rows of the system render now; nothing of it is kept."""
     accounts = read_rows(Account.objects.filter(system=system).values_list("pk", flat=True))
     specs = tuple(spec for spec in accounts.values() if spec.name != CONTROL_ACCOUNT)

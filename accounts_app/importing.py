@@ -103,11 +103,11 @@ def read_specs(
     if reading.refused:
         return reading, []
     marks = {} if fingerprints is None else fingerprints
-    specs = [hashed(system, spec, marks) for spec in _at_home(reading, system)]
-    return reading, _shown_as_before(system, specs, reading)
+    specs = [hashed(system, spec, marks) for spec in at_home(reading, system)]
+    return reading, shown_as_before(system, specs, reading)
 
 
-def _shown_as_before(system: System, specs: list[AccountSpec], reading: Reading) -> list[AccountSpec]:
+def shown_as_before(system: System, specs: list[AccountSpec], reading: Reading) -> list[AccountSpec]:
     """The specs, with what only a conf by nunect says of accounts with JetStream, and the rows of others, as it is."""
     hidden = set(Account.objects.filter(system=system, jetstream_control=False).values_list("name", flat=True))
     return [
@@ -134,7 +134,7 @@ def _told_at_home(reading: Reading, system: System) -> Reading:
     return replace(reading, notes=tuple(map(told, reading.notes)))
 
 
-def _at_home(reading: Reading, system: System) -> list[AccountSpec]:
+def at_home(reading: Reading, system: System) -> list[AccountSpec]:
     """The specs, with the file's system account under the name that this system has for it."""
     theirs, ours = reading.system_account, system.system_account
     if theirs == ours:

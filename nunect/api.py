@@ -108,6 +108,7 @@ urlpatterns = [
     path("systems/connection/", connecting.TryNewConnection.as_view(), name="systems-connection"),
     path("systems/<int:pk>/connection/", connecting.TryConnection.as_view(), name="system-connection"),
     path("systems/<int:pk>/difference/", stages.LookAtDifference.as_view(), name="system-difference"),
+    path("systems/<int:pk>/difference/adopt/", stages.AdoptDifference.as_view(), name="system-difference-adopt"),
     path("systems/<int:pk>/observe/", stages.Observe.as_view(), name="system-observe"),
     path("systems/<int:pk>/manage/", stages.Manage.as_view(), name="system-manage"),
     path("systems/<int:pk>/release/", stages.Release.as_view(), name="system-release"),

@@ -73,7 +73,7 @@ def _words(goal: Goal, running: RunningConf, reading: Reading) -> list[dict[str,
     """What would change for people, from what runs to what the rows ask for."""
     identity = goal.taken.identity
     before = comparable(running.parsed.tree, identity, reading.system_account)
-    before = _with_known_hashes(goal.taken.system, before)
+    before = with_known_hashes(goal.taken.system, before)
     after = comparable(whole({name: block.tree for name, block in goal.blocks.items()}), identity)
     for account in goal.faults.keys() & before["accounts"].keys():  # as long as its rows are faulty, it would stay
         after["accounts"][account] = before["accounts"][account]
@@ -116,7 +116,7 @@ def _ask(goal: Goal, running: RunningConf) -> tuple[list[dict[str, Any]], str]:
     return told, why
 
 
-def _with_known_hashes(system: System, tree: Tree) -> Tree:
+def with_known_hashes(system: System, tree: Tree) -> Tree:
     """The tree with the rows' own hashes in place of passwords in clear that are known to be the same."""
     plain = {login for users in _user_lists(tree) for user in users if (login := _plain(user))}
     if not plain:

@@ -32,6 +32,7 @@ class AdoptionSerializer(serializers.Serializer[Any]):
     lost = serializers.ListField(child=serializers.CharField(), help_text="What of rows or conf goes with it.")
     kept = serializers.ListField(child=serializers.CharField(), help_text="What stays though no conf says it.")
     then = ChangeSerializer(many=True, help_text="What clients see change then; empty: nothing.")
+    stamp = serializers.CharField(required=False, help_text="Tells the conf of an observed system that was looked at.")
 
 
 class Preview(serializers.Serializer[Any]):
@@ -42,7 +43,7 @@ class Preview(serializers.Serializer[Any]):
     faults = serializers.ListField(child=serializers.CharField(), help_text="Accounts that could not be applied.")
     warnings = WarningSerializer(many=True, help_text="What the servers would refuse of streams, or lose.")
     rows = serializers.DictField(allow_null=True)
-    adoption = AdoptionSerializer(required=False, help_text="Of the adoption of a drift alone.")
+    adoption = AdoptionSerializer(required=False, help_text="Of the adoption of a conf alone.")
 
 
 class Problem(serializers.Serializer[Any]):

@@ -27,12 +27,18 @@ def _turned(stage: str, state: str, problem: str = "") -> dict[str, Any]:
     return {"id": 1, "stage": stage, "sync": {"state": state, "revision": 41, "problem": problem}}
 
 
+_COUNTS = {"created": {"SubjectPermission": 1}, "updated": {}, "deleted": {}}
 REQUESTS: dict[str, Any] = {
+    "systems_difference_adopt": {"stamp": _DIGEST},
     "systems_manage": _CONFIRMED,
     "systems_release": {**_CONFIRMED, "files": "one", "own": "stay"},
     "systems_release_undo": _CONFIRMED,
 }
 ANSWERS: dict[str, Any] = {
+    "systems_difference_adopt": {
+        **_turned("observed", "held", "nunect only observes this system: nothing is written."),
+        "rows": _COUNTS,
+    },
     "systems_difference": _DIFFERENCE,
     "systems_observe": _turned("observed", "held", "nunect only observes this system: nothing is written."),
     "systems_manage": _turned("managed", "pending"),
@@ -56,4 +62,7 @@ ANSWERS["systems_connection"] = {
 _TRY = {"nats_url": "tls://edge.example.org:4222", "login_user": "ops", "login_secret": "correct-horse-battery"}
 REQUESTS["systems_connection_try"] = REQUESTS["systems_connection_try_new"] = _TRY
 ANSWERS["systems_connection_try"] = ANSWERS["systems_connection_try_new"] = ANSWERS["systems_connection"]
-PREVIEWS: dict[str, Any] = {"systems_manage": {"difference": _DIFFERENCE}}
+PREVIEWS: dict[str, Any] = {
+    "systems_manage": {"difference": _DIFFERENCE},
+    "systems_difference_adopt": {"rows": _COUNTS, "adoption": {"lost": [], "kept": [], "then": [], "stamp": _DIGEST}},
+}

@@ -104,7 +104,8 @@ def adoption(result: Adopted, *, keys: bool) -> dict[str, Any]:
         {"account": change.account, "text": masked(str(change), keys=keys), "removes_access": change.removes_access}
         for change in result.then
     ]
-    return {"lost": list(result.lost), "kept": list(result.kept), "then": then}
+    told = {"lost": list(result.lost), "kept": list(result.kept), "then": then}
+    return told | {"stamp": result.stamp} if result.stamp else told
 
 
 def _secrets_of(result: Any) -> Mapping[str, NewSecret]:

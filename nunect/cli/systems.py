@@ -13,7 +13,7 @@ from nunect.cli.progress import Waiting
 from nunect.cli.resources import RESOURCES, find
 from nunect.cli.session import Session, command_options
 from nunect.cli.words import Commands
-from nunect.cli.writing import FAILED, How, change, finish, must_ask, preview, show_preview, write_options
+from nunect.cli.writing import FAILED, How, change, finish, must_ask, preview, show_preview, sure, write_options
 
 DIFFERS = 2
 
@@ -112,6 +112,25 @@ def difference(session: Session, name: str) -> int:
     else:
         _show(told)
     return FAILED if told["unknown"] else 0 if told["is_none"] else DIFFERS
+
+
+@system.command("adopt", short_help="The rows take what was edited in the conf of an observed system.")
+@_name
+@click.option("--yes", is_flag=True, help="Without asking again.")
+@write_options
+@command_options
+def adopt(session: Session, name: str, yes: bool, how: How) -> int:
+    """The rows take what differs in the conf that nunect only observes. It shows what becomes of them, and asks."""
+    address = f"systems/{_found(session, name)['id']}/difference/adopt/"
+    body: dict[str, Any] = {}
+    if not how.dry_run and not yes:
+        must_ask(yes)
+        told = preview(session, "POST", address, body)
+        show_preview(told, conf=True, err=True)
+        sure("Shall the rows say this?", yes)
+        body = {"stamp": told["adoption"]["stamp"]}
+    data = change(session, "POST", address, body, how=how)
+    return 0 if data is None else _turned(session, data, how, "The rows say what stands in the conf.")
 
 
 @system.command("observe", short_help="Only look from now on: nothing is written any more.")

@@ -100,5 +100,6 @@ class DriftAdmin(DecisionAdmin):
             "then": sentences([change.as_dict() for change in done.then])[:SAID] if done else [],
             "problems": problems,
             "decide": reverse("admin:provisioning_drift_decide", args=[row.pk]),
+            "back": reverse("admin:provisioning_drift_change", args=[row.pk]),
         }
         return TemplateResponse(request, "provisioning/adopt.html", context)

@@ -6,18 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
-from accounts_app.access import may, require, require_whole, visible
+from accounts_app.access import may, require, require_all, require_whole, visible
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin
+from accounts_app.admin.documents import row_counts
 from accounts_app.models import System
-from provisioning import managing, releasing
+from accounts_app.preview import preview
+from provisioning import difference_answers, managing, releasing
+from provisioning.admin.decisions import SAID
 from provisioning.admin.takeover import TakesOver
 from provisioning.admin.trying import Tries
 from provisioning.files import MAIN
@@ -25,7 +28,7 @@ from provisioning.models import Difference
 from provisioning.observing import look_now
 from provisioning.release_files import BEFORE
 from provisioning.release_plan import Own
-from provisioning.telling import in_words
+from provisioning.telling import in_words, sentences
 
 _Act = Callable[[System, str], None]
 ACTS: dict[str, tuple[_Act, Any]] = {
@@ -56,6 +59,15 @@ def _system(request: HttpRequest, pk: int) -> System:
     return system
 
 
+def _may_adopt(person: Any) -> bool:
+    try:
+        require(person, "change", System)
+        require_all(person)
+    except PermissionDenied:
+        return False
+    return True
+
+
 @admin.register(Difference)
 class DifferenceAdmin(TakesOver, Tries, ReadOnlyAdmin):
     """No list of its own: each system's page leads to its difference."""
@@ -65,8 +77,10 @@ class DifferenceAdmin(TakesOver, Tries, ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         page = self.admin_site.admin_view(self.system_view)
+        adopted = self.admin_site.admin_view(self.adopt_view)
         return [
             path("of/<int:pk>/", page, name="provisioning_difference_of"),
+            path("of/<int:pk>/adopt/", adopted, name="provisioning_difference_adopt"),
             *super().get_urls(),
         ]
 
@@ -99,5 +113,42 @@ class DifferenceAdmin(TakesOver, Tries, ReadOnlyAdmin):
             "errors": errors,
             "undoable": (system.folder / (MAIN + BEFORE)).exists(),
             "may_turn": may(request.user, "change", System),
+            "may_adopt": _may_adopt(request.user),
         }
         return TemplateResponse(request, "provisioning/difference.html", context, headers={"Cache-Control": "no-store"})
+
+    def adopt_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show what becomes of the rows, and what goes, before they take what was edited; a POST does it."""
+        system = _system(request, pk)
+        require(request.user, "change", System)
+        require_all(request.user)
+        problems: list[str] = []
+        seen = None
+        try:
+            if request.method == "POST":
+                difference_answers.adopt(system, request.POST.get("stamp", ""))
+                self.message_user(request, say("The rows say what stands in the conf."), messages.SUCCESS)
+                return HttpResponseRedirect(reverse("admin:provisioning_difference_of", args=[pk]))
+            seen = preview(system, lambda: difference_answers.adopt(system))
+        except ValidationError as refused:
+            problems = refused.messages
+        said = sentences([change.as_dict() for change in seen.changes]) if seen else []
+        done = seen.answer if seen else None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": say("Adopt what stands in the conf of %s?") % system,
+            "opts": System._meta,
+            "original": system,
+            "observed": True,
+            "said": said[:SAID],
+            "unsaid": max(0, len(said) - SAID),
+            "rows": row_counts(done.changes) if done else [],
+            "lost": done.lost if done else (),
+            "kept": done.kept if done else (),
+            "then": sentences([change.as_dict() for change in done.then])[:SAID] if done else [],
+            "stamp": done.stamp if done else "",
+            "problems": problems,
+            "decide": "",
+            "back": reverse("admin:provisioning_difference_of", args=[pk]),
+        }
+        return TemplateResponse(request, "provisioning/adopt.html", context, headers={"Cache-Control": "no-store"})

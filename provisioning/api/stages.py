@@ -11,7 +11,8 @@ from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts_app.access import Act, may, require, require_whole, visible
+from accounts_app.access import Act, may, require, require_all, require_whole, visible
+from accounts_app.adopting import Adopted
 from accounts_app.api.fields import Choice, Strict, Text
 from accounts_app.api.problems import Conflict
 from accounts_app.api.query import OF_WRITES, flag, only_known
@@ -22,7 +23,7 @@ from accounts_app.api.writing import write
 from accounts_app.conf_text import masked
 from accounts_app.models import NatsUser, System
 from accounts_app.stages import why_unwritten
-from provisioning import managing, releasing
+from provisioning import difference_answers, managing, releasing
 from provisioning.api.waiting import done_once
 from provisioning.models import Difference
 from provisioning.observing import look_now
@@ -89,6 +90,16 @@ class Turned(serializers.Serializer[Any]):
     sync = Sync()
 
 
+class Looked(Strict, serializers.Serializer[Any]):
+    stamp = Text(
+        required=False, help_text="Of the dry run: a conf that has changed since is refused. Without it as it stands."
+    )
+
+
+class AdoptedAnswer(Turned):
+    rows = serializers.DictField(help_text="How many rows were made, changed and deleted.")
+
+
 class Releasing(Confirmed):
     files = Choice(  # type: ignore[assignment]
         [("one", ""), ("keep", "")],
@@ -153,6 +164,27 @@ class LookAtDifference(OfSystem):
         if system.stage == System.Stage.RELEASED:
             raise Conflict(why_unwritten(system))
         return Response(as_told(look_now(system)))
+
+
+class AdoptDifference(OfSystem):
+    """What stands in the observed conf becomes rows."""
+
+    OPERATIONS = {"POST": "systems_difference_adopt"}
+
+    @extend_schema(request=Looked, responses={200: AdoptedAnswer})
+    def post(self, request: Any, pk: int) -> Response:
+        """Take what differs in the observed conf into the rows. A dry run tells what goes with it, in `adoption`."""
+        system = self.system(request, pk, "change")
+        require_all(request.user)
+        only_known(request, OF_WRITES)
+        asked = Looked(data=request.data)
+        asked.is_valid(raise_exception=True)
+        stamp = asked.validated_data.get("stamp", "")
+
+        def tell(done: Adopted) -> dict[str, Any]:
+            return {"id": pk, "stage": System.Stage.OBSERVED, "rows": done.changes.as_dict()}
+
+        return write(request, system, lambda: difference_answers.adopt(system, stamp), tell)
 
 
 class Turn(OfSystem):

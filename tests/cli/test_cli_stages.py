@@ -83,3 +83,15 @@ def test_servers_are_added_and_the_way_to_them_is_tried(nunect, system, tmp_path
     assert "correct-horse" not in added.output + again.output
     twice = nunect(*asked)
     assert twice.exit_code == 1 and "name" in twice.stderr
+
+
+def test_what_stands_in_the_conf_is_adopted(nunect, system):
+    nunect("system", "observe")
+    tried = nunect("system", "adopt", "--dry-run")
+    assert tried.exit_code == 0, tried.output
+    assert "account `SHOP` is added" in tried.stdout
+    nobody = nunect("system", "adopt")
+    assert nobody.exit_code == 1 and "Nobody is here to be asked" in nobody.stderr
+    done = nunect("system", "adopt", "default", "--yes")
+    assert (done.exit_code, done.stderr) == (0, "The rows say what stands in the conf.\n")
+    assert nunect("system", "difference").exit_code == 0
