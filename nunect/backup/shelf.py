@@ -34,6 +34,10 @@ _NAME = re.compile(r"nunect-(\d{8}-\d{6})\.backup\Z")
 _LEFT = re.compile(r"\.nunect-\d{8}-\d{6}\.backup\..+\.tmp\Z")
 
 
+class Busy(BackupError):
+    """Another one is being made; what becomes of that is told when it has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A backup in the folder. by: who had it made, in words; "" when the audit trail doesn't know it."""
@@ -73,6 +77,8 @@ def back_up() -> Kept:
             path = _free(folder)
             make(path, passphrases.chosen(settings.BACKUP_PASSPHRASE_FILE or None, ask=False))
             _let_go(folder)
+    except Busy:
+        raise
     except BackupError as error:
         record(FAILED, why=str(error))
         raise
@@ -97,6 +103,8 @@ def back_up_when_due() -> None:
         newest = next(iter(kept()), None)
         if newest is None or now - newest.made_at >= timedelta(hours=settings.BACKUP_EVERY_HOURS):
             back_up()
+    except Busy:
+        return
     except BackupError as error:
         logger.warning("no backup could be made", extra={"detail": str(error)})
         if _last_failure() == failed:  # the folder itself can't be read
@@ -159,7 +167,7 @@ def _alone(folder: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
-        raise BackupError("A backup is being made already.") from None
+        raise Busy("A backup is being made already.") from None
     try:
         yield
     finally:
