@@ -99,7 +99,10 @@ def look_at(wanted: Wanted, main: Path, person: Any) -> Shown:
     """Look at a main file of the allowed folders. Raises ValidationError, ProvisioningError."""
     places.check_includes(main, wanted.environ)
     if journals.find(main, "begun") is not None:
-        text = "A take-over of this file is under way, or was cut short: wait for it, or put its former files back."
+        text = (
+            "A take-over of this file is under way, or was cut short: wait for it, end it with `nunect takeover`, or "
+            "put its former files back."
+        )
         return Shown(wanted, main, (Place(text),))
     try:
         forecast = look(main, System.objects.filter(name=wanted.system).first(), wanted.environ)

@@ -132,6 +132,11 @@ def put_back(journal: Journal) -> None:
     sync(Path(journal.main).parent)
 
 
+def is_written(journal: Journal) -> bool:
+    """Whether every file is on disk as the take-over means it."""
+    return all(_hash_of(Path(entry.path)) == entry.after for entry in journal.files)
+
+
 def edited_since(journal: Journal) -> list[str]:
     """Files that are neither as they were nor as nunect wrote them; the generated one may be at any revision."""
     return [

@@ -20,6 +20,7 @@ _STEPS: dict[str, str] = {
     "main": "nats-server.conf was written",
     "reload": "nats-server was asked to read its files again",
     "verify": "nats-server reports the digest that was judged",
+    "managed": "nunect manages the system",
     "taken": "The journal says that it is done",
     "back main": "nats-server.conf is as it was",
     "undone": "The journal says that it is undone",

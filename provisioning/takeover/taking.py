@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +29,11 @@ from provisioning.numbers import next_fence, next_number
 from provisioning.server import Fleet
 from provisioning.takeover import globalstore_names as names
 from provisioning.takeover import journal as journals
-from provisioning.takeover.forecast import Forecast
+from provisioning.takeover.forecast import Forecast, waiting_s
 from provisioning.takeover.journal import Journal, step
 from provisioning.takeover.judging import judge, tree_of
 from provisioning.takeover.looking import look
-from provisioning.takeover.machine import ask_http, client_url, find_process, monitoring_url
+from provisioning.takeover.machine import Process, ask_http, client_url, find_process, monitoring_url
 from provisioning.takeover.seeing import Look, divide, see
 from provisioning.workshop import forget, make_goal
 
@@ -61,16 +61,13 @@ def take(
 
     url: how nunect reaches the server, when it isn't as the conf says, or its certificate has another name.
     agrees: is shown the forecast, and nothing happens when it says no (then None is returned). A take-over that was
-    cut short is put back first. Raises NotManaged for what can't be taken over, and the ProvisioningError of the
-    step that failed; the files are then as they were.
+    cut short is ended when all its files were written, and else put back first. Raises NotManaged for what can't be
+    taken over, and the ProvisioningError of the step that failed; the files are then as they were.
     """
     names.refuse_moved(path.absolute())
-    if journals.find(path.absolute(), "begun") is not None:
-        with _for_good(path.absolute().parent):
-            unfinished = journals.find(path.absolute(), "begun")  # one that runs has ended by now
-            if unfinished is not None:
-                journals.put_back(unfinished)
-                unfinished.save("undone")
+    ended = _mend(path.absolute(), environ)
+    if ended is not None:
+        return _applied(*ended)
     forecast = look(path, System.objects.filter(name=name).first(), environ)
     if not forecast.possible:
         raise NotManaged("This conf can't be taken over.", "\n".join(forecast.refusals))
@@ -86,21 +83,66 @@ def take(
             raise NotVerified("The files were changed since they were looked at: look again.")
         residual = divide(seen, system.guard_nkey)
         journal, generated = _prepared(seen, system, residual.texts, forecast.differences)
-        try:
+        with _else_back(journal, seen.process):
             _write(journal, writer, generated, residual.texts)
             if seen.process is not None:
-                _reload(seen.process.pid, system, generated, journal.digest_after, forecast.waits_s)
-        except BaseException:
+                _reload(seen.process.pid, system, generated.sha256, journal.digest_after, forecast.waits_s)
+        _managed(system, journal)
+    return _applied(system, journal, seen.process)
+
+
+def _mend(main: Path, environ: Mapping[str, str] | None) -> tuple[System, Journal, Process | None] | None:
+    """End a take-over that was cut short once all its files were written; put any other back."""
+    if journals.find(main, "begun") is None:
+        return None
+    with _for_good(main.parent) as writer:
+        journal = journals.find(main, "begun")  # one that runs has ended by now
+        if journal is None:
+            return None
+        system = System.objects.filter(name=journal.system).first()
+        managed = system is not None and system.stage == System.Stage.MANAGED
+        if system is None or not (managed or journals.is_written(journal)):
             journals.put_back(journal)
-            if seen.process is not None:
-                _signal(seen.process.pid)
             journal.save("undone")
-            raise
-        journal = journal.save("taken")
+            return None
+        seen = see(main, environ)
+        if not managed and seen.process is not None:
+            waits_s = waiting_s(seen.reading.accounts, None)
+            with _else_back(journal, seen.process):
+                _reload(seen.process.pid, system, writer.intent.sha256, journal.digest_after, waits_s)
+        return system, _managed(system, journal, again=managed), seen.process
+
+
+@contextmanager
+def _else_back(journal: Journal, process: Process | None) -> Iterator[None]:
+    """Have the former files back, and running, when this fails."""
+    try:
+        yield
+    except BaseException:
+        journals.put_back(journal)
+        if process is not None:
+            _signal(process.pid)
+        journal.save("undone")
+        raise
+
+
+def _managed(system: System, journal: Journal, *, again: bool = False) -> Journal:
+    """The server runs it: nunect manages the system, and only then says the journal that it is done.
+
+    again: it was said already that nunect manages it, and nunect killed before the journal was.
+    """
+    if not again:
+        with transaction.atomic():
+            managing.turn_to(system, System.Stage.MANAGED)
+            record("taken over", system, file=journal.main, digest=journal.digest_after)
+        step("takeover managed")
+    journal = journal.save("taken")
     step("takeover taken")
-    managing.turn_to(system, System.Stage.MANAGED)
-    record("taken over", system, file=str(seen.main), digest=journal.digest_after)
-    revision = pipeline.apply(system.pk, reason="take-over") if seen.process is not None else None
+    return journal
+
+
+def _applied(system: System, journal: Journal, process: Process | None) -> Outcome:
+    revision = pipeline.apply(system.pk, reason="take-over") if process is not None else None
     return Outcome(system.name, revision, _told(journal, revision))
 
 
@@ -218,15 +260,18 @@ def _signal(pid: int) -> None:
         raise Unreachable(f"nats-server (process {pid}) can't be signalled: {error.strerror}.") from error
 
 
-def _reload(pid: int, system: System, generated: Generated, expected: str, waits_s: float) -> None:
-    """Signal, and wait until the server says itself that it runs the new conf. Raises Unreachable, NotVerified."""
+def _reload(pid: int, system: System, mark: str, expected: str, waits_s: float) -> None:
+    """Signal, and wait until the server says itself that it runs the new conf. Raises Unreachable, NotVerified.
+
+    mark: sha256 in the generated file's own metadata; expected: the digest of all files.
+    """
     _signal(pid)
     step("takeover reload")
     deadline = time.monotonic() + settings.NATS_REQUEST_TIMEOUT * 5 + 3 * waits_s
     with Fleet(system, own=True) as fleet:
         while True:
             seen = fleet.see(1)
-            marked = bool(seen) and all(one.sha256 == generated.sha256 for one in seen)
+            marked = bool(seen) and all(one.sha256 == mark for one in seen)
             if marked and all(one.config_digest == expected for one in seen):
                 break
             if time.monotonic() > deadline and marked:  # one that began with files half written has the mark before

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from accounts_app.models import Account, NatsUser, System
+from accounts_app.models import Account, AuditEntry, NatsUser, System
 from accounts_app.systems import new_system
 from provisioning import pipeline
 from provisioning.binary import binary
@@ -260,7 +260,7 @@ async def _until_heard(desk, heard, word):
     raise AssertionError(f"{word} was never heard")
 
 
-STEPS = ["rows", "backup", "journal", "accounts.conf", "main", "reload", "verify", "taken"]
+STEPS = ["rows", "backup", "journal", "accounts.conf", "main", "reload", "verify", "managed", "taken"]
 
 
 @pytest.mark.long
@@ -274,7 +274,7 @@ def test_a_take_over_killed_at_any_step_leaves_a_server_that_starts_closed(place
         assert place.starts()
         place.restart()
         assert Member(place.port, *someone).alive()
-        if step in ("verify", "taken"):
+        if step in ("verify", "managed", "taken"):
             undo(place.main)
             assert place.files() == place.before
         outcome = take(place.main, "default")
@@ -282,6 +282,29 @@ def test_a_take_over_killed_at_any_step_leaves_a_server_that_starts_closed(place
         assert Member(place.port, *someone).alive()
         undo(place.main)
     assert place.files() == place.before
+
+
+@pytest.mark.parametrize(
+    "step", ["verify", "managed", *(pytest.param(step, marks=pytest.mark.long) for step in ("main", "reload"))]
+)
+def test_a_take_over_killed_once_its_files_are_written_is_ended_by_the_next_run(place, step):
+    assert dies_at(f"takeover {step}", lambda: take(place.main, "default"))
+    outcome = take(place.main, "default", agrees=lambda forecast: pytest.fail("it was agreed to already"))
+    assert outcome.revision is not None
+    assert System.objects.get().stage == System.Stage.MANAGED
+    assert AuditEntry.objects.filter(act="taken over").count() == 1
+    with pytest.raises(NotManaged) as again:
+        take(place.main, "default")
+    assert "nunect manages this conf already" in again.value.server_words
+    undo(place.main)
+    assert place.files() == place.before
+
+
+def test_a_take_over_killed_after_its_last_word_goes_on_with_the_next_run_of_the_pipeline(place):
+    assert dies_at("takeover taken", lambda: take(place.main, "default"))
+    system = System.objects.get()
+    assert system.stage == System.Stage.MANAGED
+    assert pipeline.apply(system.pk).number == 1
 
 
 @pytest.mark.long
