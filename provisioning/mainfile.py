@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
+from accounts_app.natsconf.tree import spelled
 from provisioning.errors import NotManaged
 from provisioning.files import GENERATED, MAIN, text_hash
 
@@ -27,6 +29,31 @@ class MainFile:
         """Whether the server finds users by their certificates (`tls { verify_and_map: true }`)."""
         tls = self.tree.get("tls")
         return isinstance(tls, dict) and tls.get("verify_and_map") is True
+
+    @property
+    def bound_accounts(self) -> set[str]:
+        """Accounts that leafnodes are bound to: without them the server neither reloads nor starts (measured)."""
+        leafnodes = (value for key, value in self.tree.items() if key.lower() in ("leafnodes", "leaf"))
+        return {name for value in leafnodes for name in _accounts_in(value)}
+
+    @property
+    def default_users(self) -> set[str]:
+        """Logins that clients without a credential come in as: without them the server neither reloads nor starts."""
+        own = {key.lower(): value for key, value in self.tree.items()}
+        places = (own, own.get("websocket"), own.get("ws"), own.get("mqtt"))
+        named = (spelled(place, "no_auth_user") for place in places if isinstance(place, dict))
+        return {name for name in named if isinstance(name, str)}
+
+
+def _accounts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _accounts_in(each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key.lower() in ("account", "acc", "local") and isinstance(each, str):
+                yield each
+            yield from _accounts_in(each)
 
 
 def read_main(folder: Path, guard: str) -> MainFile:

@@ -20,7 +20,7 @@ from provisioning.mainfile import read_main
 from provisioning.models import Drift, Revision
 from provisioning.numbers import next_fence, next_number
 from provisioning.observing import look
-from provisioning.plan import ask_early, find_and_keep, make_plan
+from provisioning.plan import Stuck, ask_early, find_and_keep, make_plan
 from provisioning.server import Fleet, Seen, refusal, signal_reload, wait_until
 from provisioning.steps import Clock, collector_at_rest
 from provisioning.workshop import make_goal
@@ -38,12 +38,13 @@ def apply(system_id: int, *, fresh: bool = False, reason: str = "") -> Revision 
     and a refused conf has its former text back. A system that is only observed is looked at; of one that is
     released nothing is read.
     """
+    stuck: dict[str, Stuck] = {}
     try:
         for _ in range(ROUNDS):
             wait_for_rows(system_id)
             try:
                 with collector_at_rest():
-                    if Run(system_id, fresh=fresh, reason=reason).go():
+                    if Run(system_id, stuck, fresh=fresh, reason=reason).go():
                         break
             except Superseded:
                 continue
@@ -57,8 +58,9 @@ def apply(system_id: int, *, fresh: bool = False, reason: str = "") -> Revision 
 class Run:
     """One round of the path, from one snapshot to one recorded revision."""
 
-    def __init__(self, system_id: int, *, fresh: bool, reason: str) -> None:
-        self.system_id, self.fresh, self.reason = system_id, fresh, reason
+    def __init__(self, system_id: int, stuck: dict[str, Stuck], *, fresh: bool, reason: str) -> None:
+        """stuck: accounts that servers won't let go, which the rounds of a run tell each other."""
+        self.system_id, self.stuck, self.fresh, self.reason = system_id, stuck, fresh, reason
         self.foreign: set[str] = set()
 
     def go(self) -> bool:
@@ -83,7 +85,8 @@ class Run:
                 self.fleet,
                 self.seen,
                 early,
-                maps_certificates=self.main.maps_certificates,
+                main=self.main,
+                stuck=self.stuck,
             )
             leaving = self.enforced.shas.keys() - self.plan.target.keys()
             running = {name: self.enforced.tree(name) or {} for name in leaving}
@@ -257,8 +260,12 @@ class Run:
             changed = [name for name in self.plan.changed(self.enforced) if name != own]
             if not changed:
                 raise error
-            for account in changed:
-                self.plan.refuse(account, words, self.enforced)
+            leaving = set(self.plan.leaving(self.enforced)).intersection(changed)
+            for account in leaving or changed:
+                why = f"Account “{account}” can't go: {words}" if account in leaving else words
+                self.plan.refuse(account, why, self.enforced)
+                if account in leaving:
+                    self.stuck[account] = why, frozenset(self.plan.refused[account])
         recording.settle(self.system, self.goal, self.plan, reached=False)
         logger.error(
             "the servers refuse a change", extra={"accounts": sorted(self.plan.failed), "detail": error.detail}

@@ -13,24 +13,31 @@ from django.utils import timezone
 from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf.render import Block, block_of, certificate_users, closure, control_block
 from accounts_app.natsconf.revoked import without_revoked
+from accounts_app.natsconf.tree import Tree
 from provisioning import faults, guard
 from provisioning.drift import in_words
 from provisioning.enforced import Enforced, specs_of
 from provisioning.faults import PROBED, Early
+from provisioning.files import MAIN
+from provisioning.mainfile import MainFile
 from provisioning.models import Drift, Hold
 from provisioning.server import Fleet, Seen
 from provisioning.workshop import Goal
+
+Stuck = tuple[str, frozenset[str]]  # why it can't go, and fingerprints of what was refused
 
 
 @dataclass(slots=True)
 class Plan:
     """target: the blocks to reach; held and failed: {account: why} for those kept as they are enforced.
 
-    refused: {account: what of it the binary or a server has refused}, each as `fingerprint` says it.
+    needed: logins that no server would be without. refused: {account: what of it the binary or a server has refused},
+    each as `fingerprint` says it.
     """
 
     goal: Goal
     target: dict[str, Block]
+    needed: frozenset[str] = frozenset()
     held: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     refused: dict[str, set[str]] = field(default_factory=dict)
@@ -52,13 +59,15 @@ class Plan:
 
     def fail(self, account: str, why: str, enforced: Enforced) -> None:
         """Leave an account as the servers hold it, less the logins that its rows no longer have: a fault must
-        not keep anybody in. Where even that was refused, it stays whole."""
+        not keep anybody in. Where even that was refused, it stays whole. One that should go stays without users."""
         self.failed[account] = why
         self.keep(account, enforced)
-        block, spec = self.target.get(account), self.goal.specs.get(account)
-        if block is None or spec is None:
+        block = self.target.get(account)
+        if block is None:
             return
-        tree = without_revoked(block.tree, spec, self.goal.taken.identity.nkeys)
+        tree = without_revoked(
+            block.tree, self.goal.specs.get(account), {*self.goal.taken.identity.nkeys, *self.needed}
+        )
         if tree is not block.tree:
             less = block_of(account, tree)
             if less.sha256 not in self.refused.get(account, ()):
@@ -80,6 +89,10 @@ class Plan:
         told = "".join(f"{name}:{sha256}\n" for name, sha256 in zip(near, shas, strict=True))
         return hashlib.sha256(told.encode()).hexdigest()
 
+    def leaving(self, enforced: Enforced) -> list[str]:
+        """Accounts that the servers hold and the rows don't ask for any more: disabled or deleted."""
+        return sorted(enforced.shas.keys() - self.goal.blocks.keys())
+
     def changed(self, enforced: Enforced) -> list[str]:
         """Accounts whose block is not the enforced one, new and vanishing ones among them."""
         names = {name for name, block in self.target.items() if enforced.shas.get(name) != block.sha256}
@@ -99,17 +112,25 @@ def make_plan(
     fleet: Fleet,
     seen: Iterable[Seen],
     early: Early,
-    *,
-    maps_certificates: bool,
+    main: MainFile,
+    stuck: Mapping[str, Stuck],
 ) -> Plan:
     """Decide, in this order: what can't be rendered, what was refused before, what the main file or the servers
-    have no room for, what a guard holds, and what the server's binary refuses (asked already: early)."""
-    plan = Plan(goal, dict(goal.blocks))
+    have no room for, what a guard holds, and what the server's binary refuses (asked already: early).
+
+    stuck: {account: what servers have said in this run, as it should go}.
+    """
+    plan = Plan(goal, dict(goal.blocks), frozenset(main.default_users))
     for account, reason in goal.faults.items():
         if account in goal.specs and goal.specs[account].enabled:
             plan.fail(account, reason, enforced)
     _fail_as_before(plan, system, enforced)
-    if not maps_certificates:
+    for account, (words, refused) in stuck.items():
+        plan.refused[account] = set(refused)
+        plan.fail(account, words, enforced)
+    _keep_bound(plan, enforced, main)
+    _keep_needed(plan, enforced)
+    if not main.maps_certificates:
         _refuse_certificates(plan, enforced)
     _check_room(plan, enforced, seen)
     _hold(plan, system, goal, enforced, fleet)
@@ -131,9 +152,32 @@ def _fail_as_before(plan: Plan, system: System, enforced: Enforced) -> None:
     for account, problem, refused in rows.values_list("name", "problem", "refused"):
         if account in plan.failed:
             plan.refused[account] = set(refused)
-        elif account in plan.target and plan.fingerprint(account) in refused:
+        elif (account in plan.target or account in enforced.shas) and plan.fingerprint(account) in refused:
             plan.refused[account] = set(refused)
             plan.fail(account, problem, enforced)
+
+
+def _keep_bound(plan: Plan, enforced: Enforced, main: MainFile) -> None:
+    """An account that the main file binds leafnodes to can't go: no server would take that, or start."""
+    for account in plan.leaving(enforced):
+        if account in main.bound_accounts and account not in plan.failed:
+            why = f"{MAIN} binds leafnodes to account “{account}”: take that out first. It stays, without users."
+            plan.fail(account, why, enforced)
+
+
+def _keep_needed(plan: Plan, enforced: Enforced) -> None:
+    """A user whom the main file names can't go, or change its name: no server would take that, or start."""
+    if not plan.needed:
+        return
+    for account in plan.changed(enforced):
+        before, after = enforced.tree(account), plan.target.get(account)
+        gone = sorted((_logins(before) & plan.needed) - _logins(after.tree if after else None))
+        if gone and account not in plan.failed:
+            plan.fail(account, f"{MAIN} names user “{gone[0]}” as no_auth_user: take that out first.", enforced)
+
+
+def _logins(tree: Tree | None) -> set[str]:
+    return {user.get("nkey") or user["user"] for user in (tree or {}).get("users") or ()}
 
 
 def _refuse_certificates(plan: Plan, enforced: Enforced) -> None:

@@ -202,14 +202,12 @@ def settle(system: System, goal: Goal, plan: Plan, *, reached: bool, revision: i
     columns = ["done", "problem_kind", "problem", "problem_wanted", "refused"]
     QuerySet[Account](Account).bulk_update(touched, columns, batch_size=200)
     if reached:
-        QuerySet(System).filter(pk=system.pk).update(
-            revision=revision or F("revision"),
-            done=goal.taken.wanted,
-            problem="",
-            problem_step="",
-            problem_at=None,
-            checked_at=timezone.now(),
-        )
+        gone = sorted(plan.failed.keys() - goal.counters.keys())
+        quiet = {} if gone else {"problem": "", "problem_step": "", "problem_at": None}
+        told = {"revision": revision or F("revision"), "done": goal.taken.wanted, "checked_at": timezone.now()}
+        QuerySet(System).filter(pk=system.pk).update(**told, **quiet)
+        if gone:  # no row of theirs could say it
+            note_problem(system.pk, "leaving", " ".join(plan.failed[name] for name in gone))
     transaction.on_commit(lambda: revision_recorded.send_robust(sender=System, system_id=system.pk))
 
 

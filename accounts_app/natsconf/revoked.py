@@ -9,8 +9,9 @@ from .specs import AccountSpec, SecretSpec
 from .tree import Tree
 
 
-def without_revoked(tree: Tree, spec: AccountSpec, own: Collection[str]) -> Tree:
-    """Return the enforced `tree` of an account without the logins that `spec` no longer has.
+def without_revoked(tree: Tree, spec: AccountSpec | None, own: Collection[str]) -> Tree:
+    """Return the enforced `tree` of an account without the logins that `spec` no longer has; of one that is disabled
+    or gone (None), without any.
 
     A fault elsewhere in an account must not keep a disabled, expired or deleted user in. A changed
     password takes effect, too; new users and changed rights wait. own: nunect's public nkeys. The very
@@ -18,7 +19,7 @@ def without_revoked(tree: Tree, spec: AccountSpec, own: Collection[str]) -> Tree
     """
     live = {
         login_key(user.name, secret): secret
-        for user in spec.users
+        for user in (spec.users if spec is not None and spec.enabled else ())
         if user.enabled
         for secret in (user.secret, user.retiring)
         if secret is not None and secret.kind != "none"
