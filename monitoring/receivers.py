@@ -21,8 +21,8 @@ EACH = 5  # accounts of a revision that have an event each; of more, one event t
 SAID = 3  # changes that a sentence names before it counts
 KEPT = 20  # changes beside the sentence
 _ANSWERS = {  # what a person decides is an act of the trail: its rows change without a signal
-    "held change approved": "said yes to the held change of `{account}`",
-    "held change refused": "said no to the held change of `{account}`",
+    "held change approved": "said yes to the held change of {whose}",
+    "held change refused": "said no to the held change of {whose}",
     "drift to be repaired": "asked for the repair of what others changed",
     "drift adopted": "adopted what others changed",
     "drift ignored": "lets be what others changed",
@@ -84,11 +84,15 @@ def _of_hold(hold: Hold) -> Event:
         id=f"hold:{hold.pk}:open",
         kind="revision",
         level="warning",
-        text=f"A change of `{hold.account}` waits for a person's yes: {hold.reason}",
+        text=f"A change of {_whose(hold)} waits for a person's yes: {hold.reason}",
         reason=hold.reason,
         detail={"hold": hold.pk, "changes": [line.text for line in lines[:KEPT]]},
         **_place(hold.system_id, hold.account),
     )
+
+
+def _whose(hold: Hold) -> str:
+    return "all accounts" if hold.account == Hold.EVERY else f"`{hold.account}`"
 
 
 def drift_saved(sender: Any, instance: Drift, created: bool, **kwargs: Any) -> None:
@@ -130,6 +134,7 @@ def answered(sender: Any, instance: AuditEntry, created: bool, **kwargs: Any) ->
 
 def _of_answer(entry: AuditEntry, row: Hold | Drift) -> Event:
     account = row.account if isinstance(row, Hold) else ""
+    whose = _whose(row) if isinstance(row, Hold) else ""
     who = entry.person_name or "nunect itself"
     about = row.reason if isinstance(row, Hold) else row.summary
     place = _place(row.system_id, account) if account else {}
@@ -137,7 +142,7 @@ def _of_answer(entry: AuditEntry, row: Hold | Drift) -> Event:
         at=entry.at.timestamp(),
         id=f"{entry.object_type}:{row.pk}:{entry.act}:{entry.pk}",
         kind="revision" if isinstance(row, Hold) else "drift",
-        text=f"{who} {_ANSWERS[entry.act].format(account=account)}: {about}",
+        text=f"{who} {_ANSWERS[entry.act].format(whose=whose)}: {about}",
         detail={"who": who, entry.object_type: row.pk},
         **place,
     )

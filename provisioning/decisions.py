@@ -45,8 +45,10 @@ def approve(hold: Hold) -> None:
 
 @transaction.atomic
 def refuse(hold: Hold) -> None:
-    """No: the account's rows become again what the servers hold."""
+    """No: the account's rows become again what the servers hold. Where only the form would change, nothing follows."""
     _decide(hold, Hold.State.REFUSED)
+    if hold.account == Hold.EVERY:
+        return
     block = RevisionBlock.objects.filter(system=hold.system_id, account=hold.account, current=True).first()
     if block is not None:
         reconcile(hold.system, [_spec(block)])

@@ -92,8 +92,18 @@ class Enforced:
             dict(blocks),
         )
 
+    def read(self, accounts: Iterable[str]) -> None:
+        """Fetch the trees of these accounts together, where there are many of them."""
+        missing = [name for name in accounts if name in self.shas and name not in self._trees]
+        for start in range(0, len(missing), 500):
+            rows = RevisionBlock.objects.filter(
+                system=self.system_id, current=True, account__in=missing[start : start + 500]
+            )
+            self._trees |= {row.account: row.tree for row in rows.only("account", "conf")}
+
     def blocks(self) -> dict[str, Block]:
         """All blocks that the servers hold."""
+        self.read(self.shas)
         return {name: block for name in self.shas if (block := self.block(name)) is not None}
 
     def generated(self) -> Generated:

@@ -11,9 +11,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts_app.models import Account, NatsUser, System, record
-from accounts_app.natsconf.render import Block, block_of, certificate_users, closure, control_block
+from accounts_app.natsconf.render import Block, block_of, certificate_users, closure, control_block, logins
 from accounts_app.natsconf.revoked import without_revoked
-from accounts_app.natsconf.tree import Tree
 from provisioning import faults, guard
 from provisioning.drift import in_words
 from provisioning.enforced import Enforced, specs_of
@@ -21,6 +20,7 @@ from provisioning.faults import PROBED, Early
 from provisioning.files import MAIN
 from provisioning.mainfile import MainFile
 from provisioning.models import Drift, Hold
+from provisioning.rerendering import wait_for_form
 from provisioning.server import Fleet, Seen
 from provisioning.workshop import Goal
 
@@ -116,7 +116,8 @@ def make_plan(
     stuck: Mapping[str, Stuck],
 ) -> Plan:
     """Decide, in this order: what can't be rendered, what was refused before, what the main file or the servers
-    have no room for, what a guard holds, and what the server's binary refuses (asked already: early).
+    have no room for, what is only another form, what a guard holds, and what the server's binary refuses (asked
+    already: early).
 
     stuck: {account: what servers have said in this run, as it should go}.
     """
@@ -133,7 +134,9 @@ def make_plan(
     if not main.maps_certificates:
         _refuse_certificates(plan, enforced)
     _check_room(plan, enforced, seen)
-    _hold(plan, system, goal, enforced, fleet)
+    holds = list(Hold.objects.filter(system=system, state__in=(Hold.State.OPEN, Hold.State.APPROVED)))
+    wait_for_form(plan, system, enforced, holds)
+    _hold(plan, system, goal, enforced, fleet, [hold for hold in holds if hold.account != Hold.EVERY])
     _probe(plan, goal, enforced, early)
     return plan
 
@@ -171,13 +174,9 @@ def _keep_needed(plan: Plan, enforced: Enforced) -> None:
         return
     for account in plan.changed(enforced):
         before, after = enforced.tree(account), plan.target.get(account)
-        gone = sorted((_logins(before) & plan.needed) - _logins(after.tree if after else None))
+        gone = sorted((logins(before) & plan.needed) - logins(after.tree if after else None))
         if gone and account not in plan.failed:
             plan.fail(account, f"{MAIN} names user “{gone[0]}” as no_auth_user: take that out first.", enforced)
-
-
-def _logins(tree: Tree | None) -> set[str]:
-    return {user.get("nkey") or user["user"] for user in (tree or {}).get("users") or ()}
 
 
 def _refuse_certificates(plan: Plan, enforced: Enforced) -> None:
@@ -206,9 +205,8 @@ def _check_room(plan: Plan, enforced: Enforced, seen: Iterable[Seen]) -> None:
         plan.fail(account, why, enforced)
 
 
-def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fleet) -> None:
+def _hold(plan: Plan, system: System, goal: Goal, enforced: Enforced, fleet: Fleet, holds: list[Hold]) -> None:
     changed = plan.changed(enforced)
-    holds = list(Hold.objects.filter(system=system, state__in=(Hold.State.OPEN, Hold.State.APPROVED)))
     shas = {name: block.sha256 for name, block in plan.target.items()}
     stops = guard.check(
         changed,

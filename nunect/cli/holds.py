@@ -28,7 +28,8 @@ def holds(ctx: click.Context, session: Session, everything: bool) -> None:
     if not rows:
         output.say("Nothing waits for an answer.", err=True)
     for row in rows:
-        head = click.style(f"{row['id']}  {output.plain(row['account'])}", bold=True)
+        whose = "all accounts" if row["account"] == "*" else output.plain(row["account"])
+        head = click.style(f"{row['id']}  {whose}", bold=True)
         output.say(f"{head}  {output.word(row['state'])}  {row['created_at'][:16].replace('T', ' ')}")
         output.say(f"  {output.plain(row['reason'])}")
         for each in row["changes"][:10]:
@@ -57,4 +58,4 @@ def yes(session: Session, number: int, how: How) -> int:
 def no(session: Session, number: int, how: How) -> int:
     """The account's rows become again what the servers hold."""
     data = change(session, "POST", f"holds/{number}/no/", how=how)
-    return 0 if data is None else finish(session, data, how, f"You said no to {number}: its rows are taken back.")
+    return 0 if data is None else finish(session, data, how, f"You said no to {number}: the servers stay as they are.")

@@ -219,7 +219,7 @@ def _server_row(server: dict[str, Any]) -> dict[str, Any]:
 @admin.register(Hold)
 class HoldAdmin(DecisionAdmin):
     TEMPLATE = "provisioning/hold.html"
-    list_display = ("account", "chip", "reason", "created_at", "decided_by", "decided_at")
+    list_display = ("whose", "chip", "reason", "created_at", "decided_by", "decided_at")
     list_select_related = ("system", "decided_by")
     search_fields = ("account", "reason")
     list_filter = (("state", ChoicesDropdownFilter), ("system", RelatedFilter))
@@ -228,8 +228,12 @@ class HoldAdmin(DecisionAdmin):
     def chip(self, hold: Hold) -> Any:
         return chips.chip(hold.state)
 
+    @admin.display(description=_("account"), ordering="account")
+    def whose(self, hold: Hold) -> str:
+        return hold.about
+
     def title_of(self, row: Hold) -> str:
-        return say("Held change of %s") % row.account
+        return say("Held change of %s") % row.about
 
     def context_of(self, request: HttpRequest, row: Hold) -> dict[str, Any]:
         account = visible(Account.objects.filter(system=row.system_id, name=row.account), request.user).first()
@@ -239,12 +243,13 @@ class HoldAdmin(DecisionAdmin):
             "said": sentences(row.changes)[:SAID],
             "unsaid": max(0, len(row.changes) - SAID),
             "is_open": row.state == Hold.State.OPEN,
+            "is_form": row.account == Hold.EVERY,
         }
 
     def answers(self, request: HttpRequest) -> dict[str, tuple[Callable[[Any], object], Any]]:
         return {
             "yes": (decisions.approve, _("Yes: what was shown goes to the servers.")),
-            "no": (decisions.refuse, _("No: the rows are again what the servers hold.")),
+            "no": (decisions.refuse, _("No: the servers hold what they held, and the rows say the same.")),
         }
 
     def get_urls(self) -> list[Any]:

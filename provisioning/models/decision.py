@@ -13,7 +13,10 @@ class Hold(models.Model):
     """A change that a guard keeps back until a person says yes or no; the rest goes on.
 
     target_sha256 is the account's block that was shown: a yes counts for that one only, and until it is enforced.
+    Account EVERY stands for all of them, of the whole tree then: nothing but its form would change.
     """
+
+    EVERY = "*"
 
     class State(models.TextChoices):
         OPEN = "open", _("waits")
@@ -42,7 +45,12 @@ class Hold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account}: {self.reason}"
+        return f"{self.about}: {self.reason}"
+
+    @property
+    def about(self) -> str:
+        """Whose change it is, in words."""
+        return str(_("all accounts")) if self.account == self.EVERY else self.account
 
 
 class Drift(models.Model):

@@ -71,6 +71,20 @@ def test_no_is_kept(page, of):
     assert held.state == "refused"
 
 
+def test_a_mere_change_of_form_is_of_all_accounts_and_a_no_touches_no_row(page, of):
+    revision(of, 1, "svc")
+    held = Hold.objects.create(system=of.system, account=Hold.EVERY, reason="Another form.", target_sha256="t")
+    address = f"/admin/provisioning/hold/{held.pk}/"
+    shown = page.get(f"{address}change/").content.decode()
+    assert "Held change of all accounts" in shown
+    assert "Nothing that a client could notice." in shown
+    assert "all accounts" in page.get("/admin/provisioning/hold/").content.decode()
+    before = System.objects.get().wanted
+    page.post(f"{address}decide/", {"answer": "no"})
+    held.refresh_from_db()
+    assert (held.state, System.objects.get().wanted) == ("refused", before)
+
+
 def test_a_look_or_nonsense_decides_nothing(page, of):
     held = hold(of)
     page.get(f"/admin/provisioning/hold/{held.pk}/decide/", {"answer": "yes"})
