@@ -11,9 +11,9 @@ from typing import Literal
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from accounts_app.migrated import mismatch
 from accounts_app.models import Account, Consumer, Server, Stream, System
 from accounts_app.stages import why_unwritten
 from monitoring import health, store
@@ -62,15 +62,13 @@ def _secrets() -> Iterator[Finding]:
 
 def _database() -> Iterator[Finding]:
     try:
-        executor = MigrationExecutor(connection)
-        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        wrong = mismatch()
     except DatabaseError as error:
         yield Finding("error", "Database", f"It doesn't answer: {type(error).__name__}.", "Check DATABASE_URL.")
         return
-    if waiting:
-        yield Finding(
-            "error", "Database", f"{len(waiting)} migrations are not applied.", "Run `python manage.py migrate`."
-        )
+    if wrong:
+        what, _, way = wrong.partition(": ")
+        yield Finding("error", "Database", f"{what}.", f"{way[0].upper()}{way[1:]}")
     else:
         yield Finding("ok", "Database", f"{connection.vendor}, all migrations are applied.")
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from accounts_app.migrated import newer
 from accounts_app.models import System
 from accounts_app.stages import why_unwritten
 from monitoring import store
@@ -71,6 +72,8 @@ def prepare() -> tuple[System, str]:
     install.make_folders(settings.STATE_DIR, settings.CONFIG_DIR)
     if not tables.current():
         say("Preparing the database …")
+        if wrong := newer():
+            raise CannotStart(wrong)
         tables.migrate()
     password = _first_administrator()
     system = ensure_system()

@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from accounts_app.migrated import mismatch
 from accounts_app.models import System, record
 from accounts_app.snapshot import one_moment
 from nunect.backup import confs, keys, rows
@@ -91,11 +92,8 @@ def _with_files(parts: Parts, system: System) -> dict[str, Any]:
 
 
 def _check_migrated() -> None:
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise BackupError(
-            "The database is of an older nunect: `nunect up` or `manage.py migrate` brings it up to date."
-        )
+    if wrong := mismatch():
+        raise BackupError(wrong)
 
 
 def _migrations() -> list[list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 COMMANDS = {  # {name: (Django's name, what it does)}
     "up": ("up", "Start everything on this machine: NATS, Valkey, web, worker."),
@@ -83,9 +84,21 @@ def _execute(name: str, arguments: Sequence[str]) -> int:
     except DatabaseError as error:
         if traceback:
             raise
-        reason = str(error).strip().partition("\n")[0]
-        sys.stderr.write(f"nunect: The database can't be used ({reason}). A first `nunect up` makes one.\n")
+        sys.stderr.write(f"nunect: {_why(error)}\n")
         return 1
     finally:
         connections.close_all()
     return 0
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with the database, and what to do."""
+    from django.db import DatabaseError
+
+    from accounts_app.migrated import mismatch
+
+    with suppress(DatabaseError):
+        if wrong := mismatch():
+            return wrong
+    reason = str(error).strip().partition("\n")[0]
+    return f"The database can't be used ({reason}). See DATABASE_URL, or ask `nunect doctor`."
