@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts_app import credentials
 from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf.errors import ConfSyntaxError
 from accounts_app.natsconf.parse import Parsed, parse
 from accounts_app.natsconf.reading import Note, Reading, read_accounts
+from accounts_app.natsconf.refusing import system_account
 from accounts_app.natsconf.specs import AccountSpec, SecretSpec, UserSpec
 from accounts_app.reconcile import reconcile
 from accounts_app.row_writer import Changes
+from accounts_app.systems import name_system_account
 
 
 @dataclass(slots=True)
@@ -73,19 +76,33 @@ def import_conf(system: System, parsed: Parsed, *, dry_run: bool = False) -> Imp
     """Make rows of what a conf says, all or nothing; the same conf again changes nothing.
 
     Passwords in clear are hashed at the low cost and remembered by a keyed fingerprint. The file's own
-    system account becomes the system's. Raises ReconcileError with the places that can't be rows.
+    system account becomes the system's, and keeps its name where nunect has only observed. Raises ReconcileError
+    with the places that can't be rows.
     """
+    ours, kept = system.system_account, False
+    try:
+        with transaction.atomic():
+            if system.stage == System.Stage.OBSERVED and system.revision is None:
+                name_system_account(system, system_account(parsed.tree))
+                QuerySet(System).filter(pk=system.pk).update(system_account=system.system_account)
+            report = _imported(system, parsed, dry_run)
+            kept = not (dry_run or report.refused)
+            transaction.set_rollback(not kept)
+    finally:
+        if not kept:
+            system.system_account = ours
+    return report
+
+
+def _imported(system: System, parsed: Parsed, dry_run: bool) -> ImportReport:
     fingerprints: dict[str, str] = {}
     reading, specs = read_specs(system, parsed, fingerprints)
     variables = tuple(sorted(parsed.variables))
     if reading.refused:
         return ImportReport(reading.notes, refused=True, dry_run=dry_run, variables=variables)
-    with transaction.atomic():
-        changes = reconcile(system, specs, fingerprints=fingerprints)
-        if changes:
-            record("imported", system, accounts=len(specs), changes=changes.as_dict())
-        if dry_run:
-            transaction.set_rollback(True)
+    changes = reconcile(system, specs, fingerprints=fingerprints)
+    if changes:
+        record("imported", system, accounts=len(specs), changes=changes.as_dict())
     return ImportReport(
         reading.notes, changes, len(specs), sum(len(spec.users) for spec in specs), False, dry_run, variables
     )

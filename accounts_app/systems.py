@@ -48,6 +48,17 @@ def new_system(name: str, **fields: Any) -> System:
     return system
 
 
+def name_system_account(system: System, name: str) -> None:
+    """Call the system account as a conf does, as long as no server holds it under another name from here.
+
+    The system is not saved. An account of this name that is another one stays, and so does the name.
+    """
+    accounts = Account.objects.filter(system=system)
+    if name != system.system_account and not accounts.filter(name=name).exists():
+        accounts.filter(name=system.system_account).update(name=name)
+        system.system_account = name
+
+
 @transaction.atomic
 def add_system(system: System) -> System:
     """Save a system whose servers nunect didn't start: it is only observed until somebody says otherwise.

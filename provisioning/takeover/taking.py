@@ -16,11 +16,11 @@ from django.utils import timezone
 
 from accounts_app import credentials
 from accounts_app.importing import import_conf
-from accounts_app.models import Account, NatsUser, System, record
+from accounts_app.models import NatsUser, System, record
 from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.render import Generated, assemble
 from accounts_app.natsconf.sameness import differences
-from accounts_app.systems import new_system
+from accounts_app.systems import name_system_account, new_system
 from provisioning import managing, pipeline
 from provisioning.errors import NotManaged, NotVerified, Unreachable
 from provisioning.files import GENERATED, Intent, Writer, sole_writer, text_hash
@@ -193,10 +193,7 @@ def _for_good(folder: Path) -> AbstractContextManager[Writer]:
 def _rows(seen: Look, name: str, url: str) -> System:
     """The system of this main file, with rows of what it says."""
     system = System.objects.filter(name=name).first() or new_system(name, stage=System.Stage.OBSERVED)
-    theirs = seen.reading.system_account
-    if system.system_account != theirs:
-        Account.objects.filter(system=system, name=system.system_account).update(name=theirs)
-        system.system_account = theirs
+    name_system_account(system, seen.reading.system_account)
     system.conf_dir, system.nats_url = str(seen.main.parent), url
     system.full_clean(exclude=["guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey"])
     system.save()

@@ -22,6 +22,7 @@ from accounts_app.models import (
     MappingDestination,
     NatsUser,
     Role,
+    System,
 )
 from accounts_app.natsconf.render import assemble, render_snapshot
 from accounts_app.natsconf.specs import Snapshot
@@ -169,6 +170,22 @@ def test_the_files_system_account_becomes_the_systems(system):
     assert NatsUser.objects.get(name="ops").account.name == "$SYS"
     assert Import.objects.get().from_account.name == "$SYS"
     assert set(ExportAccess.objects.values_list("account__name", flat=True)) == {"$SYS", "APP"}
+
+
+def test_the_system_account_of_servers_that_are_only_observed_keeps_its_name(system):
+    system.stage = System.Stage.OBSERVED
+    system.save()
+    parsed = read_conf(conf("own-system"), {})
+    assert not import_conf(system, parsed, dry_run=True).refused
+    system.refresh_from_db()
+    assert (system.system_account, Account.objects.filter(name="OPS").exists()) == ("$SYS", False)
+    report = import_conf(system, parsed)
+    system.refresh_from_db()
+    assert system.system_account == "OPS"
+    assert NatsUser.objects.get(name="ops").account.name == "OPS"
+    assert not Account.objects.filter(name="$SYS").exists()
+    assert not [note for note in report.notes if "doesn't start" in note.sentence]
+    assert not import_conf(system, parsed).changes
 
 
 def test_certificates_are_identities(system):
