@@ -390,6 +390,7 @@ LOGGING = {
     "loggers": {
         "django": {"level": "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL, "handlers": []},  # its DEBUG tells secrets
         "django.request": {"filters": ["expected"]},
+        "asyncio": {"level": "ERROR"},  # it warns of each TLS connection that a client of NATS closes
     }
     | {
         name: {"level": "WARNING"}  # a line for each request and each task would bury what happened

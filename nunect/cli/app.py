@@ -92,7 +92,7 @@ def _in_words(error: click.ClickException) -> str:
     """What was typed wrongly, and where to look."""
     text = error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        return f"{text} See `{error.ctx.command_path} --help`."
+        return f"{text if text.endswith(('.', '?')) else f'{text}.'} See `{error.ctx.command_path} --help`."
     return text
 
 

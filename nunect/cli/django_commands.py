@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
     try:
         _take_early(arguments)
         django.setup()
+        if name != "up" and "NUNECT_LOG_LEVEL" not in os.environ:
+            logging.getLogger().setLevel(logging.WARNING)  # the command says itself what it did
         return _execute(name, arguments)
     except ImproperlyConfigured as error:
         sys.stderr.write(f"nunect: {error}\n")
