@@ -10,6 +10,7 @@ _SHA_AFTER = "sha256:3e82c49970e3c4b7a3b1f6f4a3f5b0a0e1d2c3b4a5968778695a4b3c2d1
 _DIFF = "--- nats-server.conf\n+++ nats-server.conf\n@@ -2 +2 @@\n-accounts { … }\n+include 'accounts.conf'"
 _KNOWN = {
     "file": _FILE,
+    "others": [],
     "system": "main",
     "at": "2027-01-31T12:00:00Z",
     "state": "taken",
@@ -32,7 +33,7 @@ ANSWERS: dict[str, Any] = {
         "results": [_KNOWN],
         "next": None,
         "folders": ["/etc/nats"],
-        "offers": [{"file": _FILE, "running": True, "allowed": True}],
+        "offers": [{"file": _FILE, "running": True, "allowed": True, "others": []}],
     },
     "takeover": {
         **_KNOWN,
@@ -92,6 +93,18 @@ PREVIEWS: dict[str, Any] = {
             "waits_s": 0.28,
             "opened": False,
         },
+        "servers": [
+            {
+                "file": _FILE,
+                "running": True,
+                "clients": 41,
+                "disconnected": 0,
+                "waits_s": 0.28,
+                "now": _SHA,
+                "server_runs_it": True,
+                "judged": _SHA_AFTER,
+            }
+        ],
         "sentences": ["2 accounts with 3 users become rows.", "A reload does it; nothing needs a restart."],
         "stamp": "5bd8a3b7c5d5a1f2b1cf4d1d9f5a7d4c",
     },

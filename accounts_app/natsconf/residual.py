@@ -61,13 +61,13 @@ def split(
     """Return what stays of the conf `parsed` was read from, with the guard and `include` of the generated file.
 
     read: the text of a file, the first one too; exists: whether a name is taken, so that no file is replaced;
-    guard: a public nkey whose seed nobody has; housed: what lives in `$G` gets an account. Nothing is raised for a
-    conf that can't be split: the notes say why.
+    guard: a public nkey whose seed nobody has; generated: the way to nunect's file from the folder of the first;
+    housed: what lives in `$G` gets an account. Nothing is raised for a conf that can't be split: the notes say why.
     """
     notes = list(refusals(parsed, housed=housed))
     if notes:
         return Residual(notes=tuple(notes))
-    splitter = _Splitter(parsed, file, read, guard, exists, join(file, generated))
+    splitter = _Splitter(parsed, file, read, guard, exists, generated)
     try:
         result = splitter.split()
         if not result.refused:
@@ -96,7 +96,7 @@ class _Splitter:
         generated: str,
     ) -> None:
         self.parsed, self.file, self.read, self.guard = parsed, file, read, guard
-        self.exists, self.generated = exists, generated
+        self.exists, self.include, self.generated = exists, generated, join(file, generated)
         self.notes: list[Note] = []
         self.texts: dict[str, str] = {}
         self.gone: list[str] = []
@@ -212,11 +212,10 @@ class _Splitter:
             number += 1
 
     def _tail(self, kept: str, newline: str) -> str:
-        generated = posixpath.basename(self.generated)
-        lines = [line.format(generated=generated) for line in _TAIL]
+        lines = [line.format(generated=self.include) for line in _TAIL]
         if self.owned.authorization is None:
             lines.append(f'authorization {{ users: [ {{ nkey: "{self.guard}" }} ] }}')
-        lines.append(f'include "{generated}"')
+        lines.append(f'include "{self.include}"')
         before = "" if not kept else newline if kept.endswith("\n") else newline * 2
         return before + newline.join(lines) + newline
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,7 @@ class TakeOvers(APIView):
         doors.require_right(request.user)
         only_known(request, ())
         roots = [str(folder) for folder in places.folders()]
-        offers = [{"file": each.file, "running": each.running, "allowed": each.allowed} for each in doors.offers()]
+        offers = [dataclasses.asdict(each) for each in doors.offers()]
         found = [shapes.told_known(each) for each in back.known()]
         return Response({"results": found, "next": None, "folders": roots, "offers": offers})
 
@@ -61,14 +62,15 @@ class TakeOvers(APIView):
         asked = shapes.TakeOverInput(data=request.data)
         asked.is_valid(raise_exception=True)
         given = asked.validated_data
-        wanted = Wanted(given["file"], given.get("system", ""), given.get("url", ""), given.get("env", {}))
+        others = tuple(given.get("others", ()))
+        wanted = Wanted(given["file"], given.get("system", ""), given.get("url", ""), given.get("env", {}), others)
         if flag(request, "dry_run"):
             return _not_kept(shapes.told_show(_asked(lambda: doors.show(wanted, request.user))))
 
         def act() -> dict[str, Any]:
             stamp = given.get("stamp", "")
             if not stamp:
-                doors.allowed_file(wanted.file)
+                doors.allowed_files(wanted)
                 raise Invalid("stamp", "Look first (dry_run=true), and send the `stamp` of what was shown.")
             done = doors.take(wanted, stamp, given.get("confirm", ""), request.user)
             main = Path(done.journal.main)

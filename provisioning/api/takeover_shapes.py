@@ -12,7 +12,7 @@ from accounts_app.api.shapes import Preview, Sync
 from accounts_app.models import System
 from provisioning.takeover.back import Back, Known
 from provisioning.takeover.doors import Done
-from provisioning.takeover.foreseeing import Place, Shown
+from provisioning.takeover.foreseeing import Place, Server, Shown
 from provisioning.takeover.noting import Step
 from provisioning.takeover.showing import ShownFile
 
@@ -23,6 +23,13 @@ STATES = tuple((each, each) for each in ("begun", "taken", "undone", "unreadable
 class TakeOverInput(Strict, serializers.Serializer[Any]):
     file = Text(
         max_length=4000, trim_whitespace=False, help_text="Whole path of the main file, in a folder that is allowed."
+    )
+    others = serializers.ListField(
+        child=Text(max_length=4000, trim_whitespace=False),
+        required=False,
+        max_length=64,
+        help_text="Whole paths of the main files of further servers that have the same accounts, such as those of one "
+        "cluster; in the same folder or below.",
     )
     system = Text(
         required=False,
@@ -35,7 +42,7 @@ class TakeOverInput(Strict, serializers.Serializer[Any]):
         required=False,
         allow_blank=True,
         trim_whitespace=False,
-        help_text="How nunect reaches the server, when not as its file says.",
+        help_text="How nunect reaches the server, when not as its file says; of several, with commas between them.",
     )
     env = serializers.DictField(
         child=Text(trim_whitespace=False),
@@ -75,12 +82,15 @@ class OneFile(serializers.Serializer[Any]):
 
 
 class Proof(serializers.Serializer[Any]):
+    """Of several servers the digests are those of the first; each one's stands in `servers`."""
+
     differences = serializers.ListField(
         child=serializers.CharField(), help_text="What accounts, users and permissions would not be as now."
     )
     now = serializers.CharField(help_text="Digest of the files as they stand.")
     server_runs_it = serializers.BooleanField(
-        allow_null=True, help_text="Whether the server reports that digest; null: it can't be asked (no `http` port)."
+        allow_null=True,
+        help_text="Whether every server reports what stands in its files; null: one can't be asked (no `http` port).",
     )
     judged = serializers.CharField(
         help_text="Digest of what would be written, as the server's own binary told it. Keys and hashes that are only "
@@ -89,7 +99,7 @@ class Proof(serializers.Serializer[Any]):
 
 
 class Felt(serializers.Serializer[Any]):
-    """What clients feel."""
+    """What clients feel; of several servers all together, and how long a login waits where it is longest."""
 
     running = serializers.BooleanField(help_text="A nats-server of this machine runs with this file.")
     restarts = serializers.ListField(child=serializers.CharField(), help_text="What only a restart would do.")
@@ -97,6 +107,19 @@ class Felt(serializers.Serializer[Any]):
     disconnected = serializers.IntegerField(allow_null=True, help_text="Those of them who came without a credential.")
     waits_s = serializers.FloatField(help_text="For how long new logins wait; at most, where clients is null.")
     opened = serializers.BooleanField(help_text="It lets anybody in now, and won't any more.")
+
+
+class TakeOverServer(serializers.Serializer[Any]):
+    """One server of the take-over."""
+
+    file = serializers.CharField(help_text="Its main file.")
+    running = serializers.BooleanField()
+    clients = serializers.IntegerField(allow_null=True, help_text="Connected now; null: nobody could tell.")
+    disconnected = serializers.IntegerField(allow_null=True)
+    waits_s = serializers.FloatField()
+    now = serializers.CharField()
+    server_runs_it = serializers.BooleanField(allow_null=True)
+    judged = serializers.CharField()
 
 
 class TakeOverPreview(Preview):
@@ -114,6 +137,7 @@ class TakeOverPreview(Preview):
     files = OneFile(many=True)
     proof = Proof(allow_null=True)
     forecast = Felt(allow_null=True)
+    servers = TakeOverServer(many=True, help_text="Each of them, the first one first; none when it is not possible.")
     sentences = serializers.ListField(child=serializers.CharField(), help_text="The same for a person.")
     stamp = serializers.CharField(help_text='To be sent with the take-over itself; "" when it is not possible.')
 
@@ -133,7 +157,8 @@ class TakenFile(serializers.Serializer[Any]):
 class TakeOver(serializers.Serializer[Any]):
     """A take-over by its journal."""
 
-    file = serializers.CharField()
+    file = serializers.CharField(help_text="The main file; of several servers, that of the first.")
+    others = serializers.ListField(child=serializers.CharField(), help_text="Those of further servers.")
     system = serializers.CharField()
     at = serializers.CharField()
     state = serializers.ChoiceField(STATES)
@@ -149,6 +174,9 @@ class OneOffer(serializers.Serializer[Any]):
     file = serializers.CharField()
     running = serializers.BooleanField(help_text="A nats-server of this machine was started with it.")
     allowed = serializers.BooleanField(help_text="It is in one of the folders.")
+    others = serializers.ListField(
+        child=serializers.CharField(), help_text="Main files of running servers that are joined to it: one take-over."
+    )
 
 
 class TakeOverList(serializers.Serializer[Any]):
@@ -211,6 +239,7 @@ def told_show(shown: Shown) -> dict[str, Any]:
         ],
         "proof": None,
         "forecast": None,
+        "servers": [],
         "sentences": faults,
         "stamp": "",
     }
@@ -225,13 +254,14 @@ def told_show(shown: Shown) -> dict[str, Any]:
             "judged": found.digest,
         },
         "forecast": {
-            "running": found.seen.process is not None,
+            "running": found.runs,
             "restarts": list(shown.restarts),
             "clients": None if clients is None else clients.count,
             "disconnected": None if clients is None else clients.closed,
             "waits_s": round(found.waits_s, 3),
             "opened": found.opened,
         },
+        "servers": [_server(each) for each in shown.servers],
         "sentences": shown.sentences(),
         "stamp": shown.stamp,
     }
@@ -241,6 +271,7 @@ def told_known(known: Known) -> dict[str, Any]:
     """A take-over of the list."""
     return {
         "file": known.file,
+        "others": list(known.others),
         "system": known.system,
         "at": known.at,
         "state": known.state,
@@ -286,6 +317,20 @@ def told_back(back: Back) -> dict[str, Any]:
 def told_steps(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
     """Steps as JSON values."""
     return [{"text": step.text, "took_s": round(step.took_s, 3)} for step in steps]
+
+
+def _server(server: Server) -> dict[str, Any]:
+    part = server.part
+    return {
+        "file": str(part.seen.main),
+        "running": part.runs,
+        "clients": None if part.clients is None else part.clients.count,
+        "disconnected": None if part.clients is None else part.clients.closed,
+        "waits_s": round(part.waits_s, 3),
+        "now": server.digest_now,
+        "server_runs_it": server.runs_it,
+        "judged": part.digest,
+    }
 
 
 def _place(place: Place) -> dict[str, Any]:

@@ -22,8 +22,8 @@ UNDONE = "take-over taken back"  # in the trail
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A take-over by its journal. undoable: it is the last one of its file, and its former files can come back;
-    problem: why its journal can't be read."""
+    """A take-over by its journal. file: the first main file; others: those that were taken over with it; undoable: it
+    is the last one of its file, and its former files can come back; problem: why its journal can't be read."""
 
     file: str
     journal: Path
@@ -34,6 +34,7 @@ class Known:
     files: tuple[journals.Entry, ...] = ()
     digest_before: str = ""
     digest_after: str = ""
+    others: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -49,14 +50,14 @@ class Back:
 
 def known() -> list[Known]:
     """The take-overs of the main files in the allowed folders, the last one first."""
-    found = [each for main in places.mains() for each in of_file(main)]
+    found = {each.journal: each for main in places.mains() for each in of_file(main)}.values()
     return sorted(found, key=lambda each: (each.at, each.file), reverse=True)
 
 
 def of_file(main: Path) -> Iterator[Known]:
     """The take-overs of one main file, the last one first."""
     last = True
-    for path in journals.beside(main):
+    for path in journals.about(main):
         try:
             found = journals.load(path)
         except ProvisioningError as error:
@@ -65,7 +66,9 @@ def of_file(main: Path) -> Iterator[Known]:
         undoable = last and found.state in ("begun", "taken")
         last = last and not undoable
         digests = found.digest_before, found.digest_after
-        yield Known(str(main), path, found.system, _moment(found.at), found.state, undoable, found.files, *digests)
+        others = tuple(each.path for each in found.others)
+        at = _moment(found.at)
+        yield Known(found.main, path, found.system, at, found.state, undoable, found.files, *digests, others)
 
 
 def show_back(file: str) -> Back:
@@ -77,7 +80,8 @@ def show_back(file: str) -> Back:
         raise ValidationError({"file": why})
     journal = journals.load(found.journal)
     copies = [each.backup for each in found.files if each.backup]
-    places.check_written([journal.main, *(each.path for each in found.files), *copies])
+    mains = [each.path for each in journal.mains]
+    places.check_written([*mains, *(each.path for each in found.files), *copies])
     told = tuple(f"{each.path} {'comes back as it was' if each.before else 'goes'}." for each in reversed(found.files))
     edited = tuple(
         f"{path} was edited since the take-over: put your edit aside first, and back afterwards."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from provisioning.takeover.foreseeing import Shown, Wanted, look_at, shown_of
 from provisioning.takeover.journal import Journal
 from provisioning.takeover.machine import ask_http, monitoring_url
 from provisioning.takeover.noting import Failed, Step, noted_steps
+from provisioning.takeover.seeing import arranged
 from provisioning.takeover.showing import secrets_in, told_words
 
 RIGHT = "provisioning.take_over_server"
 DONE = "take-over done"  # in the trail
+Connected = dict[tuple[str, int], str]  # {(main file, cid): login}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,20 @@ def require_right(person: Any) -> None:
 
 def offers() -> list[places.Offer]:
     """Main files that could be taken over: not those that nunect manages already."""
-    managed = {str(system.folder / MAIN) for system in System.objects.filter(stage=System.Stage.MANAGED)}
+    managed = set[str]()
+    for system in System.objects.filter(stage=System.Stage.MANAGED):
+        main = system.folder / MAIN
+        managed |= {str(main), *taken_with(main)}
     return [each for each in places.offers() if each.file not in managed]
+
+
+def taken_with(main: Path) -> list[str]:
+    """Main files of further servers that were taken over with this one."""
+    try:
+        journal = journals.find(main, "taken")
+    except ProvisioningError:
+        return []
+    return [each.path for each in journal.others] if journal else []
 
 
 # --- what it would do --------------------------------------------------------------------------------
@@ -77,12 +92,12 @@ def show(wanted: Wanted, person: Any, *, note: bool = True) -> Shown:
 
     Raises PermissionDenied, ValidationError, ProvisioningError.
     """
-    main = allowed_file(wanted.file)
+    mains = allowed_files(wanted)
     wanted = _checked(wanted)
-    shown = look_at(wanted, main, person)
+    shown = look_at(wanted, mains, person)
     system = System.objects.filter(name=wanted.system).first()
     if note:
-        record("take-over looked at", system, file=str(main), possible=shown.possible)
+        record("take-over looked at", system, **_files(mains), possible=shown.possible)
     return shown
 
 
@@ -91,15 +106,17 @@ def take(wanted: Wanted, stamp: str, confirm: str, person: Any) -> Done:
 
     Raises Moved when it would be something else by now, Failed with everything as it was, and what `show` raises.
     """
-    main = allowed_file(wanted.file)
+    mains = allowed_files(wanted)
+    main, *others = mains
     wanted = _checked(wanted)
     if confirm != wanted.system:
         raise ValidationError({"confirm": f"Type the name of the system: {wanted.system}."})
-    places.check_includes(main, wanted.environ)
-    if journals.find(main, "begun") is not None:
-        raise Moved(look_at(wanted, main, person))
+    for each in mains:
+        places.check_includes(each, wanted.environ)
+    if any(journals.find(each, "begun") is not None for each in mains):
+        raise Moved(look_at(wanted, mains, person))
     moved: list[Shown] = []
-    agreed: list[tuple[Forecast, dict[int, str] | None]] = []
+    agreed: list[tuple[Forecast, Connected | None]] = []
 
     def agrees(forecast: Forecast) -> bool:
         now = shown_of(wanted, main, forecast, person)
@@ -111,15 +128,16 @@ def take(wanted: Wanted, stamp: str, confirm: str, person: Any) -> Done:
 
     with noted_steps() as steps:
         try:
-            outcome = taking.take(main, wanted.system, wanted.environ, url=wanted.url, agrees=agrees)
+            name, environ = wanted.system, wanted.environ
+            outcome = taking.take(main, name, environ, others=others, url=wanted.url, agrees=agrees)
         except ValidationError as refused:
             system = System.objects.filter(name=wanted.system).first()
-            record("take-over failed", system, file=str(main), why=" ".join(refused.messages)[:800])
+            record("take-over failed", system, **_files(mains), why=" ".join(refused.messages)[:800])
             raise
         except (ProvisioningError, NatsConfError, OSError, DatabaseError) as error:
             if isinstance(error, NotManaged) and not agreed:  # it can't be done any more, and says why
-                raise Moved(look_at(wanted, main, person)) from error
-            raise _failed(error, main, wanted, steps, agreed[0][0] if agreed else None, person) from error
+                raise Moved(look_at(wanted, mains, person)) from error
+            raise _failed(error, mains, wanted, steps, agreed[0][0] if agreed else None, person) from error
     if outcome is None:
         raise Moved(moved[0])
     forecast, before = agreed[0]
@@ -128,8 +146,14 @@ def take(wanted: Wanted, stamp: str, confirm: str, person: Any) -> Done:
     journal = journals.find(main, "taken")
     assert journal is not None  # noqa: S101 - it was written a moment ago
     done = Done(outcome, journal, tuple(steps), None if before is None else len(before), stayed, forecast.waits_s)
-    record(DONE, System.objects.filter(name=outcome.system).first(), file=str(main), **_told(done))
+    record(DONE, System.objects.filter(name=outcome.system).first(), **_files(mains), **_told(done))
     return done
+
+
+def _files(mains: Sequence[Path]) -> dict[str, Any]:
+    """What the trail says of the main files."""
+    main, *others = map(str, mains)
+    return {"file": main, **({"others": others} if others else {})}
 
 
 def _told(done: Done) -> dict[str, Any]:
@@ -155,6 +179,15 @@ def allowed_file(file: str) -> Path:
         raise
 
 
+def allowed_files(wanted: Wanted) -> tuple[Path, ...]:
+    """All the main files, the first one first. Raises PermissionDenied, ValidationError; the trail says so."""
+    file = allowed_file(wanted.file)
+    try:
+        return arranged(file, [allowed_file(each) for each in wanted.others])
+    except ValidationError as refused:
+        raise ValidationError({"others": refused.messages}) from refused
+
+
 def _checked(wanted: Wanted) -> Wanted:
     """With the name of the system, where nobody says it. Raises ValidationError at its field."""
     name = wanted.system
@@ -176,31 +209,35 @@ def _checked(wanted: Wanted) -> Wanted:
 
 
 def _failed(
-    error: Exception, main: Path, wanted: Wanted, steps: list[Step], forecast: Forecast | None, person: Any
+    error: Exception, mains: Sequence[Path], wanted: Wanted, steps: list[Step], forecast: Forecast | None, person: Any
 ) -> Failed:
     if isinstance(error, OSError):
-        known: ProvisioningError = ProvisioningError(f"{error.filename or main} can't be used: {error.strerror}.")
+        known: ProvisioningError = ProvisioningError(f"{error.filename or mains[0]} can't be used: {error.strerror}.")
     elif isinstance(error, DatabaseError):
         known = ProvisioningError(f"The database refused ({str(error).strip().partition(chr(10))[0]}).")
     else:
         known = error if isinstance(error, ProvisioningError) else ProvisioningError(str(error))
     words = ""
     if forecast is not None:
-        words = told_words(known.server_words, secrets_in(forecast.seen.hashes), keys=may(person, "change", NatsUser))
+        secrets = secrets_in({name for seen in forecast.looks for name in seen.hashes})
+        words = told_words(known.server_words, secrets, keys=may(person, "change", NatsUser))
     system = System.objects.filter(name=wanted.system).first()
-    record("take-over failed", system, file=str(main), why=known.detail, steps=[step.text for step in steps])
+    record("take-over failed", system, **_files(mains), why=known.detail, steps=[step.text for step in steps])
     return Failed(known, tuple(steps), words)
 
 
-def _connected(forecast: Forecast) -> dict[int, str] | None:
-    """{cid: login} of the clients that are connected now, without nunect's own; None when nobody can tell."""
-    url = monitoring_url(forecast.seen.parsed.tree) if forecast.seen.process else ""
-    found = ask_http(url, "connz?auth=1&limit=10000")
-    if found is None:
-        return None
+def _connected(forecast: Forecast) -> Connected | None:
+    """The clients that are connected now, without nunect's own; None when of one server nobody can tell."""
     system = System.objects.filter(system_account=forecast.system_account)
     own = {key for keys in system.values_list("control_nkey", "relay_nkey", "jetstream_nkey") for key in keys}
-    logins = {
-        each["cid"]: each.get("authorized_user") or each.get("nkey") or "" for each in found.get("connections") or ()
-    }
-    return {cid: login for cid, login in logins.items() if login not in own}
+    known: Connected = {}
+    running = [seen for seen in forecast.looks if seen.process is not None]
+    for seen in running:
+        found = ask_http(monitoring_url(seen.parsed.tree), "connz?auth=1&limit=10000")
+        if found is None:
+            return None
+        for each in found.get("connections") or ():
+            login = each.get("authorized_user") or each.get("nkey") or ""
+            if login not in own:
+                known[str(seen.main), each["cid"]] = login
+    return known if running else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -33,63 +34,25 @@ class Clients:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """refusals: why it can't be done; weak: what a person should look at; left: what becomes of includes and variables.
-
-    differences: what accounts, users and permissions would not be as before; opened: the server lets anybody in now,
-    and won't any more; waits_s: for how long new logins wait for the reload, at most if `clients` is None.
-    restart: why and how the server is stopped and started instead of a reload.
-    generated, digest: what was judged, with stand-ins for what is only made when it is taken; identity: nunect's in it.
-    """
+class Part:
+    """What it is for one server. opened: it lets anybody in now, and won't any more; waits_s: for how long new logins
+    wait for the reload, at most if `clients` is None; digest: of all its files as they were judged, with stand-ins for
+    what is only made when it is taken."""
 
     seen: Look = field(repr=False)
-    refusals: tuple[str, ...] = ()
-    weak: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-    differences: tuple[str, ...] = ()
-    accounts: int = 0
-    users: int = 0
-    system_account: str = "$SYS"
+    residual: Residual = field(default_factory=Residual, repr=False)
     opened: bool = False
-    restart: tuple[str, ...] = ()
     clients: Clients | None = None
     waits_s: float = 0.0
-    residual: Residual = field(default_factory=Residual, repr=False)
-    generated: str = field(default="", repr=False)
     digest: str = ""
-    identity: IdentitySpec | None = field(default=None, repr=False)
 
     @property
-    def possible(self) -> bool:
-        """Whether nothing stands against it."""
-        return not self.refusals
+    def runs(self) -> bool:
+        """Whether a nats-server of this machine was started with it."""
+        return self.seen.process is not None
 
-    def sentences(self) -> Iterator[str]:
-        """What will happen, for a person."""
-        yield f"{self.accounts} accounts with {self.users} users become rows."
-        main = str(self.seen.main)
-        yield f"{main} is written anew, and what it was stays beside it."
-        yield from (f"{name} is made." for name in self.residual.texts if name != main)
-        yield from self.left
-        yield from self.weak[:SHOWN]
-        if len(self.weak) > SHOWN:
-            yield f"… and {len(self.weak) - SHOWN} more such places (--json prints all)."
-        if self.differences:
-            yield "Not as before:"
-            yield from (f"  {text}" for text in self.differences)
-        else:
-            yield "The server will see the same accounts, users and permissions as before."
-        if self.opened:
-            yield "Anybody gets in without a credential now. That ends, and such clients are disconnected."
-        if self.restart:
-            yield from self.restart
-        elif self.seen.process is None:
-            yield "No nats-server of this machine runs with this file: its next start will be the first with it."
-        else:
-            yield "A reload does it; nothing needs a restart."
-            yield self._reload()
-
-    def _reload(self) -> str:
+    def reload(self) -> str:
+        """What its clients feel, for a person."""
         waits = f"new logins wait about {self.waits_s:.2g} s" if self.waits_s >= 0.01 else "nobody waits for it"
         if self.clients is None:
             who = "All clients are checked again by the reload and stay connected"
@@ -98,6 +61,121 @@ class Forecast:
         who = f"{count} client{'' if count == 1 else 's'}"
         closed = f"{self.clients.closed} of them are disconnected" if self.clients.closed else "none is disconnected"
         return f"{who} {'is' if count == 1 else 'are'} checked again by the reload, {closed}; {waits}."
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """parts: each server's, the first of them with the main file beside which nunect writes.
+
+    refusals: why it can't be done; weak: what a person should look at; left: what becomes of includes and variables.
+    differences: what accounts, users and permissions would not be as before.
+    restart: why and how the server is stopped and started instead of a reload.
+    generated: what was judged, with stand-ins; identity: nunect's in it.
+    """
+
+    parts: tuple[Part, ...] = field(repr=False)
+    refusals: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    accounts: int = 0
+    users: int = 0
+    system_account: str = "$SYS"
+    restart: tuple[str, ...] = ()
+    generated: str = field(default="", repr=False)
+    identity: IdentitySpec | None = field(default=None, repr=False)
+
+    @property
+    def possible(self) -> bool:
+        """Whether nothing stands against it."""
+        return not self.refusals
+
+    @property
+    def seen(self) -> Look:
+        """The first main file."""
+        return self.parts[0].seen
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """All main files."""
+        return tuple(part.seen for part in self.parts)
+
+    @property
+    def residual(self) -> Residual:
+        """What stays of the first."""
+        return self.parts[0].residual
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """{file: text} of all that is written beside the generated file."""
+        return {name: text for part in self.parts for name, text in part.residual.texts.items()}
+
+    @property
+    def digest(self) -> str:
+        """What the first server would report."""
+        return self.parts[0].digest
+
+    @property
+    def opened(self) -> bool:
+        """Whether any of them lets anybody in now."""
+        return any(part.opened for part in self.parts)
+
+    @property
+    def runs(self) -> bool:
+        """Whether any of them runs on this machine."""
+        return any(part.runs for part in self.parts)
+
+    @property
+    def clients(self) -> Clients | None:
+        """The clients of all that run; None when of one nobody could tell."""
+        known = [part.clients for part in self.parts if part.runs]
+        told = [each for each in known if each is not None]
+        if not told or len(told) < len(known):
+            return None
+        users: Counter[str] = Counter()
+        for each in told:
+            users.update(each.users)
+        return Clients(users, sum(each.closed for each in told))
+
+    @property
+    def waits_s(self) -> float:
+        """Seconds that a new login waits for a reload, at the server where it is longest."""
+        return max(part.waits_s for part in self.parts)
+
+    def sentences(self) -> Iterator[str]:
+        """What will happen, for a person."""
+        yield f"{self.accounts} accounts with {self.users} users become rows."
+        mains = [str(seen.main) for seen in self.looks]
+        yield from (f"{main} is written anew, and what it was stays beside it." for main in mains)
+        yield from (f"{name} is made." for name in self.texts if name not in mains)
+        yield from self.left
+        yield from self.weak[:SHOWN]
+        if len(self.weak) > SHOWN:
+            yield f"… and {len(self.weak) - SHOWN} more such places (--json prints all)."
+        if self.differences:
+            yield "Not as before:"
+            yield from (f"  {text}" for text in self.differences)
+        else:
+            which = "The server" if len(mains) == 1 else f"All {len(mains)} servers"
+            yield f"{which} will see the same accounts, users and permissions as before."
+        if self.opened:
+            yield "Anybody gets in without a credential now. That ends, and such clients are disconnected."
+        yield from self.restart or self._reloads()
+
+    def _reloads(self) -> Iterator[str]:
+        if not self.runs:
+            yield "No nats-server of this machine runs with this file: its next start will be the first with it."
+            return
+        yield "A reload does it; nothing needs a restart."
+        if len(self.parts) == 1:
+            yield self.parts[0].reload()
+            return
+        for part in self.parts:
+            idle = "No nats-server of this machine runs with it: its next start will be the first with it."
+            yield f"{part.seen.main}: {part.reload() if part.runs else idle}"
+        clients = self.clients
+        if clients is not None:
+            yield f"Together {clients.count} clients, {clients.closed or 'none'} of them disconnected."
 
 
 def said(notes: Iterable[Note], verdict: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from accounts_app.stages import why_unwritten
 from provisioning.errors import Invalid
 from provisioning.takeover import journal as journals
 from provisioning.takeover import places
-from provisioning.takeover.forecast import Forecast
+from provisioning.takeover.forecast import Forecast, Part
 from provisioning.takeover.looking import look
 from provisioning.takeover.machine import ask_http, client_url, monitoring_url
 from provisioning.takeover.seeing import see
@@ -34,12 +34,19 @@ _PLACE = re.compile(r"(/[^\n]*?):(\d+):(\d+): (.*)", re.S)
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What somebody asks for. system: the name of the one that the accounts become; url: how nunect reaches the
-    server, "" as its file says; environ: variables where the server's process can't be asked."""
+    servers, "" as their files say; environ: variables where a server's process can't be asked; others: main files of
+    further servers."""
 
     file: str
     system: str = ""
     url: str = ""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    others: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All main files as they were named."""
+        return (self.file, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """One server of it. digest_now: of its files as they stand; runs_it: whether it reports just that, None when it
+    can't be asked."""
+
+    part: Part = field(repr=False)
+    digest_now: str = ""
+    runs_it: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """What a take-over would do. digest_now: of the files as they stand; runs_it: whether the server reports just that,
-    None when it can't be asked; stamp: tells what was shown from anything else; keys: the person may see public nkeys.
+    """What a take-over would do. main: the first file; stamp: tells what was shown from anything else; keys: the person
+    may see public nkeys.
     """
 
     wanted: Wanted
@@ -64,8 +81,7 @@ class Shown:
     notes: tuple[Place, ...] = ()
     files: tuple[ShownFile, ...] = ()
     forecast: Forecast | None = field(default=None, repr=False)
-    digest_now: str = ""
-    runs_it: bool | None = None
+    servers: tuple[Server, ...] = ()
     stamp: str = ""
     keys: bool = False
 
@@ -90,22 +106,36 @@ class Shown:
         return tuple(getattr(self.forecast, "restarts", ()))
 
     @property
+    def digest_now(self) -> str:
+        """Of the files of the first server as they stand."""
+        return self.servers[0].digest_now if self.servers else ""
+
+    @property
+    def runs_it(self) -> bool | None:
+        """Whether all report what stands in their files; None when one can't be asked, and none reports otherwise."""
+        told = [server.runs_it for server in self.servers if server.part.runs]
+        return False if False in told else None if None in told or not told else True
+
+    @property
     def url(self) -> str:
-        """How nunect will reach the server."""
-        return self.wanted.url or (client_url(self.forecast.seen.parsed.tree) if self.forecast else "")
+        """How nunect will reach the servers."""
+        looks = self.forecast.looks if self.forecast else ()
+        return self.wanted.url or ",".join(client_url(seen.parsed.tree) for seen in looks)
 
 
-def look_at(wanted: Wanted, main: Path, person: Any) -> Shown:
-    """Look at a main file of the allowed folders. Raises ValidationError, ProvisioningError."""
-    places.check_includes(main, wanted.environ)
-    if journals.find(main, "begun") is not None:
+def look_at(wanted: Wanted, mains: Sequence[Path], person: Any) -> Shown:
+    """Look at main files of the allowed folders, the first one first. Raises ValidationError, ProvisioningError."""
+    main, *others = mains
+    for each in mains:
+        places.check_includes(each, wanted.environ)
+    if any(journals.find(each, "begun") is not None for each in mains):
         text = (
             "A take-over of this file is under way, or was cut short: wait for it, end it with `nunect takeover`, or "
             "put its former files back."
         )
         return Shown(wanted, main, (Place(text),))
     try:
-        forecast = look(main, System.objects.filter(name=wanted.system).first(), wanted.environ)
+        forecast = look(main, System.objects.filter(name=wanted.system).first(), wanted.environ, others=others)
     except ConfSyntaxError as error:
         return Shown(wanted, main, (_unreadable(error),))
     except NatsConfError as error:
@@ -114,7 +144,7 @@ def look_at(wanted: Wanted, main: Path, person: Any) -> Shown:
         why = f"{error.filename or main} can't be read: {error.strerror}."
         raise ValidationError({"file": why}) from error
     except Invalid as error:
-        secrets = secrets_in(see(main, wanted.environ).hashes)
+        secrets = secrets_in({name for each in mains for name in see(each, wanted.environ).hashes})
         words = told_words(error.server_words, secrets, keys=may(person, "change", NatsUser))
         return Shown(wanted, main, tuple(Place(text) for text in (error.detail, *words.splitlines())))
     return shown_of(wanted, main, forecast, person)
@@ -132,18 +162,14 @@ def _unreadable(error: ConfSyntaxError) -> Place:
 def shown_of(wanted: Wanted, main: Path, forecast: Forecast, person: Any) -> Shown:
     """What this person may see of a forecast, and its stamp."""
     keys = may(person, "change", NatsUser)
-    seen = forecast.seen
     files = shown_files(forecast, keys=keys) if forecast.possible else ()
-    now = digest(seen.parsed.tree)
-    varz = ask_http(monitoring_url(seen.parsed.tree), "varz") if seen.process else None
-    reported = (varz or {}).get("config_digest")
     told = {
         "asked": [str(main), wanted.system, wanted.url, sorted(wanted.environ.items())],
-        "hashes": dict(seen.hashes),
+        "hashes": {name: hash_ for seen in forecast.looks for name, hash_ in seen.hashes.items()},
         "says": [forecast.refusals, forecast.weak, forecast.left, forecast.differences],
         "what": [forecast.accounts, forecast.users, forecast.system_account, forecast.opened],
         "files": [[each.path, each.becomes] for each in files],
-        "running": seen.process is not None,
+        "running": [[str(part.seen.main), part.runs] for part in forecast.parts],
     }
     text = json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass")
     released = System.objects.filter(name=wanted.system, stage=System.Stage.RELEASED).first()
@@ -155,11 +181,17 @@ def shown_of(wanted: Wanted, main: Path, forecast: Forecast, person: Any) -> Sho
         _places((*forecast.weak, *forecast.left), keys),
         files,
         forecast,
-        now,
-        None if reported is None else reported == now,
+        tuple(_server(part) for part in forecast.parts),
         hashlib.sha256(text).hexdigest()[:32],
         keys,
     )
+
+
+def _server(part: Part) -> Server:
+    now = digest(part.seen.parsed.tree)
+    varz = ask_http(monitoring_url(part.seen.parsed.tree), "varz") if part.runs else None
+    reported = (varz or {}).get("config_digest")
+    return Server(part, now, None if reported is None else reported == now)
 
 
 def _places(sentences: tuple[str, ...], keys: bool) -> tuple[Place, ...]:

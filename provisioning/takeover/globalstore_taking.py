@@ -36,7 +36,7 @@ from provisioning.takeover.globalstore_service import Service
 from provisioning.takeover.journal import Journal, step
 from provisioning.takeover.judging import tree_of
 from provisioning.takeover.looking import look
-from provisioning.takeover.machine import client_url, find_process
+from provisioning.takeover.machine import find_process
 from provisioning.takeover.seeing import Look, divide, see
 from provisioning.takeover.taking import Outcome
 
@@ -50,7 +50,7 @@ def look_global(path: Path, system: System | None, environ: Mapping[str, str] | 
     if not forecast.possible:
         return forecast
     store, seen = store_of(forecast.seen), forecast.seen
-    after = tree_of(seen.main, forecast.residual.texts, forecast.generated, seen.environ).tree
+    after = tree_of(seen, forecast.texts, forecast.generated).tree
     try:
         running = ask_running(seen)
         tried = trial.try_on_copy(store, (seen.parsed.tree, after), _program(seen))
@@ -108,7 +108,7 @@ def take_global(
             return None
         if not forecast.seen.is_current:
             raise NotVerified("The files were changed since they were looked at: look again.")
-        system = taking._rows(forecast.seen, name, url or client_url(forecast.seen.parsed.tree))
+        system = taking._rows(forecast.looks, name, url)
         step("takeover rows")
         with sole_writer(main.parent, next_fence(system.pk), settings.PROVISIONING_LOCK_TIMEOUT) as writer:
             _move(forecast, system, store, service, writer)
@@ -159,8 +159,8 @@ def _move(forecast: Forecast, system: System, store: Store, service: Service, wr
     put back when anything fails."""
     seen = forecast.seen
     residual = divide(seen, system.guard_nkey)
-    journal, generated = taking._prepared(seen, system, residual.texts, forecast.differences)
-    after = tree_of(seen.main, residual.texts, generated.text, seen.environ).tree
+    journal, generated = taking._prepared(forecast.looks, system, residual.texts, forecast.differences)
+    after = tree_of(seen, residual.texts, generated.text).tree
     program = _program(seen)
     stopped = False
     try:

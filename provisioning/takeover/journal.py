@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from provisioning.errors import NotWritten
-from provisioning.files import GENERATED, text_hash
+from provisioning.files import GENERATED, MAIN, text_hash
 from provisioning.steps import reached
 
 State = Literal["begun", "taken", "undone"]
@@ -31,10 +31,20 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Main:
+    """One server's main file. digest_before, digest_after: what a server reports that runs the one or the other."""
+
+    path: str
+    digest_before: str
+    digest_after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """A take-over, from its first written byte to its undoing. files: in the order in which they are written.
 
-    digest_before, digest_after: what a server reports that runs the one or the other.
+    main, digest_before, digest_after: of the first server, beside whose file the journal is; others: of those that
+    were taken over with it.
     """
 
     main: str
@@ -44,7 +54,20 @@ class Journal:
     digest_after: str
     files: tuple[Entry, ...] = ()
     state: State = "begun"
+    others: tuple[Main, ...] = ()
     path: Path = field(default=Path(), compare=False)
+
+    @property
+    def mains(self) -> tuple[Main, ...]:
+        """Of each server, the first one first."""
+        return Main(self.main, self.digest_before, self.digest_after), *self.others
+
+    def named(self, path: str) -> str:
+        """What a file is called in a step: "main" for the first one, and other main files with their folders."""
+        if path == self.main:
+            return "main"
+        known = {each.path for each in self.others}
+        return os.path.relpath(path, Path(self.main).parent) if path in known else Path(path).name
 
     def save(self, state: State | None = None) -> Journal:
         """Write it down, at once or not at all."""
@@ -54,19 +77,20 @@ class Journal:
         return saved
 
 
-def order(main: Path, texts: Mapping[str, str], generated: str) -> list[tuple[Path, str]]:
-    """The files in an order in which a server may be started at any moment, with its accounts, and closed.
+def order(mains: Sequence[Path], texts: Mapping[str, str], generated: tuple[Path, str]) -> list[tuple[Path, str]]:
+    """The files in an order in which any server may be started at any moment, with its accounts, and closed.
 
     New files first: nobody includes them yet. Where the person has a file of the generated one's name the main
-    file goes before it, since the old one still holds what the new main file includes.
+    files go before it, since the old one still holds what the new main files include.
     """
-    beside = [(Path(name), text) for name, text in texts.items() if Path(name) != main]
-    last = [(main.parent / GENERATED, generated), (main, texts[str(main)])]
-    return beside + (last[::-1] if (main.parent / GENERATED).exists() else last)
+    beside = [(Path(name), text) for name, text in texts.items() if Path(name) not in mains]
+    turned = [(main, texts[str(main)]) for main in mains]
+    return [*beside, *turned, generated] if generated[0].exists() else [*beside, generated, *turned]
 
 
-def begin(main: Path, system: str, at: str, digests: tuple[str, str], files: Iterable[tuple[Path, str]]) -> Journal:
-    """Copy what stands there now and write the journal. Raises NotWritten; then nothing was changed."""
+def begin(mains: Sequence[Main], system: str, at: str, files: Iterable[tuple[Path, str]]) -> Journal:
+    """Copy what stands there now and write the journal beside the first main file. Raises NotWritten; then nothing was
+    changed."""
     entries = []
     for path, text in files:
         former = _bytes_of(path)
@@ -82,16 +106,26 @@ def begin(main: Path, system: str, at: str, digests: tuple[str, str], files: Ite
             )
         )
     step("takeover backup")
+    first, *others = mains
+    main = Path(first.path)
     journal = Journal(
-        str(main), system, at, *digests, tuple(entries), path=main.with_name(f"{main.name}{_MARK}{at}.json")
+        first.path,
+        system,
+        at,
+        first.digest_before,
+        first.digest_after,
+        tuple(entries),
+        others=tuple(others),
+        path=main.with_name(f"{main.name}{_MARK}{at}.json"),
     ).save()
     step("takeover journal")
     return journal
 
 
 def find(main: Path, *states: State) -> Journal | None:
-    """The last journal of this main file in one of these states. Raises NotWritten for one that can't be read."""
-    for path in beside(main):
+    """The last journal of this main file in one of these states, be it the first or another one of several. Raises
+    NotWritten for one that can't be read."""
+    for path in about(main):
         journal = load(path)
         if journal.state in states:
             return journal
@@ -99,8 +133,20 @@ def find(main: Path, *states: State) -> Journal | None:
 
 
 def beside(main: Path) -> list[Path]:
-    """The journals of this main file, the last one first."""
+    """The journals of this main file as the only or first one, the last of them first."""
     return sorted(main.parent.glob(f"{main.name}{_MARK}*.json"), reverse=True)
+
+
+def about(main: Path) -> list[Path]:
+    """All journals that name this main file, the last one first. Those of another first file lie beside that, in the
+    same folder or above; somebody else's are not heeded there."""
+    found = {path: path.name.rpartition(_MARK)[2] for path in beside(main)}
+    for folder in main.parents:
+        for path in folder.glob(f"{MAIN}{_MARK}*.json"):
+            with suppress(OSError, NotWritten):
+                if path.stat().st_uid in (0, os.geteuid()) and str(main) in (each.path for each in load(path).mains):
+                    found[path] = path.name.rpartition(_MARK)[2]
+    return sorted(found, key=lambda path: found[path], reverse=True)
 
 
 def load(path: Path) -> Journal:
@@ -109,7 +155,8 @@ def load(path: Path) -> Journal:
         found: dict[str, Any] = json.loads(path.read_bytes())
         found.pop("version")
         files = tuple(Entry(**entry) for entry in found.pop("files"))
-        return Journal(**found, files=files, path=path)
+        others = tuple(Main(**each) for each in found.pop("others", ()))
+        return Journal(**found, files=files, others=others, path=path)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise NotWritten(f"{path} can't be read: move it away if it is none of nunect's.") from error
 
@@ -126,10 +173,11 @@ def put_back(journal: Journal) -> None:
         elif path.name == GENERATED or _hash_of(path) == entry.after:
             with suppress(FileNotFoundError):
                 path.unlink()
-        step(f"takeover back {'main' if str(path) == journal.main else path.name}")
+        step(f"takeover back {journal.named(entry.path)}")
     with suppress(OSError):
         (Path(journal.main).parent / f".{GENERATED}.previous").unlink()
-    sync(Path(journal.main).parent)
+    for folder in {Path(entry.path).parent for entry in journal.files}:
+        sync(folder)
 
 
 def is_written(journal: Journal) -> bool:

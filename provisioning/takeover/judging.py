@@ -15,42 +15,42 @@ from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.parse import Parsed, parse
 from provisioning.binary import binary
 from provisioning.errors import Invalid, NoBinary, NotWritten
-from provisioning.files import GENERATED
+from provisioning.takeover.seeing import Look
 
 _VALID = re.compile(r"configuration file .* is valid \((sha256:[0-9a-f]+)\)")
 
 
-def tree_of(main: Path, texts: Mapping[str, str], generated: str, environ: Mapping[str, str]) -> Parsed:
+def tree_of(seen: Look, texts: Mapping[str, str], generated: str) -> Parsed:
     """Parse the main file with these texts in place of what stands on disk."""
-    written = {**texts, str(main.parent / GENERATED): generated}
+    written = {**texts, str(seen.generated): generated}
+    main = str(seen.main)
 
     def read(name: str) -> str:
         return written[name] if name in written else Path(name).read_bytes().decode("utf-8", "surrogateescape")
 
-    return parse(read(str(main)), file=str(main), read=read, environ=environ)
+    return parse(read(main), file=main, read=read, environ=seen.environ)
 
 
-def judge(
-    main: Path, texts: Mapping[str, str], generated: str, environ: Mapping[str, str], cwd: Path | None = None
-) -> str:
+def judge(seen: Look, texts: Mapping[str, str], generated: str) -> str:
     """Let the server's binary judge the files as they would be; the digest of the whole, which must be ours.
 
-    cwd: where the server runs, which is what paths in a conf start from. Raises Invalid with the server's words.
+    It runs where the server does, which is what paths in a conf start from. Raises Invalid with the server's words.
     """
+    cwd = seen.process.cwd if seen.process else seen.main.parent
     state = settings.STATE_DIR / "tmp"
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=state) as scratch:
             folder = Path(scratch)
-            _lay_out(main.parent, folder, {**texts, str(main.parent / GENERATED): generated})
-            said = _run(folder / main.name, environ, cwd or main.parent)
+            _lay_out(seen.folder, folder, {**texts, str(seen.generated): generated})
+            said = _run(folder / seen.main.relative_to(seen.folder), seen.environ, cwd)
             words = said.stderr.replace(f"{folder}/", "").replace("nats-server: ", "").strip()
     except OSError as error:
         raise NotWritten(f"{state} can't be used: {error.strerror}.") from error
     valid = _VALID.search(said.stderr)
     if said.returncode or not valid:
         raise Invalid("nats-server refuses what would be written.", words[:2000])
-    ours = digest(tree_of(main, texts, generated, environ).tree)
+    ours = digest(tree_of(seen, texts, generated).tree)
     if valid[1] != ours:
         raise Invalid(f"nats-server reads another configuration ({valid[1]}) than nunect ({ours}).")
     return valid[1]

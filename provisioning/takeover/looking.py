@@ -1,67 +1,92 @@
-"""Looking at a main file: what a take-over would write, do and prove. Nothing is written, no row is made."""
+"""Looking at main files: what a take-over would write, do and prove. Nothing is written, no row is made."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from accounts_app.credentials import new_nkey
-from accounts_app.models import Account, System
+from accounts_app.models import System
 from accounts_app.natsconf import forms
 from accounts_app.natsconf.refusing import system_account
 from accounts_app.natsconf.render import RenderError, assemble, render_snapshot
 from accounts_app.natsconf.residual import Residual
 from accounts_app.natsconf.sameness import differences
-from accounts_app.natsconf.specs import CONTROL_ACCOUNT, AccountSpec, IdentitySpec, SecretSpec, Snapshot
+from accounts_app.natsconf.specs import AccountSpec, IdentitySpec, SecretSpec, Snapshot
 from accounts_app.natsconf.tree import Tree, spelled
-from provisioning.files import GENERATED, MAIN
-from provisioning.models import Revision
-from provisioning.takeover import globalstore
-from provisioning.takeover.forecast import Clients, Forecast, said, waiting_s
+from provisioning.takeover import globalstore, hindering, neighbours
+from provisioning.takeover import journal as journals
+from provisioning.takeover.forecast import Clients, Forecast, Part, said, waiting_s
 from provisioning.takeover.judging import judge, tree_of
-from provisioning.takeover.machine import ask_http, client_url, listens, monitoring_url
-from provisioning.takeover.seeing import Look, divide, see
+from provisioning.takeover.machine import ask_http, monitoring_url
+from provisioning.takeover.seeing import Look, arranged, divide_all, see
 
 _ANY_HASH = "$2a$04$" + "." * 53  # stands for the hash of a password in clear, which is made when it is taken
 _CONNECTIONS = 10_000
 
 
-def look(path: Path, system: System | None, environ: Mapping[str, str] | None = None, account: str = "") -> Forecast:
+def look(
+    path: Path,
+    system: System | None,
+    environ: Mapping[str, str] | None = None,
+    account: str = "",
+    others: Sequence[Path] = (),
+) -> Forecast:
     """Say what taking over this main file would do. system: into which, None for one that is still to be made.
 
-    account: the one that everything in `$G` moves to. Raises NatsConfError for a file that is no conf, OSError for one
-    that can't be read.
+    account: the one that everything in `$G` moves to. others: main files of servers that have the same accounts, in the
+    same folder or below. Raises NatsConfError for a file that is no conf, OSError for one that can't be read.
     """
-    seen = see(path, environ, account)
-    identity = identity_for(system, seen.reading.system_account)
-    residual = divide(seen, identity.guard)
-    refusals = (
-        *said((*residual.notes, *_without_twins(seen, residual)), "refused"),
-        *_in_the_way(seen, system, residual),
-        *(globalstore.in_the_way(seen) if account else ()),
+    files = arranged(path, others)
+    looks = tuple(see(file, environ, account, folder=files[0].parent) for file in files)
+    first = looks[0]
+    identity = identity_for(system, first.reading.system_account)
+    residuals = divide_all(looks, identity.guard)
+    parts = tuple(
+        Part(seen, residual, is_open(seen.parsed.tree)) for seen, residual in zip(looks, residuals, strict=True)
     )
+    notes = [note for part in parts for note in (*part.residual.notes, *part.seen.reading.notes)]
     forecast = Forecast(
-        seen,
-        refusals,
-        said((*residual.notes, *seen.reading.notes), "weak"),
-        said(residual.notes, "left"),
-        accounts=len(seen.reading.accounts),
-        users=sum(len(account.users) for account in seen.reading.accounts),
-        system_account=seen.reading.system_account,
-        opened=is_open(seen.parsed.tree),
-        residual=residual,
+        parts,
+        tuple(dict.fromkeys(_in_the_way(parts, system, identity))),
+        tuple(dict.fromkeys((*said(notes, "weak"), *(neighbours.not_there(looks) if len(looks) > 1 else ())))),
+        tuple(dict.fromkeys(said([note for part in parts for note in part.residual.notes], "left"))),
+        accounts=len(first.reading.accounts),
+        users=sum(len(account.users) for account in first.reading.accounts),
+        system_account=first.reading.system_account,
+        identity=identity,
     )
     if not forecast.possible:
         return forecast
-    clients = _clients(seen)
     try:
-        proven = _proven(replace(forecast, identity=identity))
+        proven = _proven(forecast)
     except RenderError as error:
         return replace(forecast, refusals=(str(error),))
-    return replace(proven, clients=clients, waits_s=waiting_s(seen.reading.accounts, clients))
+    order = journals.order([seen.main for seen in looks], proven.texts, (first.generated, proven.generated))
+    return replace(proven, refusals=tuple(hindering.of_moments(looks, order, identity)))
+
+
+def _in_the_way(parts: Sequence[Part], system: System | None, identity: IdentitySpec) -> Iterator[str]:
+    """Everything that stands against it, each of several files named."""
+    looks = [part.seen for part in parts]
+    readable = True
+    for part in parts:
+        seen, name = part.seen, str(part.seen.main)
+        told = [
+            *said((*part.residual.notes, *_without_twins(seen, part.residual)), "refused"),
+            *hindering.of_file(seen, system),
+            *(globalstore.in_the_way(seen) if seen.account else ()),
+        ]
+        readable = readable and not told
+        yield from (text if len(parts) == 1 or name in text else f"{name}: {text}" for text in told)
+    yield from hindering.of_folder(looks)
+    yield from hindering.of_neighbours(looks)
+    yield from hindering.of_environment(looks[0], parts[0].residual)
+    yield from hindering.of_system(looks, system)
+    if readable:
+        yield from hindering.of_others(looks, identity)
 
 
 def identity_for(system: System | None, account: str) -> IdentitySpec:
@@ -95,74 +120,22 @@ def _without_twins(seen: Look, residual: Residual) -> Iterator[Any]:
             yield note
 
 
-def _in_the_way(seen: Look, system: System | None, residual: Residual) -> Iterator[str]:
-    """What outside of the accounts stands against it."""
-    tree = {key.lower(): value for key, value in seen.parsed.tree.items()}
-    if seen.main.name != MAIN:
-        yield f"nunect keeps a main file under the name {MAIN}: rename {seen.main.name}, and start the server with it."
-    if seen.main.is_symlink():
-        yield f"{seen.main} is a link, which a new file would replace: start the server with {seen.main.resolve()}."
-    generated = seen.main.parent / GENERATED
-    if generated.exists() and str(generated) not in seen.parsed.includes:
-        yield f"{generated} is there, and nothing includes it; nunect needs this name: move the file away."
-    outside = [name for name in seen.parsed.includes if not Path(name).is_relative_to(seen.main.parent)]
-    if outside:
-        yield f"{outside[0]} is included from outside of {seen.main.parent}: move it below this folder."
-    cluster = tree.get("cluster")
-    if (isinstance(cluster, Mapping) and spelled(cluster, "routes")) or tree.get("gateway"):
-        yield "This server is one of several. Taking over several, each with a main file of its own, is not built yet."
-    tls = tree.get("tls")
-    if isinstance(tls, Mapping) and tls.get("verify_and_map") is True:
-        yield "The server takes users by their certificates (verify_and_map), where nunect's own key lets nobody in."
-    elif isinstance(tls, Mapping) and tls.get("verify") is True and not (system and system.tls_certificate):
-        yield (
-            "The server wants a certificate of every client: add its system first, with one to show "
-            "(`nunect system add NAME --cert FILE --key FILE`), and name it."
-        )
-    missing = sorted(name for name in _kept_variables(seen, residual) if os.environ.get(name) != seen.environ.get(name))
-    if missing:
-        named = ", ".join(f"${name}" for name in missing)
-        yield f"What stays in the main file takes {named} from the server's environment: give nunect the same values."
-    url = client_url(seen.parsed.tree)
-    if seen.process is None and listens(url):
-        yield (
-            f"Somebody listens at {url}, but no nats-server that nunect can see was started with {seen.main}: run this "
-            "where that server runs, with the very file that it was started with."
-        )
-    if seen.process is not None and seen.process.uid != os.geteuid():
-        user = seen.process.user
-        yield f"nats-server runs as {user}, who must be able to read what nunect writes: run nunect as {user}."
-    if system is None:
-        return
-    elsewhere = system.folder.resolve() != seen.main.parent.resolve()
-    if elsewhere and ((system.folder / MAIN).exists() or Revision.objects.filter(system=system).exists()):
-        yield f"System “{system}” has a main file of its own, {system.folder / MAIN}: name another system."
-        return
-    kept = {system.system_account, CONTROL_ACCOUNT, *(account.name for account in seen.reading.accounts)}
-    others = Account.objects.filter(system=system).exclude(name__in=kept).values_list("name", flat=True)
-    if others:
-        listed = ", ".join(others[:5])
-        yield f"System “{system}” has accounts that this conf lacks ({listed}): name a new system."
-
-
-def _kept_variables(seen: Look, residual: Residual) -> set[str]:
-    """Variables of the environment that the residual files still use."""
-    if residual.refused or not seen.parsed.variables:
-        return set()
-    return set(tree_of(seen.main, residual.texts, "", seen.environ).variables)
-
-
 def _proven(forecast: Forecast) -> Forecast:
     """Render what the rows would be, let the server's binary judge the whole, and compare. Raises Invalid."""
-    seen, residual, identity = forecast.seen, forecast.residual, forecast.identity
+    first, identity = forecast.seen, forecast.identity
     assert identity is not None  # noqa: S101 - the caller has set it
-    accounts = tuple(_hashed(account) for account in seen.reading.accounts)
+    accounts = tuple(_hashed(account) for account in first.reading.accounts)
     generated = assemble(render_snapshot(Snapshot(identity, accounts)), 1).text
-    judged = judge(seen.main, residual.texts, generated, seen.environ, seen.process.cwd if seen.process else None)
-    after = tree_of(seen.main, residual.texts, generated, seen.environ).tree
-    changes = differences(seen.meant.tree, after, identity, hashed=lambda _, hash_: hash_ == _ANY_HASH)
-    told = tuple(str(change) for change in changes)
-    return replace(forecast, differences=told, generated=generated, digest=judged)
+    texts = forecast.texts
+    parts, told = [], []
+    for part in forecast.parts:
+        seen, clients = part.seen, _clients(part.seen)
+        after = tree_of(seen, texts, generated).tree
+        changes = differences(seen.meant.tree, after, identity, hashed=lambda _, hash_: hash_ == _ANY_HASH)
+        told += [str(change) for change in changes]
+        waits_s = waiting_s(first.reading.accounts, clients)
+        parts.append(replace(part, clients=clients, waits_s=waits_s, digest=judge(seen, texts, generated)))
+    return replace(forecast, parts=tuple(parts), differences=tuple(dict.fromkeys(told)), generated=generated)
 
 
 def _hashed(account: AccountSpec) -> AccountSpec:

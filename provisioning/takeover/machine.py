@@ -43,6 +43,11 @@ def find_process(main: Path) -> Process | None:
 
     One of another user is found by its command line alone: then its environment is empty, and where it runs a guess.
     """
+    return next(find_processes(main), None)
+
+
+def find_processes(main: Path) -> Iterator[Process]:
+    """Every nats-server that was started with this main file."""
     for folder in _processes():
         with suppress(OSError):
             words = [word.decode("utf-8", "surrogateescape") for word in (folder / "cmdline").read_bytes().split(b"\0")]
@@ -53,11 +58,10 @@ def find_process(main: Path) -> Process | None:
             try:
                 cwd = (folder / "cwd").readlink()
                 if (cwd / conf).resolve() == main.resolve():
-                    return Process(pid, uid, cwd, _environ(folder))
+                    yield Process(pid, uid, cwd, _environ(folder))
             except PermissionError:
                 if conf == str(main) or (not Path(conf).is_absolute() and Path(conf).name == main.name):
-                    return Process(pid, uid, main.parent, {})
-    return None
+                    yield Process(pid, uid, main.parent, {})
 
 
 def running_mains() -> Iterator[tuple[Path, int]]:

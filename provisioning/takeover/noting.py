@@ -47,8 +47,12 @@ class Failed(Exception):
 
 def _in_words(step: str) -> str:
     name = step.removeprefix("takeover ")
-    back = name.removeprefix("back ")
-    return _STEPS.get(name) or (f"{back} is as it was" if back != name else f"{name} was written")
+    back, read = name.removeprefix("back "), name.removeprefix("reload ")
+    if name in _STEPS:
+        return _STEPS[name]
+    if read != name:
+        return f"nats-server of {read} was asked to read its files again"
+    return f"{back} is as it was" if back != name else f"{name} was written"
 
 
 @contextmanager

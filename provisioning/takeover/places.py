@@ -15,6 +15,7 @@ from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
 from provisioning.files import MAIN
 from provisioning.takeover.machine import find_process, running_mains
+from provisioning.takeover.neighbours import joined_mains
 
 SETTING = "NUNECT_TAKEOVER_DIRS"
 _DEEPEST, _MOST_FOLDERS, _MOST_FILES = 4, 2000, 100  # of a search
@@ -27,11 +28,12 @@ class NotAllowed(PermissionDenied):
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A main file that could be taken over. running: a nats-server was started with it; allowed: here is not enough
-    where it isn't."""
+    where it isn't; others: main files of running servers that are joined to it, for one take-over."""
 
     file: str
     running: bool
     allowed: bool
+    others: tuple[str, ...] = ()
 
 
 def folders() -> list[Path]:
@@ -102,7 +104,10 @@ def offers() -> list[Offer]:
     roots = folders()
     running = dict.fromkeys(str(path) for path, _ in running_mains())
     found = {str(path): None for path in _search(roots)}
-    told = [Offer(path, True, _within(Path(path), roots)) for path in running]
+    told = []
+    for path, *others in joined_mains([Path(path) for path in running]):
+        inside = all(_within(each, roots) for each in (path, *others))
+        told.append(Offer(str(path), True, inside, tuple(map(str, others))))
     return [*told, *(Offer(path, False, True) for path in found if path not in running)]
 
 

@@ -11,7 +11,6 @@ from typing import Literal
 
 from accounts_app.conf_text import MASK, NKEY, masked
 from accounts_app.natsconf.hiding import Secrets, find_secrets, hidden
-from provisioning.files import GENERATED
 from provisioning.takeover.forecast import Forecast
 from provisioning.takeover.judging import tree_of
 
@@ -41,10 +40,9 @@ class ShownFile:
 
 
 def shown_files(forecast: Forecast, *, keys: bool) -> tuple[ShownFile, ...]:
-    """All files that the main file is made of now, and those that it will be. keys: public nkeys are shown, too."""
-    seen, residual = forecast.seen, forecast.residual
-    before = {name: _text(Path(name)) for name in seen.hashes}
-    secrets = find_secrets([*before.values(), *residual.texts.values()])
+    """All files that the main files are made of now, and those that they will be. keys: public nkeys are shown, too."""
+    before = {name: _text(Path(name)) for seen in forecast.looks for name in seen.hashes}
+    secrets = find_secrets([*before.values(), *forecast.texts.values()])
     show = _Show(forecast, before, secrets, keys)
     return tuple(show.files())
 
@@ -57,17 +55,18 @@ def secrets_in(paths: Iterable[str]) -> Secrets:
 class _Show:
     def __init__(self, forecast: Forecast, before: Mapping[str, str], secrets: Secrets, keys: bool) -> None:
         self.forecast, self.before, self.secrets, self.keys = forecast, before, secrets, keys
-        self.main = str(forecast.seen.main)
+        self.mains = [str(seen.main) for seen in forecast.looks]
 
     def files(self) -> Iterator[ShownFile]:
-        texts, residual = self.forecast.residual.texts, self.forecast.residual
-        generated = str(Path(self.main).parent / GENERATED)
+        texts = self.forecast.texts
+        generated = str(self.forecast.seen.generated)
         if not texts:
             return
         words = "Your own lines stay as they are; what nunect owns goes, and its include comes."
-        yield self._changed(self.main, "rewritten", words, texts[self.main])
+        for main in self.mains:
+            yield self._changed(main, "rewritten", words, texts[main])
         for path in texts:
-            if path != self.main:
+            if path not in self.mains:
                 origin = _ANEW.sub("", path)
                 words = f"What is left of {origin}, which is no longer included."
                 yield self._changed(path, "made", words, texts[path], origin)
@@ -75,10 +74,11 @@ class _Show:
         again = " It stands in place of yours, of which a copy stays." if generated in self.before else ""
         words = f"Generated from the rows, from now on at each change: {kept}.{again}"
         yield self._changed(generated, "generated", words, self.forecast.generated)
-        seen = self.forecast.seen
-        included = tree_of(seen.main, residual.texts, self.forecast.generated, seen.environ).includes
+        included = {
+            name for seen in self.forecast.looks for name in tree_of(seen, texts, self.forecast.generated).includes
+        }
         for path in self.before:
-            if path in (self.main, generated):
+            if path in (*self.mains, generated):
                 continue
             if path in included:
                 yield ShownFile(path, "kept", "Stays as it is, and is included as before.")

@@ -29,16 +29,22 @@ from provisioning.takeover.taking import Outcome, take, undo
 class Command(BaseCommand):
     """Say what taking a main file over means, ask, do it, prove it; or undo it."""
 
-    help = "Take over the accounts of a running nats-server, by its main file; --undo gives them back, byte for byte."
+    help = "Take over the accounts of running nats-servers, by their main files; --undo gives them back, byte for byte."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE", help="the server's main file, nats-server.conf")
         parser.add_argument(
+            "others", metavar="FILE", nargs="*", help="main files of further servers, in the same folder or below"
+        )
+        parser.add_argument(
             "--system", metavar="NAME", default="", help="into this system; it is made when there is none"
         )
         parser.add_argument(
-            "--url", metavar="URL", default="", help="how nunect reaches the server, if not by what the file says"
+            "--url",
+            metavar="URL",
+            default="",
+            help="how nunect reaches the server, if not by what the file says; several with commas between them",
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
         parser.add_argument("--yes", action="store_true", help="don't ask")
@@ -71,6 +77,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json, self.yes = options["json"], options["yes"]
         path, environ = Path(options["file"]), dict(_pair(text) for text in options["env"])
+        others = [Path(name) for name in options["others"]]
         try:
             with through("command", reason=f"take-over of {path.name}"):
                 if options["undo"]:
@@ -82,11 +89,17 @@ class Command(BaseCommand):
                     )
                     self._tell(back() if self.yes or self._asks("Put the former files back?") else None)
                 elif options["global_account"]:
+                    if others:
+                        raise CommandError(
+                            "--global-account is for one server: its store is moved while it is stopped."
+                        )
                     self._with_streams(path, environ, options)
                 elif options["dry_run"]:
-                    self._show(look(path, System.objects.filter(name=_system(options["system"])).first(), environ))
+                    system = System.objects.filter(name=_system(options["system"])).first()
+                    self._show(look(path, system, environ, others=others))
                 else:
-                    self._tell(take(path, _system(options["system"]), environ, url=options["url"], agrees=self._agrees))
+                    name, url = _system(options["system"]), options["url"]
+                    self._tell(take(path, name, environ, others=others, url=url, agrees=self._agrees))
         except OSError as error:
             raise CommandError(f"{error.filename or path} can't be read: {error.strerror}.") from error
         except NatsConfError as error:
@@ -135,7 +148,7 @@ class Command(BaseCommand):
     def _show(self, forecast: Forecast) -> None:
         if self.as_json:
             told = {"possible": forecast.possible, "refusals": forecast.refusals, "sentences": []}
-            told |= {"differences": forecast.differences, "files": dict(forecast.residual.texts)}
+            told |= {"differences": forecast.differences, "files": forecast.texts}
             if forecast.possible:
                 told["sentences"] = list(forecast.sentences())
             told["weak"] = forecast.weak
