@@ -84,7 +84,8 @@ def alone(seen: Look) -> Iterator[str]:
 
 def not_among(looks: Sequence[Look]) -> Iterator[str]:
     """Who runs beside these and isn't one of them."""
-    for who in dict.fromkeys([*_callers(looks), *_called(looks, answering=True), *_joined(looks)]):
+    found = [*_callers(looks), *_called(looks, answering=True)] or _joined(looks)
+    for who in dict.fromkeys(found):
         yield (
             f"{who} belongs to these servers and isn't among them: it would keep the former accounts. Name its main "
             "file, too; one of another machine must share the folder (“Several servers” in docs/takeover.md)."

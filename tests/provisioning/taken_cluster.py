@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import nats
 
@@ -49,6 +50,11 @@ class Plant(Place):
             path.write_text(text)
         self.before = self.files()
 
+    def files(self):
+        """{path: bytes} of every conf; the stores beside are full of files that come and go."""
+        found = sorted([*self.folder.glob("*.conf"), *self.folder.glob("n3/*.conf")])
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
+
     def start(self, *names):
         for name in names or self.NAMES:
             self.processes[name] = subprocess.Popen(
@@ -66,6 +72,13 @@ class Plant(Place):
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             process.wait(10)
+
+    def signal(self, name, kind):
+        """Send one a signal; whoever sends SIGSTOP goes on once it has stopped."""
+        self.processes[name].send_signal(kind)
+        stat = Path(f"/proc/{self.processes[name].pid}/stat")
+        while kind == signal.SIGSTOP and stat.read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.005)
 
     def restart(self, *names):
         self.stop(*names)
