@@ -1,21 +1,28 @@
-"""The files of a release: the former ones beside the one conf, and a note of what was written."""
+"""The files of a release: the former ones beside each plain conf, and a note of what was written."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from provisioning.files import GENERATED, MAIN
+from provisioning.files import MAIN, text_hash
 
 BEFORE = ".before-release"  # at the end of a former file's name
 NOTE = ".nunect.release"
 
 
-def keep_former(folder: Path) -> None:
-    """Both files once more under another name."""
-    for name in (MAIN, GENERATED):
-        replace_file(folder / (name + BEFORE), (folder / name).read_bytes(), (folder / name).stat().st_mode)
+def former_of(path: Path) -> Path:
+    """Where what a file was before its release is kept."""
+    return path.with_name(path.name + BEFORE)
+
+
+def keep_former(paths: Iterable[Path]) -> None:
+    """These files once more under another name."""
+    for path in paths:
+        replace_file(former_of(path), path.read_bytes(), path.stat().st_mode)
 
 
 def replace_file(path: Path, data: bytes, mode: int | None = None) -> None:
@@ -32,9 +39,26 @@ def replace_file(path: Path, data: bytes, mode: int | None = None) -> None:
     beside.replace(path)
 
 
-def read_note(folder: Path) -> dict[str, str]:
+def write_note(folder: Path, own: str, texts: Mapping[Path, str]) -> None:
+    """Write down what is about to be written: the plain text of each main file."""
+    hashes = {os.path.relpath(path, folder): text_hash(text) for path, text in texts.items()}
+    note = {"own": own, "text_sha256": hashes.pop(MAIN), "others": hashes}
+    replace_file(folder / NOTE, json.dumps(note).encode())
+
+
+def read_note(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, str] = json.loads((folder / NOTE).read_text())
+        found: dict[str, Any] = json.loads((folder / NOTE).read_text())
     except (OSError, ValueError):
         return {}
     return found
+
+
+def noted(folder: Path) -> dict[Path, str]:
+    """{main file: sha256 of its plain text} of the last release, the folder's own first; {} where there was none."""
+    note = read_note(folder)
+    if not note:
+        return {}
+    return {
+        folder / name: hash_ for name, hash_ in ((MAIN, note.get("text_sha256", "")), *note.get("others", {}).items())
+    }

@@ -1,9 +1,12 @@
-"""What a release would write: one plain conf, proven to mean what runs."""
+"""What a release would write: one plain conf for each server, proven to mean what runs."""
 
 from __future__ import annotations
 
 import difflib
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from django.core.exceptions import ValidationError
@@ -16,92 +19,132 @@ from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
 from accounts_app.natsconf.plain import plain_text, plain_text_without, rest_of
 from accounts_app.natsconf.tree import Tree
-from provisioning.binary import validate_folder
 from provisioning.errors import ProvisioningError
 from provisioning.files import GENERATED, MAIN, text_hash
-from provisioning.release_files import read_note
-from provisioning.running_conf import Unreadable, parse_text, read_running
+from provisioning.mains import mains_of
+from provisioning.release_files import noted, read_note
+from provisioning.running_conf import Unreadable, read_running
 from provisioning.server import Fleet, Seen
+from provisioning.takeover.judging import judge, tree_of
+from provisioning.takeover.seeing import see
 
 Own = Literal["stay", "go"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """text: what to write, "" when it stands there already."""
+class Plain:
+    """One server's conf. text: what to write into its main file, "" when it stands there already."""
 
+    path: Path
     text: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """files: of each main file of the folder, its own nats-server.conf first."""
+
+    files: tuple[Plain, ...]
     own: Own
     seen: list[Seen]
 
+    @property
+    def digest(self) -> str:
+        """Of the folder's own main file."""
+        return self.files[0].digest
+
+    @property
+    def left(self) -> list[Plain]:
+        """What is still to be written."""
+        return [each for each in self.files if each.text]
+
 
 def look_ahead(system: System, own: Own) -> str:
-    """What a release would write, as text. Raises ValidationError for what is in its way; nothing is written."""
+    """What a release would write into the main file, as text. Raises ValidationError for what is in its way; nothing is
+    written."""
     with Fleet(system) as fleet:
-        return make_plan(system, own, fleet).text
+        return make_plan(system, own, fleet).files[0].text
 
 
 def diff_ahead(system: System, own: Own) -> str:
-    """The same as the lines of the main file that go and come: what else stands there is nobody's to show."""
-    after = look_ahead(system, own)
-    before = (system.folder / MAIN).read_bytes().decode("utf-8", "surrogateescape")
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), MAIN, MAIN, n=0, lineterm="")
-    return "\n".join(lines).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """The same as the lines of the main files that go and come: what else stands there is nobody's to show."""
+    with Fleet(system) as fleet:
+        files = make_plan(system, own, fleet).files
+    told: list[str] = []
+    for each in files:
+        before, name = _text(each.path), os.path.relpath(each.path, system.folder)
+        told += difflib.unified_diff(before.splitlines(), each.text.splitlines(), name, name, n=0, lineterm="")
+    return "\n".join(told).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def begun(system: System, fleet: Fleet) -> Plan | None:
-    """The rest of a release that was cut short after it had written the one file; None when none was."""
-    note, folder = read_note(system.folder), system.folder
+    """The rest of a release that was cut short after it had written one of its files; None when none was."""
+    mains = noted(system.folder)
+    own: Own = "go" if read_note(system.folder).get("own") == "go" else "stay"
     try:
-        if not note or text_hash((folder / MAIN).read_bytes()) != note.get("text_sha256"):
+        turned = {path for path, hash_ in mains.items() if text_hash(path.read_bytes()) == hash_}
+        if not turned:
             return None
-        own: Own = "go" if note.get("own") == "go" else "stay"
-        return Plan("", digest(read_running(folder).parsed.tree), own, fleet.see())
-    except (OSError, Unreadable):
+        left = {each.path: each for each in _plains(system, own, [path for path in mains if path not in turned])}
+        files = [left.get(path) or Plain(path, "", digest(see(path).parsed.tree)) for path in mains]
+        return Plan(tuple(files), own, fleet.see())
+    except (OSError, NatsConfError):
         return None
 
 
 def make_plan(system: System, own: Own, fleet: Fleet) -> Plan:
     """What is to be written, proven to mean what runs. Raises ValidationError."""
-    folder, identity = system.folder, system.identity
     try:
-        running = read_running(folder)
-        main = (folder / MAIN).read_bytes().decode("utf-8", "surrogateescape")
-        generated = (folder / GENERATED).read_bytes().decode("utf-8", "surrogateescape")
-        seen = _seen(running.parsed.tree, fleet)
-        if own == "stay":
-            text = plain_text(main, generated, GENERATED, system.revision, identity)
-        else:
-            part = parse(generated, file=GENERATED).tree
-            text = plain_text_without(main, running.parsed.tree, part, GENERATED, system.revision, identity)
-        made = validate_folder(folder, text, MAIN)
-        tree = parse_text(folder / MAIN, text).tree
+        read_running(system.folder)
+        mains = mains_of(system.folder)
+        seen = _seen([see(main).parsed.tree for main in mains], fleet)
+        return Plan(tuple(_plains(system, own, mains)), own, seen)
     except Unreadable as error:
         raise ValidationError(str(error)) from error
     except (NatsConfError, ProvisioningError, OSError) as error:
         raise ValidationError(in_one_sentence(error)) from error
-    if made != digest(tree):
-        raise ValidationError(_("nats-server reads another conf from it than nunect: put the two together by hand."))
-    if own == "stay":
-        same = made == digest(running.parsed.tree)
-    else:
-        both = [(comparable(each, identity), rest_of(each)) for each in (tree, running.parsed.tree)]
-        same = both[0] == both[1]
-    if not same:
-        raise ValidationError(_("In one file the conf would mean something else: put the two together by hand."))
-    return Plan(text, made, own, seen)
 
 
-def _seen(tree: Tree, fleet: Fleet) -> list[Seen]:
-    """The servers, each known to run what stands in the files. Raises ValidationError."""
+def _plains(system: System, own: Own, mains: Iterable[Path]) -> Iterator[Plain]:
+    """The plain confs of main files that still include the generated one. Raises ValidationError."""
+    folder, identity = system.folder, system.identity
+    generated = folder / GENERATED
+    for main in mains:
+        running = see(main, folder=folder)
+        tree, name = running.parsed.tree, os.path.relpath(generated, main.parent)
+        if own == "stay":
+            text = plain_text(_text(main), _text(generated), name, system.revision, identity)
+        else:
+            part = parse(_text(generated), file=GENERATED).tree
+            text = plain_text_without(_text(main), tree, part, name, system.revision, identity)
+        made = judge(running, {str(main): text}, _text(generated))
+        after = tree_of(running, {str(main): text}, "").tree
+        if own == "stay":
+            same = made == digest(tree)
+        else:
+            same = (comparable(after, identity), rest_of(after)) == (comparable(tree, identity), rest_of(tree))
+        if not same:
+            raise ValidationError(
+                _("In one file the conf would mean something else: put the two together by hand.")
+                if main.name == MAIN
+                else _("%s would mean something else in one file: put the two together by hand.") % main
+            )
+        yield Plain(main, text, made)
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _seen(trees: Iterable[Tree], fleet: Fleet) -> list[Seen]:
+    """The servers, each known to run what stands in the files of one main file. Raises ValidationError."""
     seen = fleet.see()
     if not seen:
         raise ValidationError(
             _("%s Without an answer nobody can prove that the one file says what runs.") % fleet.problem
         )
-    stands = digest(tree)
-    other = [one.name for one in seen if one.config_digest != stands]
+    stand = {digest(tree) for tree in trees}
+    other = [one.name for one in seen if one.config_digest not in stand]
     if other:
         raise ValidationError(
             _("%s runs something else than what stands in the files here. Let go of it with its files as they are.")

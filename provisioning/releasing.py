@@ -1,10 +1,13 @@
-"""Letting go of a system: one plain conf that a person can keep, proven by the servers, and the way back."""
+"""Letting go of a system: a plain conf for each server that a person can keep, proven by them, and the way back."""
 
 from __future__ import annotations
 
-import json
 import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -15,16 +18,17 @@ from provisioning import managing, steps
 from provisioning.errors import ProvisioningError
 from provisioning.files import GENERATED, MAIN, sole_writer, text_hash
 from provisioning.numbers import next_fence
-from provisioning.release_files import BEFORE, NOTE, keep_former, read_note, replace_file
+from provisioning.release_files import NOTE, former_of, keep_former, noted, read_note, replace_file, write_note
 from provisioning.release_plan import Own, begun, in_one_sentence, make_plan
 from provisioning.release_proof import prove_reloaded, prove_same
 from provisioning.server import Fleet, signal_reload
+from provisioning.takeover.machine import find_process
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """main: the one file now; kept: the former ones beside it; digest: of the whole conf; proof: how it is known that
-    the servers run it, a sentence. own: whether what is nunect's own stayed."""
+    """main: the one file now, of several servers the first's; kept: the former ones beside them; digest: of its whole
+    conf; proof: how it is known that the servers run it, a sentence. own: whether what is nunect's own stayed."""
 
     main: str
     kept: tuple[str, ...]
@@ -50,22 +54,25 @@ def release(system: System, confirm: str, own: Own = "stay") -> Released:
         _reached("release stage", system)
         try:
             with sole_writer(folder, next_fence(system.pk), settings.PROVISIONING_LOCK_TIMEOUT):
-                if plan.text:
-                    keep_former(folder)
+                if plan.left:
+                    keep_former([*(each.path for each in plan.left), folder / GENERATED])
                     _reached("release kept", system)
-                    note = {"text_sha256": text_hash(plan.text), "own": own}
-                    replace_file(folder / NOTE, json.dumps(note).encode())
-                    replace_file(folder / MAIN, plan.text.encode("utf-8", "surrogateescape"))
+                    if len(plan.left) == len(plan.files):
+                        write_note(folder, own, {each.path: each.text for each in plan.left})
+                for each in plan.left:
+                    replace_file(each.path, each.text.encode("utf-8", "surrogateescape"))
+                    if each is not plan.left[-1]:
+                        _reached(f"release {each.path.name}", system)
                 _reached("release main", system)
                 (folder / GENERATED).unlink(missing_ok=True)
                 _reached("release one", system)
             proof = prove_same(plan, fleet) if plan.own == "stay" else prove_reloaded(system, plan, fleet)
         except (ProvisioningError, OSError, ValidationError) as error:
-            if (folder / (MAIN + BEFORE)).exists():
+            if former_of(folder / MAIN).exists():
                 undo(system, confirm)
             managing.turn_to(system, before)
             raise ValidationError(_("It was taken back: %s") % in_one_sentence(error)) from error
-    kept = tuple(str(folder / (name + BEFORE)) for name in (MAIN, GENERATED))
+    kept = tuple(str(former_of(path)) for path in (*(each.path for each in plan.files), folder / GENERATED))
     done = Released(str(folder / MAIN), kept, plan.digest, plan.own, proof)
     record("system released with a plain conf", system, digest=plan.digest, own=plan.own, proof=proof)
     return done
@@ -78,34 +85,60 @@ def undo(system: System, confirm: str) -> str:
     """
     managing.check_name(system, confirm)
     folder = system.folder
-    former, generated = folder / (MAIN + BEFORE), folder / (GENERATED + BEFORE)
-    if not former.exists() or not generated.exists():
+    generated = former_of(folder / GENERATED)
+    if not former_of(folder / MAIN).exists() or not generated.exists():
         raise ValidationError(
             _("There is nothing to take back in %s: no release left its former files there.") % folder
         )
-    note = read_note(folder)
+    own, mains = read_note(folder).get("own"), noted(folder) or {folder / MAIN: ""}
     said = ""
     with sole_writer(folder, next_fence(system.pk), settings.PROVISIONING_LOCK_TIMEOUT):
-        present = (folder / MAIN).read_bytes()
-        if text_hash(present) not in (note.get("text_sha256"), text_hash(former.read_bytes())):
-            replace_file(folder / (MAIN + ".edited"), present)
-            said = _(" What was edited since stands in %s.") % (folder / (MAIN + ".edited"))
+        for path, written in mains.items():
+            said += _kept_edit(path, written)
         if not (folder / GENERATED).exists():
             os.link(generated, folder / GENERATED)
         _reached("undo one", system)
-        former.replace(folder / MAIN)
+        for path in reversed(mains):  # the folder's own last: by its former file one knows that there is something left
+            with suppress(FileNotFoundError):
+                former_of(path).replace(path)
         _reached("undo main", system)
         generated.unlink()
         (folder / NOTE).unlink(missing_ok=True)
-    if note.get("own") == "go" or said:
-        try:
-            signal_reload(settings.NATS_PID_FILE)
-        except ProvisioningError as error:
-            said += _(" Reload the servers by hand: %s") % error.detail
+    if own == "go" or said:
+        said += _reread(mains)
     if System.objects.values_list("stage", flat=True).get(pk=system.pk) == System.Stage.RELEASED:
         managing.observe(system)
     record("release taken back", system)
     return _("The former files are back, and nunect observes “%s”.") % system.name + said
+
+
+def _kept_edit(path: Path, written: str) -> str:
+    """Keep a main file that was edited since beside it; a sentence, "" where nobody has edited it."""
+    former = former_of(path)
+    if not former.exists():
+        return ""
+    present = path.read_bytes()
+    if text_hash(present) in (written, text_hash(former.read_bytes())):
+        return ""
+    edited = path.with_name(path.name + ".edited")
+    replace_file(edited, present)
+    return _(" What was edited since stands in %s.") % edited
+
+
+def _reread(mains: Iterable[Path]) -> str:
+    """Signal the servers of these main files; a sentence where one can't be."""
+    said = ""
+    for path in mains:
+        process = find_process(path)
+        try:
+            if process is not None:
+                os.kill(process.pid, signal.SIGHUP)
+            elif path.name == MAIN:
+                signal_reload(settings.NATS_PID_FILE)
+        except (ProvisioningError, OSError) as error:
+            detail = error.detail if isinstance(error, ProvisioningError) else str(error.strerror)
+            said += _(" Reload the servers by hand: %s") % detail
+    return said
 
 
 def _reached(step: str, system: System) -> None:

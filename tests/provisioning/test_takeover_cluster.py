@@ -12,10 +12,11 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from accounts_app.models import NatsUser, System
-from provisioning import pipeline
+from provisioning import pipeline, releasing
 from provisioning.binary import binary
 from provisioning.errors import NotManaged, NotVerified, Unreachable
 from provisioning.models import Drift
+from provisioning.release_plan import diff_ahead
 from provisioning.server import Fleet
 from provisioning.takeover import journal as journals
 from provisioning.takeover.looking import look
@@ -74,6 +75,15 @@ def stored(plant, name, count):
         return info.state.messages == count and len(info.cluster.replicas) == 2
 
     return asyncio.run(work())
+
+
+def each_starts_with_its_clients(plant):
+    """Whether each of them can be started now, one after the other, and lets its clients in."""
+    assert plant.starts()
+    for name in plant.NAMES:
+        plant.restart(name)
+        assert all(Member(plant.ports[name], *who).alive() for who in MEMBERS), name
+    return True
 
 
 def test_clients_and_replicated_streams_stay_through_a_take_over_and_its_undoing(plant):
@@ -217,6 +227,41 @@ def test_command_takes_several_and_gives_them_back_by_any(plant, capsys):
     assert plant.files() == plant.before
 
 
+def test_a_release_writes_a_plain_conf_for_each_of_them_that_it_runs_already(plant):
+    take(plant.main, "plant", others=plant.others)
+    system, taken = System.objects.get(), plant.files()
+    ahead = diff_ahead(system, "stay")
+    assert [name in ahead for name in ("--- nats-server.conf", "--- n2.conf", "--- n3/nats-server.conf")] == [True] * 3
+    done = releasing.release(system, "plant")
+    assert done.proof.startswith("hall-1, hall-2, hall-3 reported the digest of the one file before and after")
+    assert len(done.kept) == 4 and plant.starts() and not (plant.folder / "accounts.conf").exists()
+    releasing.undo(system, "plant")
+    assert plant.files() == taken and not list(plant.folder.rglob("*.before-release"))
+    undo(plant.main)
+    assert plant.files() == plant.before
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("own", ["stay", "go"])
+def test_a_release_leaves_each_of_them_a_conf_to_start_with(plant, own):
+    take(plant.main, "plant", others=plant.others)
+    system, taken = System.objects.get(), plant.files()
+    with Intruder(plant):
+        assert dies_at("release n2.conf", lambda: releasing.release(system, "plant", own))
+        assert each_starts_with_its_clients(plant)
+        done = releasing.release(system, "plant", own)
+        assert len(done.kept) == 4
+        assert "hall-3" in done.proof, "it was the last to be asked"
+        assert not (plant.folder / "accounts.conf").exists()
+        assert not any(b'accounts.conf"' in plant.files()[name] for name in ("nats-server.conf", "n2.conf"))
+        assert each_starts_with_its_clients(plant)
+        releasing.undo(system, "plant")
+        assert plant.files() == taken
+        undo(plant.main)
+        assert each_starts_with_its_clients(plant)
+    assert plant.files() == plant.before
+
+
 # --- files alone, which nobody runs ----------------------------------------------------------------------
 
 CONF = "port: {}\ncluster {{ name: c, listen: 127.0.0.1:{}, routes: [ nats://127.0.0.1:2, nats://127.0.0.1:3 ] }}\n{}"
@@ -283,15 +328,6 @@ def test_where_servers_call_and_listen():
 STEPS = ["rows", "backup", "journal", "teams.nunect.conf", "accounts.conf", "main", "n2.conf", "n3/nats-server.conf"]
 STEPS += ["reload n2.conf", "reload n3/nats-server.conf", "reload", "verify", "managed", "taken"]
 WRITTEN = STEPS[STEPS.index("n3/nats-server.conf") :]
-
-
-def each_starts_with_its_clients(plant):
-    """Whether each of them can be started now, one after the other, and lets its clients in."""
-    assert plant.starts()
-    for name in plant.NAMES:
-        plant.restart(name)
-        assert all(Member(plant.ports[name], *who).alive() for who in MEMBERS), name
-    return True
 
 
 @pytest.mark.parametrize(
