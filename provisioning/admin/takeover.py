@@ -12,24 +12,31 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
-from django.utils.dateparse import parse_datetime
+from django.urls import path
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from accounts_app.access import may
-from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA
-from accounts_app.models import AuditEntry, System
-from provisioning.admin.job_words import spoken
+from accounts_app.models import System
+from provisioning.admin.takeover_words import (
+    near,
+    page_of,
+    sentences_of,
+    told_file,
+    told_known,
+    told_noted,
+    told_place,
+    told_server,
+    waits,
+)
 from provisioning.errors import ProvisioningError
 from provisioning.files import MAIN
 from provisioning.takeover import back, doors, places
 from provisioning.takeover.back import UNDONE, Known
 from provisioning.takeover.doors import DONE, Moved
-from provisioning.takeover.foreseeing import Place, Shown, Wanted
-from provisioning.takeover.noting import RELOADED, Failed
-from provisioning.takeover.showing import ShownFile
+from provisioning.takeover.foreseeing import Shown, Wanted
+from provisioning.takeover.noting import Failed
 
 STEPS = (
     ("choose", _("Choose the file")),
@@ -37,12 +44,6 @@ STEPS = (
     ("prove", _("What is proven")),
     ("do", _("Do it")),
 )
-STATES = {  # of a journal: (chip, word)
-    "taken": ("done", _("taken over")),
-    "undone": ("undone", _("taken back")),
-    "begun": ("failed", _("under way, or cut short")),
-    "unreadable": ("failed", _("unreadable")),
-}
 NO_STORE = {"Cache-Control": "no-store, private"}
 NOTES = 100  # of a page
 
@@ -69,6 +70,7 @@ class TakesOver:
             (given.get("other", "").strip() or given.get("file", "")),
             given.get("system", "").strip(),
             given.get("url", "").strip(),
+            others=tuple(line.strip() for line in given.get("others", "").splitlines() if line.strip()),
         )
         step = given.get("step", "choose")
         if not wanted.file or step not in dict(STEPS) or step == "choose" or not settings.TAKEOVER_DIRS:
@@ -76,10 +78,10 @@ class TakesOver:
         if request.method == "POST":
             return self._do(request, wanted, given.get("stamp", ""), given.get("confirm", "").strip())
         try:
-            wanted = proposed(wanted)
+            wanted = proposed(with_joined(wanted))
             shown = doors.show(wanted, request.user, note=step == "write")
         except ValidationError as refused:
-            return self._choose(request, wanted, _said(refused))
+            return self._choose(request, wanted, sentences_of(refused))
         except ProvisioningError as error:
             return self._choose(request, wanted, [error.detail])
         if not shown.possible:
@@ -96,7 +98,7 @@ class TakesOver:
             context["offers"] = sorted(found, key=lambda each: not each.allowed)
             context["chosen"] = wanted.file if wanted.file in named else ("" if wanted.file else _first(found))
             context["other"] = wanted.file if wanted.file not in named else ""
-            context["known"] = [_told(each) for each in back.known()]
+            context["known"] = [told_known(each) for each in back.known()]
         except places.NotAllowed as refused:
             context["nowhere"] = str(refused)
         return self._page(request, context)
@@ -113,12 +115,12 @@ class TakesOver:
     ) -> HttpResponse:
         forecast = shown.forecast
         context = {
-            "files": [_shown(each, shown.main) for each in shown.files if each.lines],
-            "stays": [_shown(each, shown.main) for each in shown.files if not each.lines],
-            "in_the_way": [_place(each, shown.main) for each in shown.in_the_way],
+            "files": [told_file(each, shown.main) for each in shown.files if each.lines],
+            "stays": [told_file(each, shown.main) for each in shown.files if not each.lines],
+            "in_the_way": [told_place(each, shown.main) for each in shown.in_the_way],
             "taken": None
             if shown.possible
-            else next((_told(each) for each in back.of_file(shown.main) if each.undoable), None),
+            else next((told_known(each) for each in back.of_file(shown.main) if each.undoable), None),
             "step": step,
             "wanted": shown.wanted,
             "shown": shown,
@@ -126,11 +128,12 @@ class TakesOver:
             "errors": errors or [],
             "failed": failed,
             "is_new": not System.objects.filter(name=shown.wanted.system).exists(),
-            "notes": [_place(each, shown.main) for each in shown.notes[:NOTES]],
+            "notes": [told_place(each, shown.main) for each in shown.notes[:NOTES]],
             "more_notes": max(0, len(shown.notes) - NOTES),
             "forecast": forecast,
-            "running": forecast is not None and forecast.seen.process is not None,
-            "waits": _waits(forecast.waits_s) if forecast else "",
+            "running": forecast is not None and forecast.runs,
+            "servers": [told_server(each, shown.main) for each in shown.servers] if len(shown.servers) > 1 else [],
+            "waits": waits(forecast.waits_s) if forecast else "",
         }
         return self._page(request, context)
 
@@ -142,17 +145,17 @@ class TakesOver:
         except Failed as failed:
             return self._again(request, wanted, failed=failed)
         except ValidationError as refused:
-            return self._again(request, wanted, errors=_said(refused))
+            return self._again(request, wanted, errors=sentences_of(refused))
         except ProvisioningError as error:
             return self._again(request, wanted, errors=[error.detail])
-        return HttpResponseRedirect(_page_of(Path(done.journal.main)))
+        return HttpResponseRedirect(page_of(Path(done.journal.main)))
 
     def _again(self, request: HttpRequest, wanted: Wanted, **more: Any) -> HttpResponse:
         """The last step once more, and why nothing was done."""
         try:
             return self._step(request, "do", doors.show(wanted, request.user, note=False), **more)
         except (ValidationError, ProvisioningError) as refused:
-            told = _said(refused) if isinstance(refused, ValidationError) else [refused.detail]
+            told = sentences_of(refused) if isinstance(refused, ValidationError) else [refused.detail]
             return self._choose(request, wanted, [*more.get("errors", ()), *told])
 
     # --- one that was done --------------------------------------------------------------------------------
@@ -169,11 +172,11 @@ class TakesOver:
             main = doors.allowed_file(file)
             if request.method == "POST":
                 back.undo(file, request.POST.get("confirm", "").strip())
-                return HttpResponseRedirect(_page_of(main))
+                return HttpResponseRedirect(page_of(main))
         except Failed as refused:
             failed = refused
         except ValidationError as refused:
-            errors = _said(refused)
+            errors = sentences_of(refused)
             if "file" in getattr(refused, "error_dict", {}):
                 return self._choose(request, Wanted(""), errors)
         found = list(back.of_file(main))
@@ -183,13 +186,13 @@ class TakesOver:
         context = {
             "step": "",
             "title": say("Take-over of %s") % main.name,
-            "known": _told(this),
-            "kept": [(_near(each.path, main), _near(each.backup, main)) for each in this.files],
-            "earlier": [_told(each) for each in found[1:]],
+            "known": told_known(this),
+            "kept": [(near(each.path, main), near(each.backup, main)) for each in this.files],
+            "earlier": [told_known(each) for each in found[1:]],
             "errors": errors,
             "failed": failed,
-            "done": _noted(DONE, this, main),
-            "undone": _noted(UNDONE, this, main),
+            "done": told_noted(DONE, this, main),
+            "undone": told_noted(UNDONE, this, main),
             "system": System.objects.filter(name=this.system).first(),
             **self._back(this, main),
         }
@@ -200,9 +203,9 @@ class TakesOver:
             return {}
         try:
             found = back.show_back(this.file)
-            return {"back": found, "goes": [_near(text, main) for text in found.files]}
+            return {"back": found, "goes": [near(text, main) for text in found.files]}
         except ValidationError as refused:
-            return {"no_way_back": _said(refused)}
+            return {"no_way_back": sentences_of(refused)}
 
     def _page(
         self, request: HttpRequest, context: dict[str, Any], template: str = "provisioning/takeover.html"
@@ -239,6 +242,14 @@ def proposed(wanted: Wanted) -> Wanted:
     return replace(wanted, system=next(name for name in (stem, *numbered) if name not in names))
 
 
+def with_joined(wanted: Wanted) -> Wanted:
+    """With the main files of the running servers that are joined to the chosen one, where nobody has named any."""
+    if wanted.others:
+        return wanted
+    others = next((each.others for each in doors.offers() if each.file == wanted.file), ())
+    return replace(wanted, others=others)
+
+
 def _first(found: list[places.Offer]) -> str:
     """The file that a person most likely means."""
     return next((each.file for each in found if each.allowed and each.running), "")
@@ -247,7 +258,8 @@ def _first(found: list[places.Offer]) -> str:
 def _way(context: dict[str, Any], wanted: Wanted) -> list[dict[str, Any]]:
     """The four steps, those behind with their addresses."""
     shown: Shown | None = context.get("shown")
-    asked = {"file": wanted.file, "system": wanted.system, "url": wanted.url, "stamp": shown.stamp if shown else ""}
+    asked = {"file": wanted.file, "others": "\n".join(wanted.others), "system": wanted.system, "url": wanted.url}
+    asked["stamp"] = shown.stamp if shown else ""
     here = [name for name, _title in STEPS].index(context["step"])
     return [
         {
@@ -260,56 +272,3 @@ def _way(context: dict[str, Any], wanted: Wanted) -> list[dict[str, Any]]:
         }
         for number, (name, title) in enumerate(STEPS)
     ]
-
-
-def _told(known: Known) -> dict[str, Any]:
-    state, word = STATES[known.state]
-    at = parse_datetime(known.at) if known.at else None
-    return {"row": known, "chip": chips.chip(state, word=word), "at": at, "url": _page_of(Path(known.file))}
-
-
-def _near(text: str, main: Path) -> str:
-    """The same with files named from the folder of the main file, which stands above."""
-    return text.replace(f"{main.parent}/", "")
-
-
-def _shown(file: ShownFile, main: Path) -> dict[str, Any]:
-    return {"row": file, "name": _near(file.path, main), "words": _near(file.words, main)}
-
-
-def _place(place: Place, main: Path) -> dict[str, str]:
-    where = f"{_near(place.file, main)}:{place.line}:{place.column}" if place.file else ""
-    return {"text": _near(place.text, main), "where": where}
-
-
-def _noted(act: str, known: Known, main: Path) -> dict[str, Any] | None:
-    """What the trail says of it, when it was done through one of these doors."""
-    entry = AuditEntry.objects.filter(act=act, detail__journal=str(known.journal)).first()
-    if entry is None:
-        return None
-    steps = [{"text": text, "took": _took(took_s)} for text, took_s in entry.detail.get("steps", ())]
-    waited = sum(took_s for text, took_s in entry.detail.get("steps", ()) if text in RELOADED)
-    said = [_near(text, main) for text in entry.detail.get("said", ())]
-    told = {"steps": steps, "said": said, "who": entry.person_name, "at": entry.at, "took": _took(waited)}
-    return {**entry.detail, **told, "waits": _waits(entry.detail.get("waits_s", 0.0))}
-
-
-def _page_of(main: Path) -> str:
-    return f"{reverse('admin:provisioning_takeover_of')}?{urlencode({'file': str(main)})}"
-
-
-def _took(seconds: float) -> str:
-    if seconds < 0.001:
-        return "< 1 ms"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _waits(seconds: float) -> str:
-    """How long new logins wait, in words."""
-    if seconds < 0.01:
-        return _took(seconds)
-    return say("about %s") % (f"{seconds:.2g} s" if seconds < 60 else spoken(int(seconds)))
-
-
-def _said(refused: ValidationError) -> list[str]:
-    return list(refused.messages)

@@ -7,6 +7,7 @@ import pytest
 from accounts_app.models import AuditEntry, System
 from provisioning.takeover.taking import take
 from tests import factories
+from tests.provisioning.taken_cluster import Plant
 from tests.provisioning.taken_place import HASH, Member, Place
 from tests.provisioning.world import dies_at
 
@@ -174,3 +175,50 @@ def test_other_files_are_refused_at_every_step(page, folder, file):
         assert 'role="alert"' in shown and "root:" not in shown
     assert 'role="alert"' in text_of(page.post(AT, {"step": "do", "file": file, "confirm": "default"}))
     assert 'role="alert"' in text_of(page.post(f"{AT}of/", {"file": file, "confirm": "default"}))
+
+
+@pytest.fixture
+def plant(transactional_db, tmp_path, settings):
+    settings.NATS_CONNECT_TIMEOUT = 0.5
+    settings.NATS_REQUEST_TIMEOUT = 1.0
+    settings.STATE_DIR = tmp_path / "state"
+    settings.TAKEOVER_DIRS = [tmp_path / "plant"]
+    (tmp_path / "plant").mkdir()
+    made = Plant(tmp_path / "plant")
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+def test_servers_that_are_joined_are_offered_shown_and_taken_together(page, plant):
+    n1, n2, n3 = map(str, plant.mains.values())
+    chosen = text_of(page.get(AT))
+    assert f'value="{n1}" checked' in chosen and f'value="{n3}"' not in chosen
+    assert chosen.count("together with") == 2 and n2 in chosen
+    shown = step(page, plant, "write")
+    for name in ("n2.conf", "n3/nats-server.conf", "accounts.conf", "teams.nunect.conf"):
+        assert f'<code class="nu-mono">{name}</code>' in shown, name
+    assert "+include &quot;../accounts.conf&quot;" in shown
+    shown = step(page, plant, "prove", others=f"{n2}\n{n3}")
+    assert "All 3 main files give the same people the same rights." in shown
+    assert '<td class="nu-mono">n3/nats-server.conf</td><td>yes</td>' in shown
+    shown = step(page, plant, "do", others=f"{n2}\n{n3}")
+    assert "3 servers are reloaded" in shown
+    done = text_of(do(page, plant, shown, others=f"{n2}\n{n3}"))
+    assert "together with" in done and "nats-server of n2.conf was asked to read its files again" in done
+    assert "n3/nats-server.conf was written" in done
+    assert not any(n3 in line for line in text_of(page.get(AT)).splitlines() if "nu-offer" in line), "it is managed"
+    back = text_of(page.post(f"{AT}of/", {"file": n2, "confirm": "default"}, follow=True))
+    assert "n3/nats-server.conf is as it was" in back and "others=" in back
+    assert plant.files() == plant.before
+    entry = AuditEntry.objects.filter(act="take-over done").get()
+    assert entry.detail["others"] == [n2, n3]
+
+
+def test_one_of_several_that_is_not_below_the_others_folder_is_refused_on_its_page(page, plant):
+    (plant.folder / "n3/other.conf").write_text("port: 1\naccounts { A: {} }\n")
+    shown = step(page, plant, "write", others=str(plant.folder / "n3/other.conf"))
+    assert "belongs to these servers and isn" in shown
+    shown = step(page, plant, "write", others="/etc/hosts")
+    assert "is in none of the folders that" in shown
