@@ -109,7 +109,8 @@ def joined_mains(mains: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
         while met := [other for other, their in left.items() if any(_meet(their, tree) for tree in trees)]:
             group += met
             trees += [left.pop(other) for other in met]
-        yield arranged(group[0], group[1:])
+        first, *rest = sorted(group)
+        yield arranged(first, rest)
 
 
 def _meet(one: Tree, other: Tree) -> bool:

@@ -14,6 +14,7 @@ from provisioning.steps import reached
 from provisioning.takeover.taking import take
 from tests import factories
 from tests.api.conftest import Api, errors, token_of
+from tests.provisioning.taken_cluster import Plant
 from tests.provisioning.taken_place import HASH, Member, Place
 from tests.provisioning.world import dies_at
 
@@ -380,3 +381,36 @@ def test_files_that_are_there_are_offered(api, nats):
     system.save()
     told = api.get("takeover/").data["offers"]
     assert str(nats / "b" / "nats-server.conf") not in [each["file"] for each in told], "nunect manages it already"
+
+
+def test_several_servers_are_taken_over_with_one_call_and_given_back_with_another(transactional_db, tmp_path, settings):
+    settings.NATS_CONNECT_TIMEOUT, settings.NATS_REQUEST_TIMEOUT = 0.5, 1.0
+    settings.STATE_DIR, settings.TAKEOVER_DIRS = tmp_path / "state", [tmp_path / "nats"]
+    (tmp_path / "nats").mkdir()
+    plant, api = Plant(tmp_path / "nats"), Api(token_of(factories.admin()))
+    n1, n2, n3 = map(str, plant.mains.values())
+    try:
+        plant.start()
+        (offer,) = api.get("takeover/").data["offers"]
+        assert offer == {"file": n1, "running": True, "allowed": True, "others": [n2, n3]}
+        refused = looked(api, plant)
+        assert not refused["possible"] and "is named alone" in refused["in_the_way"][0]["text"]
+        outside = api.post("takeover/?dry_run=true", {"file": n1, "others": [n2, "/etc/passwd"]})
+        assert errors(outside)["others"].startswith("/etc/passwd is in none of the folders")
+        told = looked(api, plant, others=[n2, n3])
+        assert [each["file"] for each in told["servers"]] == [n1, n2, n3]
+        assert [each["server_runs_it"] for each in told["servers"]] == [True, None, True]
+        assert len({each["judged"] for each in told["servers"]}) == 3 and told["proof"]["server_runs_it"] is None
+        assert taken(api, plant, told["stamp"]).status_code == 412, "what was shown was all three"
+        done = taken(api, plant, told["stamp"], others=[n2, n3])
+        assert done.status_code == 200, done.data
+        assert (done.data["file"], done.data["others"], done.data["revision"]) == (n1, [n2, n3], 1)
+        assert api.get("takeover/").data["offers"] == []
+        (known,) = api.get("takeover/").data["results"]
+        assert (known["file"], known["others"], known["undoable"]) == (n1, [n2, n3], True)
+        back = api.post("takeover/undo/", {"file": n3, "confirm": "default"})
+        assert back.status_code == 200, back.data
+        assert len([text for text in back.data["said"] if "runs the former configuration" in text]) == 3
+        assert plant.files() == plant.before
+    finally:
+        plant.stop()

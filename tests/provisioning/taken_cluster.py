@@ -36,7 +36,7 @@ class Plant(Place):
         self.ports = dict(zip(self.NAMES, taken[:3], strict=True))
         self.routes = dict(zip(self.NAMES, taken[3:6], strict=True))
         self.http = dict(zip(("n1", "n3"), taken[6:], strict=True))
-        self.port, self.environ = self.ports["n1"], dict(os.environ)
+        self.port, self.environ = self.ports["n1"], {**os.environ, "HALL": "hall-2"}
         words = {"4222": "n1", "4223": "n2", "4224": "n3"}
         turned = {text: self.ports[name] for text, name in words.items()}
         turned |= {text.replace("42", "62", 1): self.routes[name] for text, name in words.items()}
@@ -60,7 +60,7 @@ class Plant(Place):
             self.processes[name] = subprocess.Popen(
                 [binary(), "-c", self.mains[name].relative_to(self.folder), "-l", f"{name}.log"],
                 cwd=self.folder,
-                env=self.environ,
+                env=self.environ if name == "n2" else None,
             )
         self.until_led()
         return self

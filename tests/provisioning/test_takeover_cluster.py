@@ -262,6 +262,40 @@ def test_a_release_leaves_each_of_them_a_conf_to_start_with(plant, own):
     assert plant.files() == plant.before
 
 
+@pytest.mark.long
+def test_clusters_that_are_joined_by_gateways_are_taken_over_together(transactional_db, tmp_path, settings):
+    settings.STATE_DIR = tmp_path / "state"
+    clients, gates, folder = free_ports(2), free_ports(2), tmp_path / "nats"
+    folder.mkdir()
+    mains, processes, before = [folder / "nats-server.conf", folder / "west.conf"], [], {}
+    told = ", ".join(
+        f'{{ name: {name}, url: "nats://127.0.0.1:{gate}" }}'
+        for name, gate in zip(("EAST", "WEST"), gates, strict=True)
+    )
+    for main, name, port, gate in zip(mains, ("EAST", "WEST"), clients, gates, strict=True):
+        gateway = f'gateway {{ name: {name}, listen: "127.0.0.1:{gate}", gateways: [ {told} ] }}'
+        main.write_text(f'server_name: {name}\nlisten: "127.0.0.1:{port}"\n{gateway}\n{TEAM}')
+        before[main] = main.read_bytes()
+        command = [binary(), "-c", main, "-l", folder / f"{name}.log"]
+        processes.append(subprocess.Popen(command, cwd=folder))
+    try:
+        logs = [folder / "EAST.log", folder / "WEST.log"]
+        until(lambda: all(log.exists() and "Outbound gateway connection to" in log.read_text() for log in logs))
+        assert "a gateway to 127.0.0.1" in look(mains[0], None).refusals[0]
+        there = [Member(port, "a", "b") for port in clients]
+        assert all(member.alive() for member in there)
+        revision = take(mains[0], "world", others=mains[1:]).revision
+        assert [server["name"] for server in revision.servers] == ["EAST", "WEST"]
+        assert all(member.alive() for member in there)
+        undo(mains[1])
+        assert {main: main.read_bytes() for main in mains} == before
+        assert all(member.alive() for member in there)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 # --- files alone, which nobody runs ----------------------------------------------------------------------
 
 CONF = "port: {}\ncluster {{ name: c, listen: 127.0.0.1:{}, routes: [ nats://127.0.0.1:2, nats://127.0.0.1:3 ] }}\n{}"
