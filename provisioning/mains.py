@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,23 +14,27 @@ from provisioning.files import GENERATED, MAIN
 from provisioning.takeover.machine import find_process, running_mains
 
 _DEEPEST, _MOST_FOLDERS, _LARGEST = 3, 500, 2**20  # of a search; bytes
+_INCLUDES = re.compile(rb"^[^#\n]*include\b[^\n]*" + re.escape(GENERATED.encode()), re.MULTILINE)
 _STORE = "jetstream"  # where servers keep streams, in folders without number
 
 
 def mains_of(folder: Path) -> list[Path]:
     """The folder's nats-server.conf first, then every other file in it or below that a server starts with, as far as
-    anybody can know: it includes the generated file, and no other file includes it."""
+    anybody can know: it includes the generated file, and no other file includes it. One that says so and can't be read
+    (its server is away, and a variable of its environment unknown) is among them."""
     first, generated = folder / MAIN, str(folder / GENERATED)
     included: set[str] = set()
     found: list[Path] = []
-    for path in dict.fromkeys(
-        [*_search(folder), *(path for path, _ in running_mains() if path.is_relative_to(folder))]
-    ):
-        with suppress(OSError, UnicodeError, NatsConfError):
-            if path == first or path.stat().st_size > _LARGEST or GENERATED.encode() not in path.read_bytes():
+    running = (path for path, _ in running_mains() if path.is_relative_to(folder))
+    for path in dict.fromkeys([*_search(folder), *running]):
+        with suppress(OSError):
+            if path == first or path.stat().st_size > _LARGEST or not _INCLUDES.search(path.read_bytes()):
                 continue
             process = find_process(path)
-            names = read_conf(path, process.environ if process else dict(os.environ)).includes
+            try:
+                names = read_conf(path, process.environ if process else dict(os.environ)).includes
+            except NatsConfError:
+                names = (generated,)
             if generated in names:
                 included |= set(names)
                 found.append(path)

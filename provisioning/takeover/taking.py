@@ -117,7 +117,7 @@ def _mend(main: Path, environ: Mapping[str, str] | None) -> tuple[System, Journa
             return None
         running = running_of(journal)
         if not managed and running:
-            looks = [see(Path(each.path), environ, folder=writer.folder) for each in journal.mains]
+            looks = [see(Path(path), environ, folder=writer.folder) for path in running]
             waits_s = waiting_s(looks[0].reading.accounts, None)
             with _else_back(journal):
                 reload(journal, running, system, writer.intent.sha256, waits_s, joined=_are_joined(looks))

@@ -8,10 +8,12 @@ import time
 import nats
 import nats.js.errors
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from accounts_app.models import NatsUser, System
+from accounts_app.natsconf.errors import ConfSyntaxError
 from provisioning import pipeline, releasing
 from provisioning.binary import binary
 from provisioning.errors import NotManaged, NotVerified, Unreachable
@@ -151,15 +153,23 @@ def test_a_server_that_does_not_follow_brings_all_of_them_back(plant, settings):
 @pytest.mark.long
 def test_a_server_that_is_away_starts_with_the_new_files(plant):
     plant.stop("n2")
-    forecast = look(plant.main, None, others=plant.others)
+    with pytest.raises(ConfSyntaxError, match="--env HALL"):
+        look(plant.main, None, others=plant.others)
+    known = {"HALL": "hall-2"}
+    forecast = look(plant.main, None, known, others=plant.others)
     assert f"{plant.mains['n2']}: No nats-server of this machine runs with it" in "\n".join(forecast.sentences())
+    assert dies_at("takeover verify", lambda: take(plant.main, "plant", known, others=plant.others))
     said = take(plant.main, "plant", others=plant.others).said
     assert f"No nats-server runs with {plant.mains['n2']}: its next start will be the first with it." in said
+    system = System.objects.get()
+    with pytest.raises(ValidationError, match=r"n2\.conf:2:14: Nothing above defines \$HALL"):
+        releasing.release(system, "plant")
     plant.start("n2")
     assert Member(plant.ports["n2"], "orders").alive()
-    revision = pipeline.apply(System.objects.get().pk, fresh=True)
+    revision = pipeline.apply(system.pk, fresh=True)
     assert len(revision.servers) == 3, "it holds what the others hold"
     assert not Drift.objects.exists()
+    plant.stop("n3")
     undo(plant.main)
     assert plant.files() == plant.before
 
