@@ -10,6 +10,7 @@ import pytest
 
 from accounts_app.models import System
 from tests.browser.test_live_front import CONTRAST
+from tests.provisioning.taken_cluster import Plant
 from tests.provisioning.taken_place import Member, Place
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.django_db(transaction=True)]
@@ -96,3 +97,24 @@ def test_it_is_done_by_keyboard_alone(site, place):
     page.keyboard.press("Enter")
     page.get_by_text("nats-server reports the digest that was judged").first.wait_for()
     assert System.objects.get(name="shop").stage == "managed"
+
+
+@pytest.mark.parametrize("width", [360, 1280] if PICTURES else [360])
+def test_several_servers_can_be_read_and_fit_a_small_phone(site, tmp_path, settings, width):
+    settings.STATE_DIR, settings.TAKEOVER_DIRS = tmp_path / "state", [tmp_path / "plant"]
+    (tmp_path / "plant").mkdir()
+    plant = Plant(tmp_path / "plant")
+    asked, found = {"file": str(plant.main), "system": "plant"}, {}
+    try:
+        plant.start()
+        page = site.open(AT, width=width, theme="light")
+        for name in ("choose", "write", "prove", "do"):
+            found[name] = judged(site, page, f"{AT}?{urlencode({'step': name, **asked})}", f"several-{name}")
+        page.get_by_label("Type “plant” to take it over").fill("plant")
+        page.get_by_role("button", name="Take it over").click()
+        page.get_by_text("nats-server reports the digest that was judged").first.wait_for()
+        found["done"] = judged(site, page, "", "several-done")
+        assert System.objects.get(name="plant").stage == "managed"
+    finally:
+        plant.stop()
+    assert found == dict.fromkeys(found, (0, {}))

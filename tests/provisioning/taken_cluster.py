@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nats
@@ -125,7 +126,8 @@ class Plant(Place):
                 await client.close()
 
         try:
-            return asyncio.run(work())
+            with ThreadPoolExecutor(1) as thread:  # where a browser is driven this one has a loop already
+                return thread.submit(asyncio.run, work()).result()
         except nats.errors.Error:
             return {}
 
