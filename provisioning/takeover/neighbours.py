@@ -125,7 +125,7 @@ def _callers(looks: Sequence[Look]) -> Iterator[str]:
     named = {seen.main.resolve() for seen in looks}
     ours = [address for seen in looks for address in heard_at(seen.parsed.tree)]
     called = [address for seen in looks for address in calls(seen.parsed.tree)]
-    for path, _ in running_mains():
+    for path, _ in running_mains() if ours or called else ():
         if path.resolve() in named:
             continue
         tree = _tree_of(path)

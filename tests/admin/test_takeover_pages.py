@@ -195,7 +195,7 @@ def test_servers_that_are_joined_are_offered_shown_and_taken_together(page, plan
     n1, n2, n3 = map(str, plant.mains.values())
     chosen = text_of(page.get(AT))
     assert f'value="{n1}" checked' in chosen and f'value="{n3}"' not in chosen
-    assert chosen.count("together with") == 2 and n2 in chosen
+    assert chosen.count(f'together with <span class="nu-mono">{plant.folder}/n') == 2
     shown = step(page, plant, "write")
     for name in ("n2.conf", "n3/nats-server.conf", "accounts.conf", "teams.nunect.conf"):
         assert f'<code class="nu-mono">{name}</code>' in shown, name

@@ -416,3 +416,26 @@ def test_an_undoing_killed_at_any_step_leaves_servers_that_start_closed_and_is_b
             undo(plant.mains["n3"])
         assert all(Member(port, *who).alive() for port in plant.ports.values() for who in MEMBERS)
     assert plant.files() == plant.before
+
+
+@pytest.mark.long
+def test_their_common_accounts_conf_stays_until_every_main_file_has_turned(plant):
+    """The file that all include has the very name that nunect writes."""
+    (plant.folder / "teams.conf").rename(plant.folder / "accounts.conf")
+    for name in ("n1", "n2"):
+        text = plant.mains[name].read_text()
+        plant.mains[name].write_text(text.replace('include "teams.conf"', 'include "accounts.conf"'))
+    plant.before = plant.files()
+    plant.restart()
+    with Intruder(plant):
+        for step in ("main", "n2.conf", "n3/nats-server.conf", "accounts.conf", "reload n2.conf"):
+            assert dies_at(f"takeover {step}", lambda: take(plant.main, "plant", others=plant.others)), step
+            assert each_starts_with_its_clients(plant), step
+            if step in ("main", "accounts.conf"):
+                undo(plant.main)
+                assert plant.files() == plant.before
+        take(plant.main, "plant", others=plant.others)
+        assert dies_at("takeover back accounts.conf", lambda: undo(plant.main))
+        assert each_starts_with_its_clients(plant)
+        undo(plant.main)
+    assert plant.files() == plant.before
