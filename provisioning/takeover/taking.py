@@ -98,7 +98,7 @@ def _refuse_changed(looks: Sequence[Look]) -> None:
 
 
 def _are_joined(looks: Sequence[Look]) -> bool:
-    return any(is_one_of_several(seen.parsed.tree) for seen in looks)
+    return len(looks) > 1 or any(is_one_of_several(seen.parsed.tree) for seen in looks)
 
 
 def _mend(main: Path, environ: Mapping[str, str] | None) -> tuple[System, Journal] | None:

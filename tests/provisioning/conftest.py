@@ -3,6 +3,7 @@
 import pytest
 
 from tests.provisioning.cluster import Cluster
+from tests.provisioning.taken_cluster import Plant
 from tests.provisioning.world import World
 
 
@@ -33,3 +34,17 @@ def account(world):
     world.user(made, "svc", access="all")
     world.apply()
     return made
+
+
+@pytest.fixture
+def plant(transactional_db, tmp_path, settings):
+    """Three servers with main files of their own that run, set up by hand."""
+    settings.NATS_CONNECT_TIMEOUT = 0.5
+    settings.NATS_REQUEST_TIMEOUT = 1.0
+    settings.STATE_DIR = tmp_path / "state"
+    (tmp_path / "nats").mkdir()
+    made = Plant(tmp_path / "nats")
+    try:
+        yield made.start()
+    finally:
+        made.stop()

@@ -18,6 +18,7 @@ from provisioning.binary import binary
 from tests.ports import free_ports
 from tests.provisioning.taken_place import _HASHES, CONFS, HASH, PASSWORD, Member, Place
 
+TEAM = "accounts { A: { users: [ { user: a, password: b, permissions: { publish: 'x' } } ] } }\n"
 MEMBERS = [("orders", PASSWORD), ("screen", PASSWORD), ("press", "hunter-two")]
 
 
@@ -142,3 +143,11 @@ class Plant(Place):
                 if Member(port).alive():
                     return True
         return False
+
+
+def until(is_so, timeout_s=10):
+    """Wait for it."""
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
