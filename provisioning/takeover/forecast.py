@@ -128,14 +128,7 @@ class Forecast:
     @property
     def clients(self) -> Clients | None:
         """The clients of all that run; None when of one nobody could tell."""
-        known = [part.clients for part in self.parts if part.runs]
-        told = [each for each in known if each is not None]
-        if not told or len(told) < len(known):
-            return None
-        users: Counter[str] = Counter()
-        for each in told:
-            users.update(each.users)
-        return Clients(users, sum(each.closed for each in told))
+        return None if any(part.runs and part.clients is None for part in self.parts) else self._known_clients()
 
     @property
     def waits_s(self) -> float:
@@ -162,6 +155,14 @@ class Forecast:
             yield "Anybody gets in without a credential now. That ends, and such clients are disconnected."
         yield from self.restart or self._reloads()
 
+    def _known_clients(self) -> Clients | None:
+        """The clients of those that tell; None where none does."""
+        told = [part.clients for part in self.parts if part.clients is not None]
+        users: Counter[str] = Counter()
+        for each in told:
+            users.update(each.users)
+        return Clients(users, sum(each.closed for each in told)) if told else None
+
     def _reloads(self) -> Iterator[str]:
         if not self.runs:
             yield "No nats-server of this machine runs with this file: its next start will be the first with it."
@@ -173,9 +174,10 @@ class Forecast:
         for part in self.parts:
             idle = "No nats-server of this machine runs with it: its next start will be the first with it."
             yield f"{part.seen.main}: {part.reload() if part.runs else idle}"
-        clients = self.clients
+        clients = self._known_clients()
         if clients is not None:
-            yield f"Together {clients.count} clients, {clients.closed or 'none'} of them disconnected."
+            count = f"{'' if self.clients else 'at least '}{clients.count}"
+            yield f"Together {count} clients, {clients.closed or 'none'} of them disconnected."
 
 
 def said(notes: Iterable[Note], verdict: str) -> tuple[str, ...]:

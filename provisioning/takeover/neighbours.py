@@ -73,13 +73,18 @@ def alone(seen: Look) -> Iterator[str]:
     strangers = [address for address in calls(tree) if not _any_meets([address], heard_at(tree))]
     told = [f"a route to {each}" if each.kind == "cluster" else f"a gateway to {each}" for each in strangers[:1]]
     told = told or [f"{who} is joined to it" for who in [*_callers([seen]), *_joined([seen])][:1]]
-    if told:
-        yield (
-            f"{seen.main} is of one of several servers ({told[0]}), and is named alone: name the main files of all of "
-            "them, one after the other, where they run on this machine. Servers of other machines can't be signalled "
-            "from here: import their accounts, let every main file include one accounts.conf in a folder that all of "
-            "them share, and have nunect manage that (“Several servers” in docs/takeover.md)."
-        )
+    if not told:
+        return
+    running = [path for path, _ in running_mains()]
+    group = next(each for each in joined_mains([seen.main, *running]) if seen.main in each)
+    way = (
+        f"take them over together: nunect takeover {' '.join(map(str, group))}"
+        if len(group) > 1
+        else "name the main files of all of them that run on this machine. Those of other machines can't be signalled "
+        "from here: import their accounts, let every main file include one accounts.conf in a folder that all of them "
+        "share, and have nunect manage that (“Several servers” in docs/takeover.md)."
+    )
+    yield f"{seen.main} belongs to one of several servers ({told[0]}), and is named alone: {way}"
 
 
 def not_among(looks: Sequence[Look]) -> Iterator[str]:

@@ -64,6 +64,7 @@ def test_clients_and_replicated_streams_stay_through_a_take_over_and_its_undoing
     assert (forecast.refusals, forecast.differences) == ((), ())
     said = list(forecast.sentences())
     assert "All 3 servers will see the same accounts, users and permissions as before." in said
+    assert "Together at least 6 clients, none of them disconnected." in said
     assert [part.clients and part.clients.count for part in forecast.parts] == [3, None, 3]
     assert plant.files() == plant.before, "a look writes nothing"
     with Intruder(plant):

@@ -21,8 +21,8 @@ def test_one_of_them_alone_or_without_another_is_refused(plant):
     n1, n2, n3 = plant.mains.values()
     for one in (n1, n3):
         (sentence,) = look(one, None).refusals
-        assert sentence.startswith(f"{one} is of one of several servers (a route to 127.0.0.1:")
-        assert "name the main files of all of them" in sentence
+        assert sentence.startswith(f"{one} belongs to one of several servers (a route to 127.0.0.1:")
+        assert sentence.endswith(f" is named alone: take them over together: nunect takeover {n1} {n2} {n3}")
     (sentence,) = look(n1, None, others=[n2]).refusals
     assert sentence.startswith(f"{n3} belongs to these servers and isn't among them: it would keep the former accounts")
     with pytest.raises(NotManaged, match="can't be taken over"):
