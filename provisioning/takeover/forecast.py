@@ -91,6 +91,12 @@ class Forecast:
         return not self.refusals
 
     @property
+    def counted(self) -> str:
+        """How many accounts and users, in words."""
+        accounts = f"{self.accounts} account{'' if self.accounts == 1 else 's'}"
+        return f"{accounts} with {self.users} user{'' if self.users == 1 else 's'}"
+
+    @property
     def seen(self) -> Look:
         """The first main file."""
         return self.parts[0].seen
@@ -137,7 +143,7 @@ class Forecast:
 
     def sentences(self) -> Iterator[str]:
         """What will happen, for a person."""
-        yield f"{self.accounts} accounts with {self.users} users become rows."
+        yield f"{self.counted} {'becomes' if self.accounts == 1 else 'become'} rows."
         mains = [str(seen.main) for seen in self.looks]
         yield from (f"{main} is written anew, and what it was stays beside it." for main in mains)
         yield from (f"{name} is made." for name in self.texts if name not in mains)

@@ -24,7 +24,7 @@ from provisioning.takeover import journal as journals
 from provisioning.takeover import places
 from provisioning.takeover.forecast import Forecast, Part
 from provisioning.takeover.looking import look
-from provisioning.takeover.machine import ask_http, client_url, monitoring_url
+from provisioning.takeover.machine import ask_http, client_urls, monitoring_url
 from provisioning.takeover.seeing import see
 from provisioning.takeover.showing import ShownFile, secrets_in, shown_files, told_words
 
@@ -119,8 +119,10 @@ class Shown:
     @property
     def url(self) -> str:
         """How nunect will reach the servers."""
-        looks = self.forecast.looks if self.forecast else ()
-        return self.wanted.url or ",".join(client_url(seen.parsed.tree) for seen in looks)
+        if self.wanted.url or self.forecast is None:
+            return self.wanted.url
+        kept = System.objects.filter(name=self.wanted.system).values_list("nats_url", flat=True).first()
+        return client_urls((seen.parsed.tree for seen in self.forecast.looks), kept or "")
 
 
 def look_at(wanted: Wanted, mains: Sequence[Path], person: Any) -> Shown:

@@ -8,7 +8,7 @@ import pwd
 import socket
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +107,18 @@ def client_url(tree: Tree) -> str:
     host = host or str(known.get("host") or known.get("net") or "")
     port = port or int(known.get("port") or 4222)
     return f"{'tls' if known.get('tls') else 'nats'}://{_near(host)}:{port}"
+
+
+def client_urls(trees: Iterable[Tree], kept: str = "") -> str:
+    """How nunect reaches the servers with these confs, with commas.
+
+    kept: how it does already, which stays when it names their ports: their certificates may be of another name than the
+    one by which they say that they listen.
+    """
+    own = [client_url(tree) for tree in trees]
+    ports = {urllib.parse.urlsplit(url).port for url in own}
+    known = {urllib.parse.urlsplit(url.strip()).port or 4222 for url in kept.split(",") if url.strip()}
+    return kept if known and known <= ports else ",".join(own)
 
 
 def listens(url: str) -> bool:

@@ -70,7 +70,7 @@ class _Show:
                 origin = _ANEW.sub("", path)
                 words = f"What is left of {origin}, which is no longer included."
                 yield self._changed(path, "made", words, texts[path], origin)
-        kept = f"{self.forecast.accounts} accounts with {self.forecast.users} users, and nunect's own"
+        kept = f"{self.forecast.counted}, and nunect's own"
         again = " It stands in place of yours, of which a copy stays." if generated in self.before else ""
         words = f"Generated from the rows, from now on at each change: {kept}.{again}"
         yield self._changed(generated, "generated", words, self.forecast.generated)

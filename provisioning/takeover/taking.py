@@ -29,7 +29,7 @@ from provisioning.takeover.forecast import Forecast, waiting_s
 from provisioning.takeover.journal import Journal, Main, step
 from provisioning.takeover.judging import judge, tree_of
 from provisioning.takeover.looking import look
-from provisioning.takeover.machine import client_url
+from provisioning.takeover.machine import client_urls
 from provisioning.takeover.neighbours import is_one_of_several
 from provisioning.takeover.reloading import bring_back, proofs_of_undoing, reload, running_of
 from provisioning.takeover.seeing import Look, arranged, divide_all, see
@@ -205,12 +205,12 @@ def _for_good(folder: Path) -> AbstractContextManager[Writer]:
 
 @transaction.atomic
 def _rows(looks: Sequence[Look], name: str, url: str) -> System:
-    """The system of these main files, with rows of what they say. url: "" for where they listen."""
+    """The system of these main files, with rows of what they say. url: "" for the system's, or where they listen."""
     first = looks[0]
     system = System.objects.filter(name=name).first() or new_system(name, stage=System.Stage.OBSERVED)
     name_system_account(system, first.reading.system_account)
     system.conf_dir = str(first.folder)
-    system.nats_url = url or ",".join(client_url(seen.parsed.tree) for seen in looks)
+    system.nats_url = url or client_urls((seen.parsed.tree for seen in looks), system.nats_url)
     system.full_clean(exclude=["guard_nkey", "control_nkey", "relay_nkey", "jetstream_nkey"])
     system.save()
     report = import_conf(system, first.meant)

@@ -167,11 +167,13 @@ def test_server_that_asks_for_certificates_is_taken_over_by_a_system_that_has_on
         "plant",
         stage=System.Stage.OBSERVED,
         conf_dir=str(tmp_path / "empty"),
+        nats_url=url,
         tls_ca=authority.pem,
         tls_certificate=pem["nunect"],
         tls_key=pem["nunect-key"],
     )
-    assert take(place.main, "plant", url=url).revision.servers[0]["proof"] == "digest"
+    assert take(place.main, "plant").revision.servers[0]["proof"] == "digest"
+    assert System.objects.get(name="plant").nats_url == url  # the certificate is of this name alone
     assert press.alive()
     undo(place.main)
     assert press.alive()
