@@ -11,6 +11,7 @@ from accounts_app.natsconf.specs import CONTROL_ACCOUNT
 from nunect import install
 from nunect.up import write_main
 from provisioning.files import GENERATED, MAIN
+from provisioning.mains import mains_of
 
 FOLDER = "conf/"
 
@@ -21,12 +22,12 @@ def part_of(system_id: int, name: str) -> str:
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    """{name: content} of the files that are there and can be read."""
+    """{name: content} of the files that are there and can be read; further main files by their path in the folder."""
     found = {}
-    for name in (GENERATED, MAIN):
+    for path in (folder / GENERATED, *mains_of(folder)):
         try:
-            found[name] = (folder / name).read_bytes()
-        except OSError:
+            found[str(path.relative_to(folder))] = path.read_bytes()
+        except (OSError, ValueError):  # not there, or elsewhere
             continue
     return found
 
@@ -54,9 +55,21 @@ def put(system: System, files: dict[str, bytes]) -> list[str]:
         elif main is not None and not (folder / MAIN).exists():
             install.write_private(folder / MAIN, main)
             told.append(f"{folder / MAIN} is that of the backup, with its folders and ports; what it includes is not.")
+        for name in sorted(files.keys() - {GENERATED, MAIN}):
+            told += _put_further(folder, name, files[name])
     except OSError as error:
         return [f"The conf files of {system} could not be put into {folder}: {error.strerror}."]
     return told
+
+
+def _put_further(folder: Path, name: str, data: bytes) -> list[str]:
+    """Put the main file of a further server where it stood, when nothing stands there."""
+    path = folder / name
+    if ".." in Path(name).parts or path.exists():
+        return []
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    install.write_private(path, data)
+    return [f"{path} is that of the backup, with its folders and ports; what it includes is not."]
 
 
 def _is_somebodys(path: Path, system_account: str) -> bool:

@@ -105,7 +105,7 @@ def _small_parts(backup: Backup) -> dict[str, Any]:
         if name == keys.PART:
             found[name] = data
         elif name.startswith(confs.FOLDER):
-            _, system, file = name.split("/")
+            _, system, file = name.split("/", 2)
             found[system][file] = data
     return dict(found)
 

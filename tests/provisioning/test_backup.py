@@ -237,6 +237,9 @@ def test_a_machine_with_nothing_gets_keys_and_files(small, tmp_path, settings, m
     conf = f'accounts: {{ SHOP: {{ users: [ {{ nkey: "{NatsUser.objects.get(name="svc").nkey}" }} ] }} }}\n'
     (system.folder / GENERATED).write_text(conf)
     up.write_main(system)
+    further = 'listen: 127.0.0.1:24222\ninclude "../accounts.conf"\n'
+    (system.folder / "n2").mkdir()
+    (system.folder / "n2" / "n2.conf").write_text(further)
     secret, sealed = settings.SECRET_KEY, System.objects.get().control_seed
     held = list(settings.NUNECT_ENCRYPTION_KEYS)
     make(tmp_path / "b")
@@ -248,6 +251,7 @@ def test_a_machine_with_nothing_gets_keys_and_files(small, tmp_path, settings, m
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
     assert System.objects.get().control_seed == sealed
     assert (settings.CONFIG_DIR / GENERATED).read_text() == conf
+    assert (settings.CONFIG_DIR / "n2" / "n2.conf").read_text() == further
     assert "14222" in (settings.CONFIG_DIR / "nats-server.conf").read_text(), "written for this machine"
     assert any("nothing here says what was revoked" in note for note in done.notes)
     texts = [word["text"] for word in look_now(System.objects.get()).words]
