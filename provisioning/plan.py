@@ -116,7 +116,7 @@ def make_plan(
     stuck: Mapping[str, Stuck],
 ) -> Plan:
     """Decide, in this order: what can't be rendered, what was refused before, what the main file or the servers
-    have no room for, what is only another form, what a guard holds, and what the server's binary refuses (asked
+    have no room for, what a guard holds, what is only another form, and what the server's binary refuses (asked
     already: early).
 
     stuck: {account: what servers have said in this run, as it should go}.
@@ -134,9 +134,9 @@ def make_plan(
     if not main.maps_certificates:
         _refuse_certificates(plan, enforced)
     _check_room(plan, enforced, seen)
-    holds = list(Hold.objects.filter(system=system, state__in=(Hold.State.OPEN, Hold.State.APPROVED)))
-    wait_for_form(plan, system, enforced, holds)
-    _hold(plan, system, goal, enforced, fleet, [hold for hold in holds if hold.account != Hold.EVERY])
+    holds = Hold.objects.filter(system=system, state__in=(Hold.State.OPEN, Hold.State.APPROVED))
+    _hold(plan, system, goal, enforced, fleet, list(holds.exclude(account=Hold.EVERY)))
+    wait_for_form(plan, system, enforced)
     _probe(plan, goal, enforced, early)
     return plan
 

@@ -9,32 +9,36 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts_app.models import System, record
-from accounts_app.natsconf.render import RENDERER, assemble, logins
+from accounts_app.natsconf.render import RENDERER, RenderError, assemble, crowded, logins, render_account
+from accounts_app.natsconf.specs import AccountSpec, RoleSpec
 from accounts_app.natsconf.tree import whole
+from accounts_app.row_writer import parts
 from provisioning.drift import in_words
-from provisioning.enforced import Enforced
+from provisioning.enforced import SHARED_ROLES, Enforced, specs_of
 from provisioning.models import Hold
 
 if TYPE_CHECKING:
     from provisioning.plan import Plan
 
 
-def wait_for_form(plan: Plan, system: System, enforced: Enforced, holds: Iterable[Hold]) -> None:
+def wait_for_form(plan: Plan, system: System, enforced: Enforced) -> None:
     """Leave everything as the servers hold it, when nothing but its form would change, until somebody agrees.
 
-    A change of rows takes the new form along, since it reloads every server anyway; so does a yes, and whatever would
-    take a login away. holds: the system's open and approved ones.
+    A change of rows takes the new form along, since it reloads every server anyway; so does whatever would take a
+    login away. A yes counts for the form that was shown.
     """
-    mine = [hold for hold in holds if hold.account == Hold.EVERY]
+    holds = Hold.objects.filter(system=system, account=Hold.EVERY)
+    mine = list(holds.filter(state__in=(Hold.State.OPEN, Hold.State.APPROVED)))
     changed = plan.changed(enforced) if _is_of_another(enforced) else []
     if not changed or not _is_only_form(plan, enforced, changed):
         _end(mine)
         return
-    target = assemble(plan.target, 0).sha256
-    asked = Hold.objects.filter(system=system, account=Hold.EVERY, target_sha256=target)
+    asked = holds.filter(target_sha256=assemble(plan.target, 0).sha256)
+    if asked.filter(state=Hold.State.APPROVED).exists():
+        return
     if not asked.filter(state__in=(Hold.State.OPEN, Hold.State.REFUSED)).exists():
         _end(mine)
-        _ask(plan, system, enforced, changed, target)
+        _ask(plan, system, enforced, changed)
     plan.target = enforced.blocks()
 
 
@@ -44,16 +48,42 @@ def _is_of_another(enforced: Enforced) -> bool:
 
 
 def _is_only_form(plan: Plan, enforced: Enforced, changed: list[str]) -> bool:
-    taken = plan.goal.taken
-    if taken.wanted != taken.system.done:  # rows have changed, or somebody wants it
-        return False
+    """Whether nobody comes or goes, and what the rows said when the servers took them would be written just so."""
     if any(name not in plan.target or name not in enforced.shas for name in changed):
         return False
     enforced.read(changed)
-    return all(logins(enforced.tree(name)) == logins(plan.target[name].tree) for name in changed)
+    if any(logins(enforced.tree(name)) != logins(plan.target[name].tree) for name in changed):
+        return False
+    taken = plan.goal.taken
+    asked = [name for name in changed if name != taken.identity.control_account]  # that one follows the others
+    kept = _kept(enforced.system_id, asked)
+    if kept is None:  # by another version, so that only the counters tell
+        return taken.wanted == taken.system.done
+    before, shared = kept
+    if before == {name: plan.goal.specs.get(name) for name in asked} and shared == taken.shared:
+        return True
+    return all(_is_written(spec, shared, plan) for spec in before.values())
 
 
-def _ask(plan: Plan, system: System, enforced: Enforced, changed: list[str], target: str) -> None:
+def _kept(system_id: int, accounts: list[str]) -> tuple[dict[str, AccountSpec], tuple[RoleSpec, ...]] | None:
+    """({account: its spec}, shared roles) when the servers took them; None where that can't be read in full."""
+    specs = {spec.name: spec for part in parts([*accounts, SHARED_ROLES]) for spec in specs_of(system_id, part)}
+    shared = specs.pop(SHARED_ROLES, None)
+    return (specs, shared.roles) if shared is not None and specs.keys() == set(accounts) else None
+
+
+def _is_written(spec: AccountSpec, shared: tuple[RoleSpec, ...], plan: Plan) -> bool:
+    """Whether this version would write the account just so, had its rows stayed as they were."""
+    around = plan.goal.specs.values()
+    present = {each.name for each in around if each.enabled}
+    try:
+        block = render_account(spec, shared, plan.goal.taken.identity, present, None, crowded(around))
+    except RenderError:
+        return False
+    return block.sha256 == plan.target[spec.name].sha256
+
+
+def _ask(plan: Plan, system: System, enforced: Enforced, changed: list[str]) -> None:
     before = {name: tree for name in changed if (tree := enforced.tree(name)) is not None}
     after = {name: plan.target[name].tree for name in changed}
     specs = [plan.goal.specs[name] for name in changed if name in plan.goal.specs]
@@ -63,10 +93,10 @@ def _ask(plan: Plan, system: System, enforced: Enforced, changed: list[str], tar
         account=Hold.EVERY,
         reason=(
             f"This version of nunect writes {count} in another form; the rows are the same. It takes one reload of "
-            "every server: say yes when it suits. The next change of rows takes it along."
+            "every server: say yes when it suits. The next change that servers need to know takes it along."
         ),
         changes=in_words(whole(before), whole(after), specs),
-        target_sha256=target,
+        target_sha256=assemble(plan.target, 0).sha256,
     )
     record("change held", hold, account=hold.account, reason=hold.reason)
 
