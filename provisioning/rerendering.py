@@ -62,7 +62,7 @@ def _is_only_form(plan: Plan, enforced: Enforced, changed: list[str]) -> bool:
     before, shared = kept
     if before == {name: plan.goal.specs.get(name) for name in asked} and shared == taken.shared:
         return True
-    return all(_is_written(spec, shared, plan) for spec in before.values())
+    return _are_written(before.values(), shared, plan)
 
 
 def _kept(system_id: int, accounts: list[str]) -> tuple[dict[str, AccountSpec], tuple[RoleSpec, ...]] | None:
@@ -72,15 +72,17 @@ def _kept(system_id: int, accounts: list[str]) -> tuple[dict[str, AccountSpec], 
     return (specs, shared.roles) if shared is not None and specs.keys() == set(accounts) else None
 
 
-def _is_written(spec: AccountSpec, shared: tuple[RoleSpec, ...], plan: Plan) -> bool:
-    """Whether this version would write the account just so, had its rows stayed as they were."""
-    around = plan.goal.specs.values()
-    present = {each.name for each in around if each.enabled}
+def _are_written(specs: Iterable[AccountSpec], shared: tuple[RoleSpec, ...], plan: Plan) -> bool:
+    """Whether this version would write these accounts just so, had their rows stayed as they were."""
+    around, identity = plan.goal.specs.values(), plan.goal.taken.identity
+    present, in_the_way = {each.name for each in around if each.enabled}, crowded(around)
     try:
-        block = render_account(spec, shared, plan.goal.taken.identity, present, None, crowded(around))
+        return all(
+            render_account(spec, shared, identity, present, None, in_the_way).sha256 == plan.target[spec.name].sha256
+            for spec in specs
+        )
     except RenderError:
         return False
-    return block.sha256 == plan.target[spec.name].sha256
 
 
 def _ask(plan: Plan, system: System, enforced: Enforced, changed: list[str]) -> None:
