@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 ROOMS = ("accounts_app", "provisioning", "monitoring")
@@ -19,6 +19,16 @@ def mismatch() -> str:
     if executor.migration_plan(loader.graph.leaf_nodes()):
         return "The database is of an older nunect: `nunect up` or `manage.py migrate` brings it up to date."
     return ""
+
+
+def unfit() -> str:
+    """The same for a process that is about to start: "" when nobody can tell, since the database may come later."""
+    try:
+        return mismatch()
+    except DatabaseError:
+        return ""
+    finally:
+        connection.close()
 
 
 def newer() -> str:

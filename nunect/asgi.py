@@ -11,5 +11,8 @@ http = get_asgi_application()  # before anything that reads models
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from monitoring.routing import websockets  # noqa: E402
+from nunect import tables  # noqa: E402
+
+tables.check_fit()
 
 application = ProtocolTypeRouter({"http": http, "websocket": websockets})

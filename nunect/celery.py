@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
 
 from nunect.supervisor import die_with_parent
 
@@ -13,6 +13,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nunect.settings")
 app = Celery("nunect")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def look_at_the_tables(**kwargs: Any) -> None:
+    """A worker of another version than the database would fail at every task."""
+    from nunect import tables  # Django is not set up yet when this module is loaded
+
+    tables.check_fit()
 
 
 @worker_process_init.connect

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connection
 
 from nunect import install
 
@@ -27,6 +29,25 @@ def current() -> bool:
 def migrate() -> None:
     call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
     install.write_private(settings.STATE_DIR / STAMP, stamp_of(settings.DATABASES["default"]))
+
+
+def check_fit() -> None:
+    """End this process with a sentence when the database is of a newer or an older nunect.
+
+    A database that doesn't answer yet keeps nobody from starting. Asked in a thread, since a server of web pages may
+    have its loop running when it loads nunect.
+    """
+    with ThreadPoolExecutor(1) as asking:
+        wrong = asking.submit(_unfit).result()
+    if wrong:
+        raise SystemExit(f"nunect: {wrong}")
+
+
+def _unfit() -> str:
+    from accounts_app.migrated import unfit
+
+    trusted = connection.vendor == "sqlite" and current()  # a shared database others may have migrated
+    return "" if trusted else unfit()
 
 
 def stamp_of(database: Mapping[str, Any]) -> str:

@@ -4,6 +4,12 @@ tests/upgrades holds a backup of each, oldest first, made by the code of that da
 """
 
 import io
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +27,7 @@ from nunect.backup.restoring import restore
 from nunect.install import CannotStart
 from provisioning.binary import Judging
 from provisioning.workshop import make_goal
+from tests.whole.product import ROOT
 
 KEPT = sorted((Path(__file__).parent / "upgrades").glob("*.nunect"))
 FIRST, *LATER = KEPT
@@ -96,3 +103,32 @@ def test_a_database_of_an_older_nunect_is_told_with_what_to_do(applied, tmp_path
         "The database is of an older nunect.",
         "`nunect up` or `manage.py migrate` brings it up to date.",
     )
+
+
+@pytest.fixture
+def of_tomorrow(tables, tmp_path):
+    """The environment of a process whose database is of a newer nunect."""
+    database = tmp_path / "newer.sqlite3"
+    shutil.copyfile(tables, database)
+    with closing(sqlite3.connect(database)) as opened, opened:
+        row = ("accounts_app", "9999_of_the_future", "2030-01-01")
+        opened.execute("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)", row)
+    return {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": f"sqlite:///{database}"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("django", "relay"),
+        pytest.param(("daphne", "-p", "0", "nunect.asgi:application"), marks=pytest.mark.long),
+        pytest.param(("celery", "-A", "nunect", "worker", "--concurrency", "1"), marks=pytest.mark.long),
+    ],
+    ids=lambda command: command[0],
+)
+def test_processes_end_with_one_sentence_beside_a_database_of_a_newer_nunect(of_tomorrow, command):
+    ended = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, env=of_tomorrow, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 1
+    assert "The database is of a newer nunect (accounts_app 9999_of_the_future)" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
 from django.db.models import ProtectedError, RestrictedError
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
 from accounts_app import wrong
+from accounts_app.migrated import mismatch
 from accounts_app.natsconf.document import DocumentError
 from accounts_app.natsconf.errors import ConfSyntaxError
 
@@ -81,6 +83,8 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
         return problem(409, [("", str(place)) for place in wrong.kept_by(exc)])
     if isinstance(exc, ProtectedError):
         return problem(409, [("", "Other rows use it.")])
+    if isinstance(exc, OperationalError | ProgrammingError) and (unfit := _other_tables(exc)):
+        return problem(503, [("", unfit)])
     if isinstance(exc, OperationalError | InterfaceError):
         logger.warning("the database did not answer", extra={"detail": type(exc).__name__})
         return problem(503, [("", "The database doesn't answer now: try again.")], {"Retry-After": "2"})
@@ -100,6 +104,14 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
         field = getattr(exc, "field", "")
         return problem(exc.status_code, [(field, _in_our_words(exc, context))], headers)
     return None
+
+
+def _other_tables(exc: Exception) -> str:
+    """What to do when a table or a column is missing because the database is of another version; else ""."""
+    if isinstance(exc, ProgrammingError) or "no such " in str(exc) or "has no column" in str(exc):
+        with suppress(DatabaseError):
+            return mismatch()
+    return ""
 
 
 def _in_our_words(exc: exceptions.APIException, context: dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from accounts_app.models import Account, AuditEntry, NatsUser
 from tests import factories
@@ -247,3 +249,13 @@ def test_a_fault_of_ours_is_a_problem_and_no_page(api, monkeypatch):
     assert answer.status_code == 500
     assert errors(answer) == {"": "nunect has failed at this; its log says why."}
     assert "boom" not in answer.content.decode()
+
+
+def test_a_column_that_an_older_database_lacks_is_told_with_what_to_do(api):
+    """SQLite and PostgreSQL take changes of tables back with the transaction of the test."""
+    MigrationRecorder(connection).record_unapplied("accounts_app", "0007_connection")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_app_system DROP COLUMN tls_ca")
+    answer = api.get("systems/")
+    assert answer.status_code == 503
+    assert errors(answer)[""].startswith("The database is of an older nunect: `nunect up` or `manage.py migrate`")
