@@ -48,14 +48,19 @@ def _is_of_another(enforced: Enforced) -> bool:
 
 
 def _is_only_form(plan: Plan, enforced: Enforced, changed: list[str]) -> bool:
-    """Whether nobody comes or goes, and what the rows said when the servers took them would be written just so."""
-    if any(name not in plan.target or name not in enforced.shas for name in changed):
-        return False
-    enforced.read(changed)
-    if any(logins(enforced.tree(name)) != logins(plan.target[name].tree) for name in changed):
-        return False
+    """Whether nobody comes or goes, and what the rows said when the servers took them would be written just so.
+
+    nunect's control account follows the others, and may be new: an older version had none.
+    """
     taken = plan.goal.taken
-    asked = [name for name in changed if name != taken.identity.control_account]  # that one follows the others
+    own = taken.identity.control_account
+    asked = [name for name in changed if name != own]
+    compared = [*asked, own] if own in enforced.shas else asked
+    if any(name not in plan.target or name not in enforced.shas for name in asked):
+        return False
+    enforced.read(compared)
+    if any(logins(enforced.tree(name)) != logins(plan.target[name].tree) for name in compared):
+        return False
     kept = _kept(enforced.system_id, asked)
     if kept is None:  # by another version, so that only the counters tell
         return taken.wanted == taken.system.done

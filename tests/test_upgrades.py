@@ -19,14 +19,17 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from accounts_app.models import Account, Export, Import, Mapping, NatsUser, Role, SubjectPermission, System
-from accounts_app.natsconf.render import logins, probe_conf
+from accounts_app.natsconf.render import RENDERER, logins, probe_conf
 from monitoring.doctor import examine
 from nunect import up
 from nunect.backup.archive import Backup
 from nunect.backup.restoring import restore
 from nunect.install import CannotStart
+from provisioning import decisions
 from provisioning.binary import Judging
+from provisioning.models import Hold, Revision
 from provisioning.workshop import make_goal
+from tests.provisioning.world import World
 from tests.whole.product import ROOT
 
 KEPT = sorted((Path(__file__).parent / "upgrades").glob("*.nunect"))
@@ -53,6 +56,38 @@ def test_rows_of_former_days_come_forward(transactional_db, path, tmp_path, sett
     assert goal.faults == {}
     with Judging(probe_conf(goal.blocks)) as judging:
         assert judging.digest()
+
+
+@pytest.fixture
+def servers_of_the_first_day(transactional_db, tmp_path, settings):
+    """A server that runs what the oldest nunect has written, beside its database, brought forward in place."""
+    settings.STATE_DIR, settings.CONFIG_DIR = tmp_path / "state", tmp_path / "config"
+    settings.NATS_CONNECT_TIMEOUT = 0.2
+    restore(Backup(FIRST, lambda: ""))
+    System.objects.update(stage=System.Stage.MANAGED, nats_url="")
+    folder = tmp_path / "server"
+    folder.mkdir()
+    world = World(folder, settings)
+    try:
+        yield world.start()
+    finally:
+        world.stop()
+
+
+@pytest.mark.long
+def test_servers_of_the_first_day_reload_when_somebody_says_so(servers_of_the_first_day):
+    world = servers_of_the_first_day
+    assert Revision.objects.first().renderer < RENDERER
+    before = world.conf.read_bytes()
+    for _ in range(2):
+        world.apply(fresh=True)
+    assert (world.reloads(), world.conf.read_bytes()) == (0, before)
+    decisions.approve(Hold.objects.get(account=Hold.EVERY, state="open"))
+    world.apply()
+    assert world.reloads() == 1
+    newest = Revision.objects.first()
+    assert (newest.renderer, "$NUNECT" in world.conf.read_text()) == (RENDERER, True)
+    assert newest.servers[0]["proof"] == "digest"
 
 
 def test_rows_and_migrations_say_the_same(db):
