@@ -18,7 +18,16 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from accounts_app.models import Account, Export, Import, Mapping, NatsUser, Role, SubjectPermission, System
+from accounts_app.models import (
+    Account,
+    Export,
+    Import,
+    Mapping,
+    NatsUser,
+    Role,
+    SubjectPermission,
+    System,
+)
 from accounts_app.natsconf.render import RENDERER, logins, probe_conf
 from monitoring.doctor import examine
 from nunect import up
@@ -50,6 +59,9 @@ def test_rows_of_former_days_come_forward(transactional_db, path, tmp_path, sett
     for model in EDITED:
         for row in model._default_manager.all():
             row.full_clean()
+    for revision in Revision.objects.all():
+        specs, _ = decisions.contents_of(revision)
+        assert "SHOP" in {spec.name for spec in specs}, "nobody could go back to it"
     assert logins_of("SHOP") == {"till", "desk", "clerk", NatsUser.objects.get(name="device").nkey}
     assert logins_of("LAB") == {"eve", "bob"}
     goal = make_goal(System.objects.get().pk, fresh=True)
