@@ -19,7 +19,7 @@ from accounts_app.natsconf.specs import (
     UserSpec,
 )
 
-FORMS = {2: "bf2c1aafd82d235a98470070254d7714a01b651d7105b53e79fa408af0fdedf9"}  # {RENDERER: sha256 of EVERYTHING}
+FORMS = {2: "d11edc348c30a27016d2ec79a6e15810e6afe1e457ef8271f6bbfcc4a8b35d2e"}  # {RENDERER: sha256 of EVERYTHING}
 PASSWORD = SecretSpec("password", "$2a$04$" + "a" * 53)
 RULES = (
     RuleSpec("publish", "allow", "orders.>"),
@@ -33,7 +33,7 @@ EVERYTHING = Snapshot(
         AccountSpec(
             "SHOP",
             (
-                *(UserSpec(name, PASSWORD, rules=RULES) for name in ("a", "b", "c")),
+                *(UserSpec(name, PASSWORD, rules=RULES) for name in "abcdefgh"),
                 UserSpec("nothing", PASSWORD),
                 UserSpec("everything", PASSWORD, "all", retiring=SecretSpec("nkey", key(8))),
                 UserSpec("till", SecretSpec("certificate", "CN=till"), "role", "till"),
