@@ -184,7 +184,7 @@ class Holds(Decisions):
     @extend_schema(request=None, responses={200: Decided})
     @action(detail=True, methods=["post"])
     def no(self, request: Any, pk: str) -> Response:
-        """The rows of the account become again what the servers hold."""
+        """The account's rows become again what the servers hold; of another form (account `*`) nothing is written."""
         return self.decide(pk, decisions.refuse)
 
 
