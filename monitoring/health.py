@@ -24,7 +24,8 @@ _asking = ThreadPoolExecutor(max_workers=8, thread_name_prefix="health")
 def report() -> tuple[bool, dict[str, Any]]:
     """(ready, state and age of each part). Never raises: a part that fails says why.
 
-    Without the relay nobody sees what happens, and everything else goes on: it keeps nobody from being ready.
+    Without the relay nobody sees what happens, and everything else goes on: it keeps nobody from being ready. So do
+    servers that nunect only observes, or has released.
     """
     parts = {"database": _database, "redis": _redis, "worker": _worker, "relay": _relay, "servers": _servers}
     answers = {name: _asking.submit(_closing, ask) for name, ask in parts.items()}
@@ -38,7 +39,8 @@ def report() -> tuple[bool, dict[str, Any]]:
             told[name] = {"state": "failed", "detail": type(error).__name__}
     servers = told["servers"] if isinstance(told["servers"], list) else [told["servers"]]
     ready = all(told[name]["state"] == "ok" for name in ("database", "redis", "worker"))
-    return ready and bool(servers) and all(one["state"] == "in_sync" for one in servers), told
+    awaited = [one for one in servers if one.pop("managed", True)]
+    return ready and bool(servers) and all(one["state"] == "in_sync" for one in awaited), told
 
 
 def _closing(ask: Callable[[], Any]) -> Any:
@@ -80,6 +82,10 @@ def _relay() -> dict[str, Any]:
 def _servers() -> list[dict[str, Any]]:
     now = timezone.now()
     return [
-        {**server.as_dict(), "age_s": round((now - server.seen_at).total_seconds(), 1) if server.seen_at else None}
-        for server in Server.objects.order_by("system", "name")[:200]
+        {
+            **server.as_dict(),
+            "age_s": round((now - server.seen_at).total_seconds(), 1) if server.seen_at else None,
+            "managed": server.system.stage == System.Stage.MANAGED,
+        }
+        for server in Server.objects.select_related("system").order_by("system", "name")[:200]
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import secrets
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import redis
 from django.conf import settings
 from redis.exceptions import RedisError
 
@@ -33,6 +35,7 @@ from provisioning.heartbeat import worker_age
 
 FROM_BROWSERS = "65536"  # bytes of a frame; ours to them may be larger
 READY_S = 60.0  # a slow machine's first start; a second one takes a few seconds
+SERVERS_S = 10.0  # how long `up` waits for servers once all of its own works
 
 
 def say(text: str) -> None:
@@ -189,10 +192,10 @@ def _children(system: System, nats_server: str) -> list[Child]:
     listens = _listens(settings.NATS_HOST, settings.NATS_PORT)
     children = [Child("nats-server", [nats_server, "-c", conf], listens, vital=True)]
     if settings.OWN_VALKEY:
-        children.append(Child("valkey", _valkey(), _exists(settings.VALKEY_SOCKET)))
+        children.append(Child("valkey", _valkey(), _has_loaded))
     children.append(Child("worker", worker, _works(), env))
     children.append(Child("relay", [sys.executable, "-m", "django", "relay"], _sees(system.pk), env))
-    children.append(Child("web", web, _answers(f"{base}/readyz"), env))
+    children.append(Child("web", web, _serves(f"{base}/readyz"), env))
     children.append(Child("beat", beat, _at_once, env))  # within the worker nobody would start it again
     return children
 
@@ -217,7 +220,7 @@ def _valkey() -> list[str]:
     install.write_private(
         conf,
         f'port 0\nunixsocket "{socket}"\nunixsocketperm 700\ndir "{conf.parent}"\n'
-        'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize no\n',
+        'appendonly yes\nappendfsync everysec\nauto-aof-rewrite-min-size 8mb\nsave ""\ndaemonize no\n',
     )
     return [program, str(conf)]
 
@@ -247,11 +250,16 @@ def _listens(host: str, port: int) -> Callable[[], Awaitable[bool]]:
     return check
 
 
-def _exists(path: str | Path) -> Callable[[], Awaitable[bool]]:
-    async def check() -> bool:
-        return Path(path).exists()
+async def _has_loaded() -> bool:
+    """Valkey answers once it has read what it kept."""
 
-    return check
+    def ask() -> bool:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as client:
+            return bool(client.ping())
+
+    with contextlib.suppress(RedisError):
+        return await asyncio.to_thread(ask)
+    return False
 
 
 async def _at_once() -> bool:
@@ -263,8 +271,10 @@ def _works() -> Callable[[], Awaitable[bool]]:
     began = time.monotonic()
 
     async def check() -> bool:
-        age = await asyncio.to_thread(worker_age)
-        return age is not None and age < time.monotonic() - began
+        with contextlib.suppress(RedisError):
+            age = await asyncio.to_thread(worker_age)
+            return age is not None and age < time.monotonic() - began
+        return False
 
     return check
 
@@ -280,11 +290,24 @@ def _sees(system_id: int) -> Callable[[], Awaitable[bool]]:
     return check
 
 
-def _answers(url: str) -> Callable[[], Awaitable[bool]]:
+def _serves(url: str) -> Callable[[], Awaitable[bool]]:
+    """Ready when all is; a server that is away, or runs what somebody else wrote, is only waited for a moment."""
+    whole_since: list[float] = []
+
     def ask() -> bool:
-        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
-            return bool(answer.status == 200)
-        return False
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310
+                return True
+        except urllib.error.HTTPError as answer:
+            try:
+                told = json.loads(answer.read())
+            except ValueError:
+                return False
+        if any(told[part]["state"] != "ok" for part in ("database", "redis", "worker")):
+            whole_since.clear()
+        elif not whole_since:
+            whole_since.append(time.monotonic())
+        return bool(whole_since) and time.monotonic() - whole_since[0] > SERVERS_S
 
     async def check() -> bool:
         return await asyncio.to_thread(ask)

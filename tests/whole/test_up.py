@@ -6,6 +6,8 @@ import stat
 import subprocess
 import time
 
+import redis
+
 from tests.whole.product import ROOT
 
 
@@ -42,6 +44,27 @@ def test_first_start_second_start_and_a_clean_end(product):
     assert product.stop(signal.SIGTERM) == 0
     assert not product.processes()
     assert secrets.split(b"=")[1].split()[0].decode() not in said + product.logs()
+
+
+def test_it_starts_again_with_much_to_load_and_servers_that_are_away(product):
+    """What Valkey kept takes a while to load, and a server of a managed system is down: nunect comes up, and says so."""
+    product.start()
+    socket = next(product.state.rglob("valkey.sock"))
+    with redis.Redis(unix_socket_path=str(socket)) as client:
+        for number in range(60):
+            client.set(f"ballast:{number}", bytes(2**20))
+    (product.config / "far").mkdir()
+    far = f"new_system('far', conf_dir='{product.config}/far', nats_url='nats://127.0.0.1:9')"
+    away = f"Server.objects.create(system={far}, name='far-away', server_id='N9', state='unreachable')"
+    made = product.run("shell", "-c", f"from accounts_app.systems import new_system; {away}")
+    assert made.returncode == 0, made.stderr
+    assert product.stop() == 0
+    product.start()
+    assert "nunect is ready" in product.said()
+    status, told = product.ready()
+    assert status == 503
+    assert {"name": "far-away", "state": "unreachable"}.items() <= told["servers"][-1].items()
+    assert product.stop() == 0
 
 
 def test_a_killed_supervisor_leaves_no_process(running):
