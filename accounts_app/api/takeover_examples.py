@@ -109,7 +109,7 @@ PREVIEWS: dict[str, Any] = {
         "stamp": "5bd8a3b7c5d5a1f2b1cf4d1d9f5a7d4c",
     },
     "takeover_undo": {
-        "changes": [],
+        "changes": [{"account": "ACME", "text": "user `svc` of account `ACME` is added", "removes_access": False}],
         "conf": "",
         "system": "main",
         "files": [f"{_FILE} comes back as it was.", "/etc/nats/accounts.conf goes."],

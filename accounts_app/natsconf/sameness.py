@@ -28,13 +28,29 @@ def differences(
     says that a password in clear is the one of a hash, which is then none either. Settings outside of accounts are
     not compared, nor the time that a login may take.
     """
+    return diff(*_compared(before, after, identity, hashed), names)
+
+
+def undone(
+    before: Tree,
+    after: Tree,
+    identity: IdentitySpec,
+    names: Mapping[str, str] | None = None,
+    hashed: Hashed = lambda plain, hash_: False,
+) -> list[Change]:
+    """Return what becomes of accounts, users and permissions of `after` when `before` comes back; see `differences`."""
+    old, new = _compared(before, after, identity, hashed)
+    return diff(new, old, names)
+
+
+def _compared(before: Tree, after: Tree, identity: IdentitySpec, hashed: Hashed) -> tuple[Tree, Tree]:
     old, new = _accounts(before), _accounts(after)
     own = set(identity.nkeys)
     new = {name: _without_own(tree, own) for name, tree in new.items() if name != identity.control_account}
     if new.get(identity.system_account) == {} and identity.system_account not in old:
         del new[identity.system_account]
     old[GLOBAL_ACCOUNT], new[GLOBAL_ACCOUNT] = _authorization(before), _without_users(_authorization(after), own)
-    return diff(_whole(_as_hashed(old, new, hashed)), _whole(new), names)
+    return _whole(_as_hashed(old, new, hashed)), _whole(new)
 
 
 def _whole(accounts: Mapping[str, Tree]) -> Tree:

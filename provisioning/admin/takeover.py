@@ -37,6 +37,7 @@ from provisioning.takeover.back import UNDONE, Known
 from provisioning.takeover.doors import DONE, Moved
 from provisioning.takeover.foreseeing import Shown, Wanted
 from provisioning.takeover.noting import Failed
+from provisioning.telling import sentences
 
 STEPS = (
     ("choose", _("Choose the file")),
@@ -205,7 +206,7 @@ class TakesOver:
             return {}
         try:
             found = back.show_back(this.file)
-            return {"back": found, "goes": [near(text, main) for text in found.files]}
+            return {"back": found, "goes": [near(text, main) for text in found.files], "said": sentences(found.changes)}
         except ValidationError as refused:
             return {"no_way_back": sentences_of(refused)}
 

@@ -9,11 +9,13 @@ from rest_framework import serializers
 
 from accounts_app.api.fields import Strict, Text
 from accounts_app.api.shapes import Preview, Sync
+from accounts_app.conf_text import masked
 from accounts_app.models import System
-from provisioning.takeover.back import Back, Known
+from provisioning.takeover.back import Known
 from provisioning.takeover.doors import Done
 from provisioning.takeover.foreseeing import Place, Server, Shown
 from provisioning.takeover.noting import Step
+from provisioning.takeover.returning import Returning
 from provisioning.takeover.showing import ShownFile
 
 BECOMES = ("rewritten", "made", "generated", "left", "kept")
@@ -299,15 +301,19 @@ def told_done(done: Done, known: Known) -> dict[str, Any]:
     }
 
 
-def told_back(back: Back) -> dict[str, Any]:
+def told_back(back: Returning) -> dict[str, Any]:
     """What a dry run of putting back answers."""
     return {
-        "changes": [],
+        "changes": [
+            {"account": change["account"], "text": masked(change["text"], keys=False)}
+            | {"removes_access": change["removes_access"]}
+            for change in back.changes
+        ],
         "conf": "",
         "faults": list(back.in_the_way),
         "warnings": [],
         "rows": None,
-        "system": back.known.system,
+        "system": back.journal.system,
         "files": list(back.files),
         "in_the_way": list(back.in_the_way),
         "later_revisions": back.later,

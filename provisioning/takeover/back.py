@@ -11,11 +11,12 @@ from django.core.exceptions import ValidationError
 
 from accounts_app.models import System, record
 from accounts_app.natsconf.errors import NatsConfError
-from provisioning.errors import ProvisioningError
+from provisioning.errors import NotManaged, ProvisioningError
 from provisioning.takeover import journal as journals
 from provisioning.takeover import places, taking
 from provisioning.takeover.doors import allowed_file
 from provisioning.takeover.noting import Failed, Step, noted_steps
+from provisioning.takeover.returning import Returning, foresee
 
 UNDONE = "take-over taken back"  # in the trail
 
@@ -36,16 +37,6 @@ class Known:
     digest_after: str = ""
     others: tuple[str, ...] = ()
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Back:
-    """What putting the former files back would do. later: revisions that go with it."""
-
-    known: Known
-    files: tuple[str, ...]
-    in_the_way: tuple[str, ...]
-    later: int
 
 
 def known() -> list[Known]:
@@ -71,25 +62,20 @@ def of_file(main: Path) -> Iterator[Known]:
         yield Known(found.main, path, found.system, at, found.state, undoable, found.files, *digests, others)
 
 
-def show_back(file: str) -> Back:
+def show_back(file: str) -> Returning:
     """What undoing the last take-over of a main file would do. Raises PermissionDenied, ValidationError."""
     main = allowed_file(file)
-    found = next((each for each in of_file(main) if each.undoable), None)
-    if found is None:
-        why = f"Nothing says that nunect has taken {main} over: there is no journal beside it."
-        raise ValidationError({"file": why})
-    journal = journals.load(found.journal)
-    copies = [each.backup for each in found.files if each.backup]
-    mains = [each.path for each in journal.mains]
-    places.check_written([*mains, *(each.path for each in found.files), *copies])
-    told = tuple(f"{each.path} {'comes back as it was' if each.before else 'goes'}." for each in reversed(found.files))
-    edited = tuple(
-        f"{path} was edited since the take-over: put your edit aside first, and back afterwards."
-        for path in journals.edited_since(journal)
-    )
-    system = System.objects.filter(name=found.system).first()
-    later = max(system.revisions.count() - 1, 0) if system else 0
-    return Back(found, told, edited, later)
+    journal = journals.find(main, "begun", "taken")
+    if journal is not None:
+        copies = [each.backup for each in journal.files if each.backup]
+        mains = [each.path for each in journal.mains]
+        places.check_written([*mains, *(each.path for each in journal.files), *copies])
+    try:
+        return foresee(main)
+    except (NotManaged, NatsConfError) as error:
+        raise ValidationError({"file": error.detail if isinstance(error, NotManaged) else str(error)}) from error
+    except OSError as error:
+        raise ValidationError({"file": f"{error.filename or main} can't be read: {error.strerror}."}) from error
 
 
 def undo(file: str, confirm: str) -> tuple[taking.Outcome, tuple[Step, ...]]:
@@ -97,22 +83,22 @@ def undo(file: str, confirm: str) -> tuple[taking.Outcome, tuple[Step, ...]]:
 
     Raises Failed, and what `show_back` raises.
     """
-    back = show_back(file)
-    main = Path(back.known.file)
-    if confirm != back.known.system:
-        raise ValidationError({"confirm": f"Type the name of the system: {back.known.system}."})
+    journal = show_back(file).journal
+    main = Path(journal.main)
+    if confirm != journal.system:
+        raise ValidationError({"confirm": f"Type the name of the system: {journal.system}."})
     with noted_steps() as steps:
         try:
             outcome = taking.undo(main)
         except (ProvisioningError, NatsConfError, OSError) as error:
             detail = error.detail if isinstance(error, ProvisioningError) else str(error)
-            system = System.objects.filter(name=back.known.system).first()
+            system = System.objects.filter(name=journal.system).first()
             record("take-over not taken back", system, file=str(main), why=detail)
             known = error if isinstance(error, ProvisioningError) else ProvisioningError(detail)
             raise Failed(known, tuple(steps), "") from error
     system = System.objects.filter(name=outcome.system).first()
     told = [[step.text, round(step.took_s, 3)] for step in steps]
-    record(UNDONE, system, file=str(main), journal=str(back.known.journal), steps=told, said=list(outcome.said))
+    record(UNDONE, system, file=str(main), journal=str(journal.path), steps=told, said=list(outcome.said))
     return outcome, tuple(steps)
 
 

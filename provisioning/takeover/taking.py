@@ -189,9 +189,6 @@ def undo(path: Path) -> Outcome:
     told += proofs_of_undoing(journal, running, system)
     if system is not None:
         record("take-over undone", system, file=journal.main, **_others(journal))
-        later = max(Revision.objects.filter(system=system).count() - 1, 0)
-        if later:
-            told.append(f"{later} later revision{'s' if later > 1 else ''} of system “{system}” went with it.")
     return Outcome(journal.system, None, tuple(told))
 
 

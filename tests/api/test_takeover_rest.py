@@ -90,6 +90,8 @@ def test_what_was_shown_is_done_proven_and_taken_back(api, place):
     assert (known["state"], known["undoable"], known["system"]) == ("taken", True, "default")
     ahead = api.post("takeover/undo/?dry_run=true", {"file": str(place.main)}).data
     assert ahead["later_revisions"] == 1
+    (given,) = ahead["changes"]
+    assert "`lab`" in given["text"] and not given["removes_access"]
     assert f"{place.main} comes back as it was." in ahead["files"]
     wrong = api.post("takeover/undo/", {"file": str(place.main), "confirm": "defualt"})
     assert errors(wrong) == {"confirm": "Type the name of the system: default."}

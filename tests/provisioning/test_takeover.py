@@ -20,6 +20,7 @@ from provisioning.files import sole_writer
 from provisioning.models import Difference, Revision
 from provisioning.server import Fleet
 from provisioning.takeover.looking import look
+from provisioning.takeover.returning import foresee
 from provisioning.takeover.taking import take, undo
 from tests.ports import free_ports
 from tests.provisioning.certificates import Authority
@@ -85,9 +86,12 @@ def test_clients_stay_through_a_take_over_and_its_undoing(place, name):
 
         there = [Member(place.port, *MEMBERS[name][number]) for number in (0, 2)]
         assert all(member.alive() for member in there)
+        ahead = list(foresee(place.main).sentences())
+        given = ahead.index("It gives back what was revoked, disabled or taken away since:")
+        assert MEMBERS[name][1][0] in ahead[given + 1]
+        assert ahead[given + 2 :] == ["1 later revision goes with it."]
         said = undo(place.main).said
         assert any("runs the former configuration" in text for text in said)
-        assert "1 later revision of system “default” went with it." in said
         assert all(member.alive() for member in there)
         assert Member(place.port, *MEMBERS[name][1]).alive()
     assert place.files() == place.before
@@ -307,6 +311,25 @@ def test_a_take_over_killed_after_its_last_word_goes_on_with_the_next_run_of_the
     system = System.objects.get()
     assert system.stage == System.Stage.MANAGED
     assert pipeline.apply(system.pk).number == 1
+
+
+def test_a_dry_run_of_an_undoing_tells_and_touches_nothing(place, capsys):
+    call_command("takeover", str(place.main), "--yes")
+    taken = place.files()
+    pipeline.apply(System.objects.get().pk)
+    capsys.readouterr()
+    call_command("takeover", str(place.main), "--undo", "--dry-run", "--yes")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{place.main} comes back as it was.",
+        f"{place.folder / 'accounts.conf'} goes.",
+    ]
+    assert place.files() == taken
+    assert System.objects.get().stage == "managed"
+    call_command("takeover", str(place.main), "--undo", "--dry-run", "--json")
+    assert json.loads(capsys.readouterr().out)["changes"] == []
+    undo(place.main)
+    with pytest.raises(CommandError, match="there is no journal beside it"):
+        call_command("takeover", str(place.main), "--undo", "--dry-run")
 
 
 @pytest.mark.long

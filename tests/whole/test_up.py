@@ -47,7 +47,7 @@ def test_first_start_second_start_and_a_clean_end(product):
 
 
 def test_it_starts_again_with_much_to_load_and_servers_that_are_away(product):
-    """What Valkey kept takes a while to load, and a server of a managed system is down: nunect comes up, and says so."""
+    """What Valkey kept takes a while to load, and a server of a managed system is down: nunect comes up and says so."""
     product.start()
     socket = next(product.state.rglob("valkey.sock"))
     with redis.Redis(unix_socket_path=str(socket)) as client:

@@ -23,6 +23,8 @@ from provisioning.takeover.globalstore_service import SIGNALS, Service
 from provisioning.takeover.globalstore_taking import clear_left, look_global, take_global, undo_global
 from provisioning.takeover.globalstore_trial import clear
 from provisioning.takeover.looking import look
+from provisioning.takeover.returning import foresee
+from provisioning.takeover.seeing import arranged
 from provisioning.takeover.taking import Outcome, take, undo
 
 
@@ -81,13 +83,7 @@ class Command(BaseCommand):
         try:
             with through("command", reason=f"take-over of {path.name}"):
                 if options["undo"]:
-                    clear_left(path.absolute(), environ)
-                    back = (
-                        partial(undo_global, path, self._service(options))
-                        if find(path.absolute())
-                        else partial(undo, path)
-                    )
-                    self._tell(back() if self.yes or self._asks("Put the former files back?") else None)
+                    self._undo(path, environ, options)
                 elif options["global_account"]:
                     if others:
                         raise CommandError(
@@ -114,6 +110,20 @@ class Command(BaseCommand):
         except DatabaseError as error:
             reason = str(error).strip().partition("\n")[0]
             raise CommandError(f"Nothing was taken over: the database refused ({reason}).") from error
+
+    def _undo(self, path: Path, environ: dict[str, str], options: dict[str, Any]) -> None:
+        (main,) = arranged(path)
+        returning = foresee(main, environ)
+        if not self.as_json:
+            self.stdout.write("\n".join(returning.sentences()))
+        if options["dry_run"]:
+            told = {name: getattr(returning, name) for name in ("files", "in_the_way", "changes", "later")}
+            if self.as_json:
+                self.stdout.write(json.dumps(told, indent=2, ensure_ascii=False))
+            return
+        clear_left(main, environ)
+        back = partial(undo_global, path, self._service(options)) if find(main) else partial(undo, path)
+        self._tell(back() if self.yes or self._asks("Put the former files back?") else None)
 
     def _with_streams(self, path: Path, environ: dict[str, str], options: dict[str, Any]) -> None:
         name, account = _system(options["system"]), options["global_account"]
