@@ -16,6 +16,7 @@ from django.conf import settings
 
 from provisioning.errors import Invalid, NoBinary, NotWritten
 from provisioning.files import GENERATED, MAIN
+from provisioning.takeover.machine import find_process
 
 OLDEST = (2, 11)
 _VALID = re.compile(r"configuration file .* is valid \((sha256:[0-9a-f]+)\)")
@@ -63,7 +64,8 @@ class Judging:
     """A conf in the hands of the binary: it judges from now on, `digest` waits for what it says. A context manager."""
 
     def __init__(self, text: str, beside: Path | None = None, name: str = GENERATED) -> None:
-        """text: a conf that stands alone, or, with beside, the file `name` among those of that folder."""
+        """text: a conf that stands alone, or, with beside, the file `name` among those of that folder; paths start
+        where the running server was started."""
         self._scratch = tempfile.TemporaryDirectory(dir=_scratch())
         folder = Path(self._scratch.name)
         if beside is not None:
@@ -78,6 +80,7 @@ class Judging:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            cwd=_runs_in(beside) if beside is not None else None,
         )
 
     def __enter__(self) -> Judging:
@@ -114,6 +117,12 @@ def validate_folder(folder: Path, text: str, name: str = GENERATED) -> str:
     """
     with Judging(text, folder, name) as judging:
         return judging.digest()
+
+
+def _runs_in(folder: Path) -> Path:
+    """Where the server of a folder runs, or would."""
+    process = find_process(folder / MAIN)
+    return process.cwd if process is not None and process.cwd.is_dir() else folder
 
 
 def _scratch() -> Path:

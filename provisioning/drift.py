@@ -66,11 +66,22 @@ def in_file(
     except (NatsConfError, UnicodeDecodeError) as error:
         return Difference(where, f"{GENERATED} can't be read: {error}"[:500], [], False, actual)
     except Invalid as error:
-        return Difference(where, f"A server would refuse {GENERATED}: {error.server_words}"[:500], [], False, actual)
+        if _is_taken(folder, expected()):  # else it is another file that a server refuses
+            return Difference(
+                where, f"A server would refuse {GENERATED}: {error.server_words}"[:500], [], False, actual
+            )
     except ProvisioningError:
         pass  # nobody could judge it; it is a difference all the same
     words = in_words(parse(expected(), file=GENERATED).tree, theirs)
     return Difference(where, f"{GENERATED} was changed by hand.", words, True, actual)
+
+
+def _is_taken(folder: Path, text: str) -> bool:
+    try:
+        validate_folder(folder, text)
+    except ProvisioningError:
+        return False
+    return True
 
 
 def in_servers(foreign: Iterable[Seen]) -> Difference | None:

@@ -10,9 +10,20 @@ from django.utils.translation import gettext as _
 from accounts_app.models import System
 from accounts_app.natsconf.account import own_users
 from accounts_app.natsconf.emit import emit
+from accounts_app.natsconf.refusing import system_account
+from provisioning.running_conf import Unreadable, read_running
 
 RELOAD, RESTART = "reload", "restart"
 USUAL = "$SYS"
+
+
+def _account_of(system: System) -> str:
+    """The system account by the conf in the system's folder, else by its row."""
+    try:
+        running = read_running(system.folder)
+    except Unreadable:
+        return system.system_account
+    return system_account(running.parsed.tree) if running.is_whole else system.system_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,7 @@ def own_lines(system: System, *, has_accounts: bool | None = None, system_elsewh
     """
     if system.pk is None:
         return Lines()
-    name = system.system_account
+    name = system.system_account if system_elsewhere else _account_of(system)
     tree: dict[str, Any] = {"accounts": {name: {"users": own_users(system.identity)}}}
     if system_elsewhere:
         tree = {"system_account": name, **tree}

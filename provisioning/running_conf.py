@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from accounts_app.importing import read_conf
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import Parsed, parse
 from provisioning.files import GENERATED, MAIN
+from provisioning.takeover.machine import find_process
+
+_OPTION = re.compile(r": give its value from the server's environment \(--env [^)]*\)")
 
 
 class Unreadable(Exception):
@@ -32,13 +36,14 @@ def read_running(folder: Path) -> RunningConf:
     main, generated = folder / MAIN, folder / GENERATED
     path = main if main.exists() or not generated.exists() else generated
     try:
-        return RunningConf(path, read_conf(path, _environment()), path == main)
+        return RunningConf(path, read_conf(path, _environment(main)), path == main)
     except FileNotFoundError as error:
         raise Unreadable(f"There is neither {MAIN} nor {GENERATED} in {folder}.") from error
     except OSError as error:
         raise Unreadable(f"{error.filename or path} can't be read: {error.strerror}.") from error
     except NatsConfError as error:
-        raise Unreadable(f"{path} can't be read as a server would: {error}"[:500]) from error
+        why = _OPTION.sub(": nunect doesn't see the server's environment, so set it in its own", str(error))
+        raise Unreadable(f"{path} can't be read as a server would: {why}"[:500]) from error
 
 
 def parse_text(path: Path, text: str) -> Parsed:
@@ -47,17 +52,20 @@ def parse_text(path: Path, text: str) -> Parsed:
     def read(name: str) -> str:
         return Path(name).read_bytes().decode("utf-8", "surrogateescape")
 
-    return parse(text, file=str(path), read=read, environ=_environment())
+    return parse(text, file=str(path), read=read, environ=_environment(path.parent / MAIN))
 
 
-def _environment() -> dict[str, str]:
-    """The environment of the server of this machine, where it can be known; else that of this process."""
+def _environment(main: Path) -> dict[str, str]:
+    """The environment of the server that runs with this main file, where it can be known; else that of this process."""
+    process = find_process(main)
+    if process is not None and process.environ:
+        return dict(process.environ)
     try:
         pid = int(settings.NATS_PID_FILE.read_text())
-        process = Path(f"/proc/{pid}")
-        if "nats-server" not in (process / "comm").read_text():
+        own = Path(f"/proc/{pid}")
+        if "nats-server" not in (own / "comm").read_text():
             return dict(os.environ)
-        pairs = (process / "environ").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+        pairs = (own / "environ").read_bytes().decode("utf-8", "surrogateescape").split("\0")
     except (OSError, ValueError):
         return dict(os.environ)
     return {name: value for name, equals, value in (pair.partition("=") for pair in pairs) if equals}

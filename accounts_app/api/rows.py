@@ -25,6 +25,7 @@ from accounts_app.api.query import OF_LISTS, OF_WRITES, only_known
 from accounts_app.api.shapes import Gone, Past
 from accounts_app.api.writing import etag, matches, write
 from accounts_app.models import NatsUser, System
+from accounts_app.stages import HELD
 
 Rows: TypeAlias = "list[dict[str, Any]]"
 BY_NAME = {"id": "pk", "name": "name"}
@@ -239,6 +240,8 @@ def sync_row(row: dict[str, Any]) -> dict[str, Any]:
     wanted, done, kind, at = (row.pop(name) for name in ("sync_wanted", "sync_done", "sync_kind", "sync_at"))
     state = "applied" if wanted == done or wanted is None else kind if kind and at == wanted else "pending"
     problem = row.pop("sync_problem")
+    if row.pop("sync_stage") != System.Stage.MANAGED and state == "pending":
+        state, problem = "held", HELD
     told = problem if state in ("failed", "held") else ""
     row["sync"] = {"state": state, "revision": row.pop("sync_revision"), "problem": told}
     return row
@@ -253,6 +256,7 @@ def sync_columns(way: str) -> dict[str, str]:
         "sync_problem": f"{way}problem",
         "sync_at": f"{way}problem_wanted",
         "sync_revision": f"{way}system__revision",
+        "sync_stage": f"{way}system__stage",
     }
 
 

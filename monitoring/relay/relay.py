@@ -160,6 +160,9 @@ class Relay:
         system = await self._in_thread(rows.read_system, self.system.pk)
         if system is None:
             return
+        if (system.login, system.side, system.sha256) != (self.system.login, self.system.side, self.system.sha256):
+            self._wire.try_again()
+            self._side.try_again()
         self.system, self._board.name = system, system.name
         versions = frozenset(seen.speaker.version for seen in self.picture.servers.by_name.values())
         self.picture.intended, self.picture.own = rows.intended(system, versions), system.own

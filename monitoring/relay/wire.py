@@ -18,6 +18,7 @@ from provisioning.signin import Login, refusal_words, sign_in
 
 logger = logging.getLogger(__name__)
 PAUSES_S = (0.1, 0.3, 1.0, 2.0)  # between tries, the last for ever
+REFUSED_S = 60.0  # the longest, where a server doesn't know nunect: each try is an error in its log
 PING_S = 3
 
 
@@ -39,7 +40,8 @@ class Wire:
         self._on_message, self._on_reply = on_message, on_reply
         self._client: Client | None = None
         self._inbox = ""
-        self._closed = asyncio.Event()
+        self._closed, self._again = asyncio.Event(), asyncio.Event()
+        self._refusals = 0
         self.heard = 0.0
         self.problem = "Not connected yet."
 
@@ -58,9 +60,20 @@ class Wire:
                     await self._closed.wait()
                     self.problem = "The connection was closed."
                 await self.close()
-                await asyncio.sleep(next(pauses))
+                await self._pause(next(pauses))
         finally:
             await self.close()
+
+    def try_again(self) -> None:
+        """Something is new, by which a server that has refused may let nunect in."""
+        self._refusals = 0
+        self._again.set()
+
+    async def _pause(self, seconds: float) -> None:
+        self._again.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, min(REFUSED_S, 2.0**self._refusals) if self._refusals else 0)):
+                await self._again.wait()
 
     async def close(self) -> None:
         """End the connection there is; `run` makes a new one."""
@@ -103,7 +116,8 @@ class Wire:
                 await client.subscribe(f"{self._inbox}.>", cb=on_reply)
             await client.flush(timeout=2)
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            why, _ = refusal_words(error)
+            why, refused = refusal_words(error)
+            self._refusals += refused
             problem = f"No server answers at {url}: {why}."
             if problem != self.problem:
                 logger.warning("not connected", extra={"as": login.name, "problem": problem})
@@ -112,7 +126,7 @@ class Wire:
                 with contextlib.suppress(Exception):
                     await asyncio.wait_for(client.close(), 1)
             return False
-        self._client, self.problem = client, ""
+        self._client, self.problem, self._refusals = client, "", 0
         self.heard = time.monotonic()
         logger.info("connected", extra={"as": login.name, "url": url})
         return True

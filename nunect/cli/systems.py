@@ -52,10 +52,19 @@ def add(session: Session, name: str, how: How, **given: Any) -> int:
     body |= {"tls_first": given["tls_first"], **{field: file.read() for field, file in files.items() if file}}
     if given["secret_file"]:
         body["login_secret"] = given["secret_file"].read().strip("\r\n")
+    if how.dry_run and not session.as_json:
+        preview(session, "POST", "systems/", body)
+        output.say(f"{output.plain(name)} would be added, and only observed.")
+        way = {field: value for field, value in body.items() if field not in ("name", "conf_dir")}
+        code = _tried(session, "POST", "systems/connection/", way)
+        if code:
+            output.say(
+                "Lines of the conf that let nunect in are told once it is added: they hold its own key.", err=True
+            )
+        return code
     data = change(session, "POST", "systems/", body, how=how)
     if data is None:
-        way = {field: value for field, value in body.items() if field not in ("name", "conf_dir")}
-        return 0 if session.as_json else _tried(session, "POST", "systems/connection/", way)
+        return 0
     if session.as_json:
         output.print_json(data)
         return 0

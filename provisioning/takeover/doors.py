@@ -188,14 +188,23 @@ def allowed_files(wanted: Wanted) -> tuple[Path, ...]:
         raise ValidationError({"others": refused.messages}) from refused
 
 
+def usual_system(main: Path) -> str:
+    """Whose main file it is by its folder; else the only system, "default" where there is none, "" for several."""
+    systems = list(System.objects.order_by("pk"))
+    here = [system.name for system in systems if system.folder.resolve() == main.absolute().parent.resolve()]
+    if len(here) == 1:
+        return here[0]
+    return "" if len(systems) > 1 else systems[0].name if systems else "default"
+
+
 def _checked(wanted: Wanted) -> Wanted:
     """With the name of the system, where nobody says it. Raises ValidationError at its field."""
     name = wanted.system
     if not name:
-        names = list(System.objects.order_by("pk").values_list("name", flat=True))
-        if len(names) > 1:
-            raise ValidationError({"system": f"Say which one: {', '.join(names[:20])}, or a new name."})
-        name = names[0] if names else "default"
+        name = usual_system(Path(wanted.file))
+        if not name:
+            names = System.objects.order_by("pk").values_list("name", flat=True)[:20]
+            raise ValidationError({"system": f"Say which one: {', '.join(names)}, or a new name."})
     for key, check, value in (("system", validators.role_name, name), ("url", validators.servers_url, wanted.url)):
         try:
             validators.text(value)

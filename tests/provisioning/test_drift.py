@@ -3,9 +3,13 @@
 import signal
 import time
 
+import pytest
+
 from accounts_app.models import AuditEntry
 from provisioning import drift_answers
 from provisioning.models import Drift, Revision
+from tests.ports import free_ports
+from tests.provisioning.taken_place import make_certificate
 from tests.provisioning.world import PASSWORD
 
 
@@ -53,6 +57,29 @@ def test_a_hand_edit_waits_for_a_person_when_the_system_says_so(world):
     assert world.may("everything.x") is False
     assert world.may("b.c", user="later") is True
     assert Drift.objects.get().state == "repaired"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_hand_edit_is_not_blamed_for_other_files_of_the_server(world, monkeypatch, there):
+    """The main file names a certificate by a path that starts where the server was started; it may be gone since."""
+    world.system.drift_policy = "ask"
+    world.system.save()
+    world.user(world.account(), "svc", "publish a.>")
+    world.apply()
+    make_certificate(world.folder)
+    leaves = f'port: {free_ports(1)[0]}, tls {{ cert_file: "server.pem", key_file: "server-key.pem" }}'
+    world.write_main(f"leafnodes {{ {leaves} }}")
+    world.stop()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.chdir(world.folder)
+        world.start()
+    world.apply()
+    edit(world)
+    if not there:
+        (world.folder / "server.pem").unlink()
+    world.apply(fresh=True)
+    assert Drift.objects.get().state == "open"
+    assert world.may("everything.x") is True
 
 
 def test_an_unusable_file_is_repaired_whatever_the_system_says(world):

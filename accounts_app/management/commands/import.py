@@ -48,7 +48,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         environ = dict(self._pair(text) for text in options["env"])
         try:
-            system = self._system(options["system"])
+            system = self._system(options["system"], Path(options["file"]))
             parsed = read_conf(Path(options["file"]), environ)
             with through("command", reason=f"import of {Path(options['file']).name}"):
                 report = import_conf(system, parsed, dry_run=options["dry_run"])
@@ -76,12 +76,13 @@ class Command(BaseCommand):
         return name, value
 
     @staticmethod
-    def _system(name: str | None) -> System:
+    def _system(name: str | None, path: Path) -> System:
         systems = {system.name: system for system in System.objects.order_by("pk")}
         if not systems:
             raise CommandError("There is no system yet: run `nunect up` once.")
-        if not name and len(systems) == 1:
-            return next(iter(systems.values()))
+        here = [system for system in systems.values() if system.folder.resolve() == path.absolute().parent.resolve()]
+        if not name and (len(here) == 1 or len(systems) == 1):
+            return here[0] if len(here) == 1 else next(iter(systems.values()))
         if name in systems:
             return systems[name]
         known = ", ".join(systems)

@@ -16,6 +16,7 @@ from accounts_app.door import through
 from accounts_app.models import System
 from accounts_app.natsconf.errors import NatsConfError
 from provisioning.errors import ProvisioningError
+from provisioning.takeover import doors
 from provisioning.takeover.forecast import Forecast
 from provisioning.takeover.globalstore import store_of
 from provisioning.takeover.globalstore_names import find
@@ -91,10 +92,10 @@ class Command(BaseCommand):
                         )
                     self._with_streams(path, environ, options)
                 elif options["dry_run"]:
-                    system = System.objects.filter(name=_system(options["system"])).first()
+                    system = System.objects.filter(name=_system(options["system"], path)).first()
                     self._show(look(path, system, environ, others=others))
                 else:
-                    name, url = _system(options["system"]), options["url"]
+                    name, url = _system(options["system"], path), options["url"]
                     self._tell(take(path, name, environ, others=others, url=url, agrees=self._agrees))
         except OSError as error:
             raise CommandError(f"{error.filename or path} can't be read: {error.strerror}.") from error
@@ -126,7 +127,7 @@ class Command(BaseCommand):
         self._tell(back() if self.yes or self._asks("Put the former files back?") else None)
 
     def _with_streams(self, path: Path, environ: dict[str, str], options: dict[str, Any]) -> None:
-        name, account = _system(options["system"]), options["global_account"]
+        name, account = _system(options["system"], path), options["global_account"]
         if options["dry_run"]:
             forecast = look_global(path, System.objects.filter(name=name).first(), environ, account)
             clear(store_of(forecast.seen))
@@ -180,13 +181,12 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(outcome.said))
 
 
-def _system(name: str) -> str:
-    """The system's name: the only one's where nobody says another, "default" where there is none."""
-    names = list(System.objects.order_by("pk").values_list("name", flat=True))
-    if name or not names:
-        return name or "default"
-    if len(names) == 1:
-        return names[0]
+def _system(name: str, path: Path) -> str:
+    """The system's name; where nobody says it that of the one that has this folder, or of the only one."""
+    found = name or doors.usual_system(path)
+    if found:
+        return found
+    names = System.objects.order_by("pk").values_list("name", flat=True)
     raise CommandError(f"Say which system with --system: one of {', '.join(names)}, or a new name.")
 
 
