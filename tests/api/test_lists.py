@@ -8,7 +8,8 @@ from django.db import connection
 from django.db.models import F, QuerySet
 from django.test.utils import CaptureQueriesContext
 
-from accounts_app.models import Account, NatsUser
+from accounts_app.models import Account, NatsUser, System
+from accounts_app.stages import HELD
 from tests import factories
 from tests.api.conftest import Api, token_of
 
@@ -112,3 +113,11 @@ def test_a_list_of_somebody_who_may_see_nothing(api, filled):
     sam = factories.staff("sam")
     for name in LISTS:
         assert Api(token_of(sam)).get(f"{name}/").status_code == 403, name
+
+
+def test_rows_of_a_system_that_is_only_observed_wait_for_nobody(api, acme):
+    factories.user(acme, "late")
+    System.objects.update(stage=System.Stage.OBSERVED)
+    for resource in ("users", "accounts"):
+        (row,) = (row for row in api.get(f"{resource}/").data["results"] if row["name"] in ("late", "ACME"))
+        assert (row["sync"]["state"], row["sync"]["problem"]) == ("held", HELD)

@@ -19,7 +19,7 @@ from accounts_app.models import Account
 from monitoring import store
 from monitoring.archive import Archive
 from monitoring.models import ArchivedEvent
-from monitoring.relay import asking, rows
+from monitoring.relay import asking, rows, wire
 from monitoring.relay.relay import Relay
 from monitoring.tables import METRICS
 from tests.monitoring.line import Line
@@ -242,6 +242,18 @@ async def test_a_part_ends_even_if_a_library_loses_its_cancellation():
     part.cancel()
     await asyncio.wait({part}, timeout=30)
     assert part.cancelled()
+
+
+async def test_a_server_that_refuses_is_asked_less_and_less_until_something_is_new(monkeypatch):
+    monkeypatch.setattr(wire, "REFUSED_S", 30.0)
+    waiting = wire.Wire(lambda: None, (), lambda subject, data: None)
+    waiting._refusals = 5
+    pause = asyncio.create_task(waiting._pause(0.01))
+    await asyncio.sleep(0.2)
+    assert not pause.done()
+    waiting.try_again()
+    await asyncio.wait_for(pause, 5)
+    await asyncio.wait_for(waiting._pause(0.01), 5)
 
 
 def test_every_second_has_a_point(world, watching):

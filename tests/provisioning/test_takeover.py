@@ -18,7 +18,9 @@ from provisioning.binary import binary
 from provisioning.errors import Locked, NotManaged, NotVerified, Unreachable
 from provisioning.files import sole_writer
 from provisioning.models import Difference, Revision
+from provisioning.running_conf import Unreadable, read_running
 from provisioning.server import Fleet
+from provisioning.takeover.doors import usual_system
 from provisioning.takeover.looking import look
 from provisioning.takeover.returning import foresee
 from provisioning.takeover.taking import take, undo
@@ -311,6 +313,21 @@ def test_a_take_over_killed_after_its_last_word_goes_on_with_the_next_run_of_the
     system = System.objects.get()
     assert system.stage == System.Stage.MANAGED
     assert pipeline.apply(system.pk).number == 1
+
+
+@pytest.mark.parametrize("place", ["environment"], indirect=True)
+def test_an_observed_conf_is_read_with_the_environment_of_its_server(place):
+    assert read_running(place.folder).parsed.variables
+    place.stop()
+    with pytest.raises(Unreadable, match="nunect doesn't see the server's environment"):
+        read_running(place.folder)
+
+
+def test_the_system_is_the_one_that_has_this_folder(place):
+    new_system("first", conf_dir=str(place.folder))
+    new_system("second", conf_dir="/nowhere")
+    assert usual_system(place.main) == "first"
+    assert usual_system(place.folder / "deeper" / "nats-server.conf") == ""
 
 
 def test_a_dry_run_of_an_undoing_tells_and_touches_nothing(place, capsys):
