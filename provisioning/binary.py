@@ -16,7 +16,7 @@ from django.conf import settings
 
 from provisioning.errors import Invalid, NoBinary, NotWritten
 from provisioning.files import GENERATED, MAIN
-from provisioning.takeover.machine import find_process
+from provisioning.machine import find_process
 
 OLDEST = (2, 11)
 _VALID = re.compile(r"configuration file .* is valid \((sha256:[0-9a-f]+)\)")

@@ -11,7 +11,7 @@ from pathlib import Path
 from accounts_app.importing import read_conf
 from accounts_app.natsconf.errors import NatsConfError
 from provisioning.files import GENERATED, MAIN
-from provisioning.takeover.machine import find_process, running_mains
+from provisioning.machine import find_process, running_mains
 
 _DEEPEST, _MOST_FOLDERS, _LARGEST = 3, 500, 2**20  # of a search; bytes
 _INCLUDES = re.compile(rb"^[^#\n]*include\b[^\n]*" + re.escape(GENERATED.encode()), re.MULTILINE)

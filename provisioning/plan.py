@@ -91,7 +91,7 @@ class Plan:
 
     def leaving(self, enforced: Enforced) -> list[str]:
         """Accounts that the servers hold and the rows don't ask for any more: disabled or deleted."""
-        return sorted(enforced.shas.keys() - self.goal.blocks.keys())
+        return sorted(enforced.shas.keys() - self.goal.blocks.keys() - self.goal.faults.keys())
 
     def changed(self, enforced: Enforced) -> list[str]:
         """Accounts whose block is not the enforced one, new and vanishing ones among them."""

@@ -17,12 +17,12 @@ from accounts_app.models import System, record
 from provisioning import managing, steps
 from provisioning.errors import ProvisioningError
 from provisioning.files import GENERATED, MAIN, sole_writer, text_hash
+from provisioning.machine import find_process
 from provisioning.numbers import next_fence
 from provisioning.release_files import NOTE, former_of, keep_former, noted, read_note, replace_file, write_note
 from provisioning.release_plan import Own, begun, in_one_sentence, make_plan
 from provisioning.release_proof import prove_reloaded, prove_same
 from provisioning.server import Fleet, signal_reload
-from provisioning.takeover.machine import find_process
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from accounts_app.importing import read_conf
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import Parsed, parse
 from provisioning.files import GENERATED, MAIN
-from provisioning.takeover.machine import find_process
+from provisioning.machine import find_process
 
 _OPTION = re.compile(r": give its value from the server's environment \(--env [^)]*\)")
 

@@ -55,6 +55,10 @@ class SystemAdmin(RowAdmin):
             told["nu_try"] = reverse("admin:provisioning_connection_try_new")
         return told
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Where somebody has edited by hand until now, they may go on to."""
+        return {"drift_policy": System.DriftPolicy.ASK, **super().get_changeform_initial_data(request)}
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request.user, "add", System) and reaches_all(request.user)
 

@@ -65,7 +65,7 @@ class Systems(ConfigResource):
 
     def make(self, data: dict[str, Any]) -> System:
         require_whole(self.request.user)
-        return add_system(System(**data))
+        return add_system(System(**{"drift_policy": System.DriftPolicy.ASK, **data}))
 
     def change(self, row: System, data: dict[str, Any]) -> System:
         if "nats_url" in data and "login_secret" not in data:

@@ -12,6 +12,7 @@ from .reading import OPERATOR, Note
 from .render import SHA256_KEY
 from .tree import Tree
 
+MANAGED = "nunect manages this conf already."
 _TRUE = re.compile("enabled?|true", re.IGNORECASE)
 
 
@@ -28,7 +29,7 @@ def refusals(parsed: Parsed, *, housed: bool = False) -> Iterator[Note]:
         elif usual in ("no_system_account", "no_system", "no_sys_acc") and value is True:
             yield _note(parsed, (key,), "nunect signs in to the system account: take this line out and restart.")
         elif usual == "server_metadata" and isinstance(value, Mapping) and SHA256_KEY in value:
-            yield _note(parsed, (key,), "nunect manages this conf already.")
+            yield _note(parsed, (key,), MANAGED)
         elif usual == "authorization" and isinstance(value, Mapping):
             yield from _authorization(parsed, key, value)
         elif usual == "jetstream" and not housed and jetstream_is_global(tree):

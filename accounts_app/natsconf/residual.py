@@ -23,8 +23,8 @@ from .tree import Tree
 
 _TAIL = (
     "# From here on nunect: {generated} holds accounts and users, and is generated from rows.",
-    "# The guard is a user whose seed nobody has. While it stands before the include, nobody gets in without a",
-    "# credential, whatever the generated file says or lacks.",
+    "# The guard is a user{where} whose seed nobody has. While it stands before the include, nobody gets in",
+    "# without a credential, whatever the generated file says or lacks.",
 )
 
 
@@ -212,8 +212,12 @@ class _Splitter:
             number += 1
 
     def _tail(self, kept: str, newline: str) -> str:
-        lines = [line.format(generated=self.include) for line in _TAIL]
-        if self.owned.authorization is None:
+        authorization = self.owned.authorization
+        where = "" if authorization is None else " of `authorization` above"
+        if authorization is not None and authorization.file.name != self.file:
+            where = " of `authorization` in an included file"
+        lines = [line.format(generated=self.include, where=where) for line in _TAIL]
+        if authorization is None:
             lines.append(f'authorization {{ users: [ {{ nkey: "{self.guard}" }} ] }}')
         lines.append(f'include "{self.include}"')
         before = "" if not kept else newline if kept.endswith("\n") else newline * 2

@@ -61,7 +61,7 @@ def drift(ctx: click.Context, session: Session) -> None:
         if any(found[name] for name in ASSETS):
             output.say("`nunect drift adopt|revert|ignore RESOURCE NAME` answers it.", err=True)
     else:
-        output.say("Everything is as the rows say.", err=True)
+        output.say("Nothing waits: when nunect last looked, everything was as the rows say.", err=True)
 
 
 def _tell_conf(row: dict[str, Any]) -> None:

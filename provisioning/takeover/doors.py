@@ -16,12 +16,12 @@ from accounts_app.models import NatsUser, System, record
 from accounts_app.natsconf.errors import NatsConfError
 from provisioning.errors import NotManaged, ProvisioningError
 from provisioning.files import MAIN
+from provisioning.machine import ask_http, monitoring_url
 from provisioning.takeover import journal as journals
 from provisioning.takeover import places, taking
 from provisioning.takeover.forecast import Forecast
 from provisioning.takeover.foreseeing import Shown, Wanted, look_at, shown_of
 from provisioning.takeover.journal import Journal
-from provisioning.takeover.machine import ask_http, monitoring_url
 from provisioning.takeover.noting import Failed, Step, noted_steps
 from provisioning.takeover.seeing import arranged
 from provisioning.takeover.showing import secrets_in, told_words

@@ -14,7 +14,7 @@ from provisioning.takeover.seeing import Look
 
 _COST_10_S = 0.071  # seconds of processor for one bcrypt check at cost 10; each step of the cost doubles it
 _CHEAP_S = 0.0003  # of an nkey
-SHOWN = 20  # places that a person is shown
+SHOWN = 8  # places that a person is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +148,6 @@ class Forecast:
         yield from (f"{main} is written anew, and what it was stays beside it." for main in mains)
         yield from (f"{name} is made." for name in self.texts if name not in mains)
         yield from self.left
-        yield from self.weak[:SHOWN]
-        if len(self.weak) > SHOWN:
-            yield f"… and {len(self.weak) - SHOWN} more such places (--json prints all)."
         if self.differences:
             yield "Not as before:"
             yield from (f"  {text}" for text in self.differences)
@@ -160,6 +157,9 @@ class Forecast:
         if self.opened:
             yield "Anybody gets in without a credential now. That ends, and such clients are disconnected."
         yield from self.restart or self._reloads()
+        yield from self.weak[:SHOWN]
+        if len(self.weak) > SHOWN:
+            yield f"… and {len(self.weak) - SHOWN} more such places (--json prints all)."
 
     def _known_clients(self) -> Clients | None:
         """The clients of those that tell; None where none does."""

@@ -20,11 +20,11 @@ from accounts_app.natsconf.errors import ConfSyntaxError, NatsConfError
 from accounts_app.natsconf.hiding import hidden_reason
 from accounts_app.stages import why_unwritten
 from provisioning.errors import Invalid
+from provisioning.machine import ask_http, client_urls, monitoring_url
 from provisioning.takeover import journal as journals
 from provisioning.takeover import places
 from provisioning.takeover.forecast import Forecast, Part
 from provisioning.takeover.looking import look
-from provisioning.takeover.machine import ask_http, client_urls, monitoring_url
 from provisioning.takeover.seeing import see
 from provisioning.takeover.showing import ShownFile, secrets_in, shown_files, told_words
 

@@ -13,8 +13,8 @@ import nats.errors
 
 from accounts_app.natsconf.names import GLOBAL_ACCOUNT
 from provisioning.errors import ProvisioningError
+from provisioning.machine import ask_http, client_url, monitoring_url
 from provisioning.takeover.globalstore_inventory import Inventory, OwnApi, take_inventory
-from provisioning.takeover.machine import ask_http, client_url, monitoring_url
 from provisioning.takeover.seeing import Look
 
 _TRIES = 3  # users whose password stands in clear

@@ -14,8 +14,8 @@ from typing import Literal
 
 from accounts_app.models import System
 from provisioning.errors import NotManaged, Unreachable
+from provisioning.machine import find_process, listens
 from provisioning.server import Fleet
-from provisioning.takeover.machine import find_process, listens
 
 SIGNALS = {"lame-duck": signal.SIGUSR2, "term": signal.SIGTERM}
 _COMMAND_S = 120.0

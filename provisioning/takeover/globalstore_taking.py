@@ -22,6 +22,7 @@ from provisioning import managing, pipeline
 from provisioning.errors import NotManaged, NotVerified, ProvisioningError
 from provisioning.files import Writer, sole_writer, text_hash
 from provisioning.jetstream.client import JetStream
+from provisioning.machine import find_process
 from provisioning.numbers import next_fence
 from provisioning.takeover import globalstore_names as names
 from provisioning.takeover import globalstore_trial as trial
@@ -36,7 +37,6 @@ from provisioning.takeover.globalstore_service import Service
 from provisioning.takeover.journal import Journal, step
 from provisioning.takeover.judging import tree_of
 from provisioning.takeover.looking import look
-from provisioning.takeover.machine import find_process
 from provisioning.takeover.seeing import Look, divide, see
 from provisioning.takeover.taking import Outcome
 

@@ -12,10 +12,10 @@ from accounts_app.natsconf.residual import Residual
 from accounts_app.natsconf.sameness import differences
 from accounts_app.natsconf.specs import CONTROL_ACCOUNT, IdentitySpec
 from provisioning.files import GENERATED, MAIN
+from provisioning.machine import client_url, find_processes, listens
 from provisioning.models import Revision
 from provisioning.takeover import neighbours
 from provisioning.takeover.judging import tree_of
-from provisioning.takeover.machine import client_url, find_processes, listens
 from provisioning.takeover.seeing import Look
 
 _TOLD = 5  # differences of another file

@@ -10,17 +10,17 @@ from typing import Any
 from accounts_app.credentials import new_nkey
 from accounts_app.models import System
 from accounts_app.natsconf import forms
-from accounts_app.natsconf.refusing import system_account
+from accounts_app.natsconf.refusing import MANAGED, system_account
 from accounts_app.natsconf.render import RenderError, assemble, render_snapshot
 from accounts_app.natsconf.residual import Residual
 from accounts_app.natsconf.sameness import differences
 from accounts_app.natsconf.specs import AccountSpec, IdentitySpec, SecretSpec, Snapshot
 from accounts_app.natsconf.tree import Tree, spelled
+from provisioning.machine import ask_http, monitoring_url
 from provisioning.takeover import globalstore, hindering, neighbours
 from provisioning.takeover import journal as journals
 from provisioning.takeover.forecast import Clients, Forecast, Part, said, waiting_s
 from provisioning.takeover.judging import judge, tree_of
-from provisioning.takeover.machine import ask_http, monitoring_url
 from provisioning.takeover.seeing import Look, arranged, divide_all, see
 
 _ANY_HASH = "$2a$04$" + "." * 53  # stands for the hash of a password in clear, which is made when it is taken
@@ -79,6 +79,7 @@ def _in_the_way(parts: Sequence[Part], system: System | None, identity: Identity
             *hindering.of_file(seen, system),
             *(globalstore.in_the_way(seen) if seen.account else ()),
         ]
+        told = [text for text in told if text.endswith(MANAGED)] or told  # what nunect wrote is no further obstacle
         readable = readable and not told
         yield from (text if len(parts) == 1 or name in text else f"{name}: {text}" for text in told)
     yield from hindering.of_folder(looks)

@@ -14,7 +14,7 @@ from typing import Any
 from accounts_app.importing import read_conf
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.tree import Tree, spelled
-from provisioning.takeover.machine import ask_http, find_process, listens, monitoring_url, running_mains
+from provisioning.machine import ask_http, find_process, listens, monitoring_url, running_mains
 from provisioning.takeover.seeing import Look, arranged
 
 _ANYWHERE = ("", "0.0.0.0", "::", "[::]")  # noqa: S104 - where a server listens, not we

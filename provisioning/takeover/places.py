@@ -14,7 +14,7 @@ from accounts_app import validators
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
 from provisioning.files import MAIN
-from provisioning.takeover.machine import find_process, running_mains
+from provisioning.machine import find_process, running_mains
 from provisioning.takeover.neighbours import joined_mains
 
 SETTING = "NUNECT_TAKEOVER_DIRS"

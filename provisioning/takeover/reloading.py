@@ -15,10 +15,10 @@ from django.conf import settings
 
 from accounts_app.models import System
 from provisioning.errors import NotVerified, ProvisioningError, Unreachable
+from provisioning.machine import Process, ask_http, find_process, monitoring_url
 from provisioning.server import Fleet, Seen
 from provisioning.signin import urls_of
 from provisioning.takeover.journal import Journal, Main, step
-from provisioning.takeover.machine import Process, ask_http, find_process, monitoring_url
 from provisioning.takeover.seeing import see
 
 Running = Mapping[str, Process]  # {main file: the server that was started with it}

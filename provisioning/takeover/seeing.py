@@ -14,7 +14,7 @@ from accounts_app.natsconf.parse import Parsed
 from accounts_app.natsconf.reading import Reading, read_accounts
 from accounts_app.natsconf.residual import Residual, split
 from provisioning.files import GENERATED, MAIN, text_hash
-from provisioning.takeover.machine import Process, find_process
+from provisioning.machine import Process, find_process
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from accounts_app.systems import name_system_account, new_system
 from provisioning import managing, pipeline
 from provisioning.errors import NotManaged, NotVerified
 from provisioning.files import GENERATED, Intent, Writer, sole_writer, text_hash
+from provisioning.machine import client_urls
 from provisioning.models import Revision
 from provisioning.numbers import next_fence, next_number
 from provisioning.takeover import globalstore_names as names
@@ -29,7 +30,6 @@ from provisioning.takeover.forecast import Forecast, waiting_s
 from provisioning.takeover.journal import Journal, Main, step
 from provisioning.takeover.judging import judge, tree_of
 from provisioning.takeover.looking import look
-from provisioning.takeover.machine import client_urls
 from provisioning.takeover.neighbours import is_one_of_several
 from provisioning.takeover.reloading import bring_back, proofs_of_undoing, reload, running_of
 from provisioning.takeover.seeing import Look, arranged, divide_all, see
@@ -204,7 +204,9 @@ def _for_good(folder: Path) -> AbstractContextManager[Writer]:
 def _rows(looks: Sequence[Look], name: str, url: str) -> System:
     """The system of these main files, with rows of what they say. url: "" for the system's, or where they listen."""
     first = looks[0]
-    system = System.objects.filter(name=name).first() or new_system(name, stage=System.Stage.OBSERVED)
+    system = System.objects.filter(name=name).first() or new_system(
+        name, stage=System.Stage.OBSERVED, drift_policy=System.DriftPolicy.ASK
+    )
     name_system_account(system, first.reading.system_account)
     system.conf_dir = str(first.folder)
     system.nats_url = url or client_urls((seen.parsed.tree for seen in looks), system.nats_url)

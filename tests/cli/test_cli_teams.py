@@ -92,7 +92,7 @@ def test_streams_are_rows_and_what_others_changed_is_answered(here, there, team)
     assert {(row["name"], row["state"]) for row in rows} == {("JOBS", "applied"), ("DEAD_LETTERS", "applied")}
     changed = said(there, "update", "streams", "TEAM/JOBS", "max_age=7d")
     assert changed["max_age"] == "7d" and changed["sync"]["state"] == "applied"
-    assert "Everything is as the rows say." in there("drift").stderr
+    assert "Nothing waits: when nunect last looked, everything was as the rows say." in there("drift").stderr
     refused = there("drift", "adopt", "users", "x", code=1)
     assert "This is for streams, kv-buckets, object-buckets, consumers and conf." in refused.stderr
 

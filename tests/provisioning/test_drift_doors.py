@@ -86,7 +86,7 @@ def test_the_command_lists_it_and_answers_it_by_its_number(drift, nunect):  # no
     assert done.exit_code == 0, done.output
     assert "The rows say what was changed by hand." in done.stderr
     assert NatsUser.objects.filter(name="hand").exists()
-    assert "Everything is as the rows say." in nunect("drift").stderr
+    assert "Nothing waits: when nunect last looked, everything was as the rows say." in nunect("drift").stderr
 
 
 def test_the_page_shows_what_adoption_does_before_its_button_does_it(drift, ada):

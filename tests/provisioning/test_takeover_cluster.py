@@ -101,6 +101,7 @@ def test_clients_and_replicated_streams_stay_through_a_take_over_and_its_undoing
     assert stored(plant, "n2", 5)
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_follow_brings_all_of_them_back(plant, settings):
     settings.NATS_REQUEST_TIMEOUT = 0.3
     there = plant.members()

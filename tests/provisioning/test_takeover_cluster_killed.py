@@ -24,9 +24,8 @@ def each_starts_with_its_clients(plant):
     return True
 
 
-@pytest.mark.parametrize(
-    "step", [pytest.param(step, marks=() if step == "n2.conf" else pytest.mark.long) for step in STEPS]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("step", STEPS)
 def test_a_take_over_killed_at_any_step_leaves_servers_that_start_closed_and_is_ended_or_put_back(plant, step):
     with Intruder(plant):
         assert dies_at(f"takeover {step}", lambda: take(plant.main, "plant", others=plant.others))

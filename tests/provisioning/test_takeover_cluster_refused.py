@@ -6,8 +6,8 @@ import pytest
 
 from provisioning.binary import binary
 from provisioning.errors import NotManaged, NotVerified
+from provisioning.machine import ask_http
 from provisioning.takeover.looking import look
-from provisioning.takeover.machine import ask_http
 from provisioning.takeover.neighbours import calls, heard_at
 from provisioning.takeover.taking import take, undo
 from tests.ports import free_ports

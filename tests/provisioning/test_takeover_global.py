@@ -20,13 +20,13 @@ from nats.js.api import ConsumerConfig, RetentionPolicy
 from accounts_app.models import System
 from provisioning.binary import binary
 from provisioning.errors import NotManaged, NotVerified, NotWritten, Unreachable
+from provisioning.machine import find_process
 from provisioning.takeover import globalstore, globalstore_taking, globalstore_trial, taking
 from provisioning.takeover import globalstore_names as names
 from provisioning.takeover.globalstore_inventory import OwnApi, lost, take_inventory, unlike
 from provisioning.takeover.globalstore_service import Service
 from provisioning.takeover.globalstore_taking import look_global, take_global, undo_global
 from provisioning.takeover.looking import look
-from provisioning.takeover.machine import find_process
 from tests.provisioning.taken_place import PASSWORD, Member, Place
 from tests.provisioning.world import Intruder, dies_at
 

@@ -114,6 +114,8 @@ class Command(BaseCommand):
 
     def _undo(self, path: Path, environ: dict[str, str], options: dict[str, Any]) -> None:
         (main,) = arranged(path)
+        if not options["dry_run"]:
+            clear_left(main, environ)
         returning = foresee(main, environ)
         if not self.as_json:
             self.stdout.write("\n".join(returning.sentences()))
@@ -122,7 +124,6 @@ class Command(BaseCommand):
             if self.as_json:
                 self.stdout.write(json.dumps(told, indent=2, ensure_ascii=False))
             return
-        clear_left(main, environ)
         back = partial(undo_global, path, self._service(options)) if find(main) else partial(undo, path)
         self._tell(back() if self.yes or self._asks("Put the former files back?") else None)
 
