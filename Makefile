@@ -28,8 +28,9 @@ lint: .venv/develops ## style, types, imports, migrations
 fuzz: .venv/develops ## all of REST and the admin's fields of words, for longer than in the suite (FUZZ_EXAMPLES=100)
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PY) -m pytest -n 3 --dist loadfile tests/api/test_fuzz.py tests/admin/test_any_text.py
 
-deaths: .venv/develops ## kill the worker at every step of every kind of job
-	EVERY_STEP=1 $(PY) -m pytest tests/provisioning/test_jobs_live.py tests/provisioning/test_jobs_streams.py tests/whole/test_job_deaths.py
+deaths: .venv/develops ## kill the worker at every step of every kind of job, and a take-over of three servers at each of its own
+	EVERY_STEP=1 $(PY) -m pytest tests/provisioning/test_jobs_live.py tests/provisioning/test_jobs_streams.py \
+		tests/provisioning/test_takeover_cluster_killed.py tests/whole/test_job_deaths.py
 
 bench: .venv/develops ## measure against the bare server; prints ratios
 	$(PY) -m benchmarks

@@ -1,5 +1,7 @@
 """nunect is killed at each step of taking over or letting go of three servers: any of them starts, with its clients."""
 
+import os
+
 import pytest
 
 from accounts_app.models import System
@@ -13,6 +15,9 @@ pytestmark = pytest.mark.live
 STEPS = ["rows", "backup", "journal", "teams.nunect.conf", "accounts.conf", "main", "n2.conf", "n3/nats-server.conf"]
 STEPS += ["reload n2.conf", "reload n3/nats-server.conf", "reload", "verify", "managed", "taken"]
 WRITTEN = STEPS[STEPS.index("n3/nats-server.conf") :]
+BACK = [f"back {name}" for name in ("n3/nats-server.conf", "n2.conf", "main", "accounts.conf", "teams.nunect.conf")]
+BACK += ["undone"]
+EVERY = os.environ.get("EVERY_STEP")  # of `make deaths`
 
 
 def each_starts_with_its_clients(plant):
@@ -25,7 +30,7 @@ def each_starts_with_its_clients(plant):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", STEPS if EVERY else ("journal", "n2.conf", "n3/nats-server.conf", "reload", "verify"))
 def test_a_take_over_killed_at_any_step_leaves_servers_that_start_closed_and_is_ended_or_put_back(plant, step):
     with Intruder(plant):
         assert dies_at(f"takeover {step}", lambda: take(plant.main, "plant", others=plant.others))
@@ -42,20 +47,8 @@ def test_a_take_over_killed_at_any_step_leaves_servers_that_start_closed_and_is_
     assert plant.files() == plant.before
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        pytest.param(step, marks=() if step == "back n3/nats-server.conf" else pytest.mark.long)
-        for step in (
-            "back n3/nats-server.conf",
-            "back n2.conf",
-            "back main",
-            "back accounts.conf",
-            "back teams.nunect.conf",
-            "undone",
-        )
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("step", BACK if EVERY else ("back n3/nats-server.conf", "back main", "undone"))
 def test_an_undoing_killed_at_any_step_leaves_servers_that_start_closed_and_is_begun_again(plant, step):
     take(plant.main, "plant", others=plant.others)
     with Intruder(plant):
@@ -68,6 +61,7 @@ def test_an_undoing_killed_at_any_step_leaves_servers_that_start_closed_and_is_b
 
 
 @pytest.mark.long
+@pytest.mark.skipif(not EVERY, reason="takes a minute: make deaths")
 def test_their_common_accounts_conf_stays_until_every_main_file_has_turned(plant):
     """The file that all include has the very name that nunect writes."""
     (plant.folder / "teams.conf").rename(plant.folder / "accounts.conf")
@@ -91,7 +85,7 @@ def test_their_common_accounts_conf_stays_until_every_main_file_has_turned(plant
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("own", ["stay", "go"])
+@pytest.mark.parametrize("own", ("stay", "go") if EVERY else ("stay",))
 def test_a_release_leaves_each_of_them_a_conf_to_start_with(plant, own):
     take(plant.main, "plant", others=plant.others)
     system, taken = System.objects.get(), plant.files()
