@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def foresee(main: Path, environ: Mapping[str, str] | None = None) -> Returning:
     system = System.objects.filter(name=journal.system).first()
     if system is None:
         return Returning(journal, files, edited, 0)
-    later = max(Revision.objects.filter(system=system).count() - 1, 0)
+    since = datetime.strptime(journal.at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    later = max(Revision.objects.filter(system=system, created_at__gte=since).count() - 1, 0)  # less its own
     moved = names.find(Path(journal.main)) is not None  # everything is in another account than before
     changes = [] if moved else _since(journal, system, see(Path(journal.main), environ))
     return Returning(journal, files, edited, later, tuple(changes))

@@ -5,11 +5,13 @@ import contextlib
 import json
 import socket
 import subprocess
+from datetime import timedelta
 
 import nats
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from accounts_app.models import Account, AuditEntry, NatsUser, System
 from accounts_app.systems import new_system
@@ -347,6 +349,9 @@ def test_a_dry_run_of_an_undoing_tells_and_touches_nothing(place, capsys):
     undo(place.main)
     with pytest.raises(CommandError, match="there is no journal beside it"):
         call_command("takeover", str(place.main), "--undo", "--dry-run")
+    Revision.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    take(place.main, "default")
+    assert foresee(place.main).later == 0, "revisions of an earlier take-over are none of this one"
 
 
 @pytest.mark.long
