@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from accounts_app import credentials
 from accounts_app.models import NatsUser, System
+from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
 from accounts_app.natsconf.sameness import undone
 from provisioning.errors import NotManaged
@@ -72,7 +74,9 @@ def foresee(main: Path, environ: Mapping[str, str] | None = None) -> Returning:
     since = datetime.strptime(journal.at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     later = max(Revision.objects.filter(system=system, created_at__gte=since).count() - 1, 0)  # less its own
     moved = names.find(Path(journal.main)) is not None  # everything is in another account than before
-    changes = [] if moved else _since(journal, system, see(Path(journal.main), environ))
+    changes: list[dict[str, Any]] = []
+    with suppress(OSError, NatsConfError):  # files that nobody can read are the more to be put back
+        changes = [] if moved else _since(journal, system, see(Path(journal.main), environ))
     return Returning(journal, files, edited, later, tuple(changes))
 
 

@@ -332,6 +332,14 @@ def test_the_system_is_the_one_that_has_this_folder(place):
     assert usual_system(place.folder / "deeper" / "nats-server.conf") == ""
 
 
+def test_files_that_can_not_be_read_are_put_back_all_the_same(place):
+    take(place.main, "default")
+    (place.folder / "accounts.conf").write_text("accounts: {{{")
+    call_command("takeover", str(place.main), "--undo", "--yes")
+    assert place.files() == place.before
+    assert Member(place.port, "lab").alive()
+
+
 def test_a_dry_run_of_an_undoing_tells_and_touches_nothing(place, capsys):
     call_command("takeover", str(place.main), "--yes")
     taken = place.files()
