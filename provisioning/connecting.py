@@ -258,8 +258,15 @@ class _Attempt:
         if account == GLOBAL and not self._signed_in()._server_info.get("auth_required"):
             said = _("The server has no users: it lets in everybody, whatever they say, and nobody who may ask it.")
             raise Wrong(said, own_lines(self.system))  # empty accounts may stand there
-        said = _("The user is in account “%s”, which is not the system account: from there no server can be asked.")
-        raise Wrong(said % (account or "?"), own_lines(self.system, has_accounts=account not in ("", GLOBAL) or None))
+        said = (
+            _("The user is in account “%s”, which is not the system account: from there no server can be asked.")
+            % account
+        )
+        if not account:
+            said = _(
+                "The user may not ask the server anything: it isn't in the system account, or its rights are too few."
+            )
+        raise Wrong(said, own_lines(self.system, has_accounts=account not in ("", GLOBAL) or None))
 
     async def _version(self) -> str:
         version = str(self._signed_in()._server_info.get("version", ""))
@@ -282,7 +289,8 @@ class _Attempt:
         """The first answer, {} when there is none; then `unheard` says whether nobody listens there."""
         self.unheard = False
         try:
-            answer = await self._signed_in().request(subject, b"", timeout=settings.NATS_REQUEST_TIMEOUT)
+            patience = min(settings.NATS_REQUEST_TIMEOUT, settings.NATS_CONNECT_TIMEOUT / 2 + 0.9)  # two fit in a step
+            answer = await self._signed_in().request(subject, b"", timeout=patience)
             told: dict[str, Any] = json.loads(answer.data)
         except nats.errors.NoRespondersError:
             self.unheard = True

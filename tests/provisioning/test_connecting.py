@@ -250,6 +250,14 @@ def test_a_user_of_another_account_can_ask_nobody(server, system):
     assert "authorization {" not in step.lines  # beside accounts there is none of the kind
 
 
+def test_a_user_who_may_ask_nothing_is_told_with_the_lines_that_mend_it(server, system):
+    user = f'{{ user: "app", password: "{PASSWORD}", permissions: {{ publish: "shop.>" }} }}'
+    port = server(f'accounts {{ "$SYS": {{ users: [ {OPS} ] }}, APP: {{ users: [ {user} ] }} }}')
+    step = fails(tried(system, f"nats://127.0.0.1:{port}", login_user="app", login_secret=PASSWORD), "account")
+    assert step.text.startswith("The user may not ask the server anything: it isn't in the system account")
+    assert system.relay_nkey in step.lines
+
+
 def test_rights_that_are_missing_are_named(server, system):
     user = f'{{ user: "ops", password: "{PASSWORD}", permissions: {{ publish: "$SYS.REQ.USER.INFO" }} }}'
     port = server(f'accounts {{ "$SYS": {{ users: [ {user} ] }} }}')
