@@ -140,6 +140,9 @@ function stay(event) {
 }
 if (document.querySelector("[data-nu-stored]")) addEventListener("beforeunload", stay);
 
+// Chromium may forget `autofocus` while the machine is busy
+if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
+
 for (const time of document.querySelectorAll("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString();
 
 plan();
