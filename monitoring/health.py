@@ -39,7 +39,7 @@ def report() -> tuple[bool, dict[str, Any]]:
             told[name] = {"state": "failed", "detail": type(error).__name__}
     servers = told["servers"] if isinstance(told["servers"], list) else [told["servers"]]
     ready = all(told[name]["state"] == "ok" for name in ("database", "redis", "worker"))
-    awaited = [one for one in servers if one.pop("managed", True)]
+    awaited = [one for one in servers if one.get("stage", System.Stage.MANAGED) == System.Stage.MANAGED]
     return ready and bool(servers) and all(one["state"] == "in_sync" for one in awaited), told
 
 
@@ -85,7 +85,7 @@ def _servers() -> list[dict[str, Any]]:
         {
             **server.as_dict(),
             "age_s": round((now - server.seen_at).total_seconds(), 1) if server.seen_at else None,
-            "managed": server.system.stage == System.Stage.MANAGED,
+            "stage": server.system.stage,
         }
         for server in Server.objects.select_related("system").order_by("system", "name")[:200]
     ]

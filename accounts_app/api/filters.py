@@ -10,7 +10,19 @@ from django.db.models import F, Q, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
-from accounts_app.models import Account, Export, Import, Kind, Mapping, NatsUser, Role, Server, SubjectPermission, Token
+from accounts_app.models import (
+    Account,
+    Export,
+    Import,
+    Kind,
+    Mapping,
+    NatsUser,
+    Role,
+    Server,
+    SubjectPermission,
+    System,
+    Token,
+)
 
 _YES_NO = {"invalid_choice": "This must be true or false."}
 STATES = [(state, state) for state in ("applied", "pending", "held", "failed")]
@@ -68,12 +80,15 @@ class StateFilter(OneOf):
             return queryset
         way = self.way
         done = Q(**{f"{way}wanted": F(f"{way}done")})
-        answered = Q(**{f"{way}problem_wanted": F(f"{way}wanted")})
         if value == "applied":
             return queryset.filter(done)
-        if value in ("held", "failed"):
-            return queryset.filter(~done, answered, **{f"{way}problem_kind": value})
-        return queryset.filter(~done).exclude(answered & ~Q(**{f"{way}problem_kind": ""}))
+        answered = Q(**{f"{way}problem_wanted": F(f"{way}wanted")})
+        moving = ~done & ~(answered & ~Q(**{f"{way}problem_kind": ""}))
+        managed = Q(**{f"{way}system__stage": System.Stage.MANAGED})
+        if value == "pending":
+            return queryset.filter(moving & managed)
+        told = ~done & answered & Q(**{f"{way}problem_kind": value})
+        return queryset.filter(told | (moving & ~managed) if value == "held" else told)
 
 
 class ServerFilter(filters.FilterSet):

@@ -121,3 +121,5 @@ def test_rows_of_a_system_that_is_only_observed_wait_for_nobody(api, acme):
     for resource in ("users", "accounts"):
         (row,) = (row for row in api.get(f"{resource}/").data["results"] if row["name"] in ("late", "ACME"))
         assert (row["sync"]["state"], row["sync"]["problem"]) == ("held", HELD)
+        assert row["id"] in {row["id"] for row in api.get(f"{resource}/?state=held").data["results"]}
+        assert api.get(f"{resource}/?state=pending").data["results"] == []
