@@ -7,7 +7,7 @@ the rows' own querysets.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,27 +17,11 @@ from django.db import models, transaction
 from django.db.models import QuerySet
 
 from accounts_app import wrong
-from accounts_app.models import (
-    Account,
-    Export,
-    ExportAccess,
-    Import,
-    MappingDestination,
-    NatsUser,
-    Role,
-    SubjectPermission,
-    System,
-)
-from accounts_app.models import Mapping as MappingRow
+from accounts_app.models import Account, Import, NatsUser, Role, SubjectPermission, System
 from accounts_app.natsconf.names import login_key
 from accounts_app.natsconf.render import RenderError, account_tree, check_logins
-from accounts_app.natsconf.specs import (
-    AccountSpec,
-    RoleSpec,
-    RuleSpec,
-    SecretSpec,
-    UserSpec,
-)
+from accounts_app.natsconf.specs import AccountSpec, RoleSpec, RuleSpec, SecretSpec, UserSpec
+from accounts_app.reconcile_sharing import sync_mappings, sync_sharing
 from accounts_app.row_writer import BATCH, Changes, RowWriter, parts
 from accounts_app.snapshot import read_accounts, read_shared_roles
 from accounts_app.spec_rows import account_fields, comparable, response_fields, role_fields
@@ -121,8 +105,8 @@ class _Reconciliation:
         self._rules(differing, shared, with_shared=shared_roles is not None)
         self._default_roles(differing)
         self.rows.delete(leftover_roles)
-        self._sharing(differing)
-        self._mappings(differing)
+        sync_sharing(self.rows, self.accounts, differing)
+        sync_mappings(self.rows, self.accounts, differing)
         self.rows.delete(gone)
         return self.rows.changes
 
@@ -363,106 +347,6 @@ class _Reconciliation:
         wanted = {name: {"default_role": self._role_of(name, spec.default_role)} for name, spec in differing.items()}
         quiet = bool(self.rows.changes.created["account"] or self.rows.changes.updated["account"])  # told already
         self.rows.sync(Account, present, wanted, lambda name: present[name], quiet=quiet)
-
-    def _sharing(self, differing: Mapping[str, AccountSpec]) -> None:
-        ids = {self.accounts[name].pk: name for name in differing}
-        exports: dict[Hashable, Export] = {}
-        imports: dict[Hashable, Import] = {}
-        for part in parts(list(ids)):
-            exports |= {
-                (ids[row.account_id], row.kind, row.subject): row for row in Export.objects.filter(account__in=part)
-            }
-            imports |= {
-                (ids[row.account_id], row.kind, row.from_account.name, row.subject, row.to): row
-                for row in Import.objects.filter(account__in=part).select_related("from_account")
-            }
-        wanted_exports: dict[Hashable, dict[str, Any]] = {}
-        wanted_imports: dict[Hashable, dict[str, Any]] = {}
-        for name, spec in differing.items():
-            for export in spec.exports:
-                wanted_exports[(name, export.kind, export.subject)] = {
-                    "public": export.accounts is None,
-                    "account_token_position": export.account_token_position,
-                    "response_type": export.response_type,
-                    "response_threshold": export.response_threshold,
-                    "latency_subject": export.latency_subject,
-                    "latency_sampling": export.latency_sampling,
-                    "allow_trace": export.allow_trace,
-                }
-            for each in spec.imports:
-                wanted_imports[(name, each.kind, each.account, each.subject, each.to)] = {
-                    "prefix": each.prefix,
-                    "share": each.share,
-                    "allow_trace": each.allow_trace,
-                }
-
-        def make_export(key: Any) -> Export:
-            return Export(account=self.accounts[key[0]], kind=key[1], subject=key[2])
-
-        def make_import(key: Any) -> Import:
-            return Import(
-                account=self.accounts[key[0]],
-                kind=key[1],
-                from_account=self.accounts[key[2]],
-                subject=key[3],
-                to=key[4],
-            )
-
-        made, leftover = self.rows.sync(Export, exports, wanted_exports, make_export)
-        _, leftover_imports = self.rows.sync(Import, imports, wanted_imports, make_import)
-        self.rows.delete(leftover_imports)
-        self.rows.delete(leftover)
-        self._accesses(differing, made)
-
-    def _accesses(self, differing: Mapping[str, AccountSpec], exports: Mapping[Hashable, Export]) -> None:
-        by_pk = {row.pk: key for key, row in exports.items()}
-        present: dict[Hashable, ExportAccess] = {}
-        for part in parts(list(by_pk)):
-            rows = ExportAccess.objects.filter(export__in=part).select_related("account", "export__account")
-            present |= {(by_pk[row.export_id], row.account.name): row for row in rows}
-        wanted: dict[Hashable, dict[str, Any]] = {
-            ((name, export.kind, export.subject), other): {}
-            for name, spec in differing.items()
-            for export in spec.exports
-            for other in export.accounts or ()
-        }
-
-        def make(key: Any) -> ExportAccess:
-            return ExportAccess(export=exports[key[0]], account=self.accounts[key[1]])
-
-        _, leftover = self.rows.sync(ExportAccess, present, wanted, make)
-        self.rows.delete(leftover)
-
-    def _mappings(self, differing: Mapping[str, AccountSpec]) -> None:
-        ids = {self.accounts[name].pk: name for name in differing}
-        present: dict[Hashable, MappingRow] = {}
-        for part in parts(list(ids)):
-            present |= {(ids[row.account_id], row.source): row for row in MappingRow.objects.filter(account__in=part)}
-        wanted: dict[Hashable, dict[str, Any]] = {}
-        ends: dict[Hashable, dict[str, Any]] = {}
-        for name, spec in differing.items():
-            for mapping in spec.mappings:
-                wanted[(name, mapping.source)] = {}
-                for end in mapping.destinations:
-                    ends[(name, mapping.source, end.subject, end.cluster)] = {"weight": end.weight}
-
-        def make(key: Any) -> MappingRow:
-            return MappingRow(account=self.accounts[key[0]], source=key[1])
-
-        made, leftover = self.rows.sync(MappingRow, present, wanted, make)
-        self.rows.delete(leftover)
-        by_pk = {row.pk: key for key, row in made.items()}
-        present_ends: dict[Hashable, MappingDestination] = {}
-        for part in parts(list(by_pk)):
-            for row in MappingDestination.objects.filter(mapping__in=part):
-                home = by_pk[row.mapping_id]
-                present_ends[(*home, row.subject, row.cluster)] = row
-
-        def make_end(key: Any) -> MappingDestination:
-            return MappingDestination(mapping=made[(key[0], key[1])], subject=key[2], cluster=key[3])
-
-        _, leftover_ends = self.rows.sync(MappingDestination, present_ends, ends, make_end)
-        self.rows.delete(leftover_ends)
 
     def _empty(self, gone: Iterable[Account]) -> None:
         """What would protect accounts that go, or what new rows may want, goes first."""

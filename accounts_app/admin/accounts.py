@@ -23,19 +23,9 @@ from unfold.views import ChangeList
 from accounts_app import services
 from accounts_app.access import visible
 from accounts_app.admin import chips
-from accounts_app.admin.base import (
-    PAGE_MEDIA,
-    OwnStateFilter,
-    RelatedFilter,
-    RowAdmin,
-    RowForm,
-    counted,
-    first_system,
-    head_of,
-    manages,
-    told_again,
-)
+from accounts_app.admin.base import PAGE_MEDIA, RowAdmin, RowForm, counted, first_system, head_of, manages, told_again
 from accounts_app.admin.documents import Applies
+from accounts_app.admin.filters import OwnStateFilter, RelatedFilter
 from accounts_app.conf_text import MASK
 from accounts_app.models import Account, NatsUser, Role
 from accounts_app.models.account import TOLD

@@ -27,7 +27,8 @@ from accounts_app.admin.asset_lists import (
     asked_for,
 )
 from accounts_app.admin.asset_pages import AssetPages
-from accounts_app.admin.base import RelatedFilter, RowAdmin, counted
+from accounts_app.admin.base import RowAdmin, counted
+from accounts_app.admin.filters import RelatedFilter
 from accounts_app.jetstream.differences import in_words
 from accounts_app.jetstream.settings import Kind, Setting
 from accounts_app.models import Asset, Consumer, Stream

@@ -13,17 +13,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts_app.admin import chips
-from accounts_app.admin.base import (
-    DistinctFormSet,
-    RelatedFilter,
-    RowAdmin,
-    RowForm,
-    RowInline,
-    StateFilter,
-    counted,
-    first_system,
-    head_of,
-)
+from accounts_app.admin.base import DistinctFormSet, RowAdmin, RowForm, RowInline, counted, first_system, head_of
+from accounts_app.admin.filters import RelatedFilter, StateFilter
 from accounts_app.models import NatsUser, Role, SubjectPermission
 from accounts_app.natsconf.names import CONNECTION_TYPES
 

@@ -14,7 +14,8 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 
 from accounts_app.access import visible
 from accounts_app.admin import chips
-from accounts_app.admin.base import DistinctFormSet, RelatedFilter, RowAdmin, RowForm, RowInline, StateFilter, head_of
+from accounts_app.admin.base import DistinctFormSet, RowAdmin, RowForm, RowInline, head_of
+from accounts_app.admin.filters import RelatedFilter, StateFilter
 from accounts_app.models import Export, ExportAccess, Import, Mapping, MappingDestination
 from accounts_app.models.sharing import still_imported
 

@@ -27,7 +27,8 @@ from accounts_app import past, services
 from accounts_app.access import may, visible
 from accounts_app.address import address_of
 from accounts_app.admin import chips
-from accounts_app.admin.base import PAGE_MEDIA, RelatedFilter, RowForm, Visible
+from accounts_app.admin.base import PAGE_MEDIA, RowForm, Visible
+from accounts_app.admin.filters import RelatedFilter
 from accounts_app.admin.listing import Listed
 from accounts_app.door import DOORS
 from accounts_app.models import Account, AuditEntry, Token

@@ -17,8 +17,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFil
 
 from accounts_app.access import may, require, visible
 from accounts_app.admin import chips
-from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin, RelatedFilter, manages
+from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin, manages
 from accounts_app.admin.documents import row_counts
+from accounts_app.admin.filters import RelatedFilter
 from accounts_app.conf_text import MASK
 from accounts_app.models import Account, System
 from accounts_app.preview import preview
