@@ -36,9 +36,8 @@ def of_file(seen: Look, system: System | None) -> Iterator[str]:
     if outside:
         yield f"{outside[0]} is included from outside of {seen.folder}: move it below this folder."
     tls = tree.get("tls")
-    if isinstance(tls, Mapping) and tls.get("verify_and_map") is True:
-        yield "The server takes users by their certificates (verify_and_map), where nunect's own key lets nobody in."
-    elif isinstance(tls, Mapping) and tls.get("verify") is True and not (system and system.tls_certificate):
+    asks = isinstance(tls, Mapping) and True in (tls.get("verify"), tls.get("verify_and_map"))
+    if asks and not (system and system.tls_certificate):
         yield (
             "The server wants a certificate of every client: add its system first, with one to show "
             "(`nunect system add NAME --cert FILE --key FILE`), and name it."

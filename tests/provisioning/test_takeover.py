@@ -28,7 +28,7 @@ from provisioning.takeover.returning import foresee
 from provisioning.takeover.taking import take, undo
 from tests.ports import free_ports
 from tests.provisioning.certificates import Authority
-from tests.provisioning.taken_place import PASSWORD, Member, Place
+from tests.provisioning.taken_place import HASH, PASSWORD, Member, Place
 from tests.provisioning.world import Intruder, dies_at
 
 pytestmark = pytest.mark.live
@@ -150,20 +150,23 @@ def test_server_with_tls_is_taken_over_where_its_certificate_is_trusted(place, m
     assert place.files() == place.before
 
 
+@pytest.mark.parametrize("asks", ["verify", "verify_and_map"])
 @pytest.mark.parametrize("place", ["tls"], indirect=True)
-def test_server_that_asks_for_certificates_is_taken_over_by_a_system_that_has_one(place, tmp_path):
+def test_server_that_asks_for_certificates_is_taken_over_by_a_system_that_has_one(place, tmp_path, asks):
+    """With verify_and_map a certificate says who somebody is, unless they sign in by an nkey, as nunect does."""
     authority = Authority()
     (place.folder / "ca.pem").write_text(authority.pem)
     for name, of in (("server", "localhost"), ("press", "press"), ("nunect", "nunect")):
         for kind, pem in zip(("", "-key"), authority.sign(of), strict=True):
             (place.folder / f"{name}{kind}.pem").write_text(pem)
-    place.main.write_text(
-        place.main.read_text().replace("timeout: 3", 'timeout: 3\n  ca_file: "ca.pem"\n  verify: true')
-    )
+    text = place.main.read_text().replace("timeout: 3", f'timeout: 3\n  ca_file: "ca.pem"\n  {asks}: true')
+    if asks == "verify_and_map":
+        text = text.replace(f'user: press, password: "{HASH}",', "user: press,")
+    place.main.write_text(text)
     place.before = place.files()
     place.restart()
     ca, pair = place.folder / "ca.pem", (place.folder / "press.pem", place.folder / "press-key.pem")
-    press = Member(place.port, "press", ca=ca, pair=pair)
+    press = Member(place.port, "" if asks == "verify_and_map" else "press", ca=ca, pair=pair)
     assert press.alive()
     url = f"tls://localhost:{place.port}"
     with pytest.raises(NotManaged) as refused:
@@ -182,6 +185,7 @@ def test_server_that_asks_for_certificates_is_taken_over_by_a_system_that_has_on
     )
     assert take(place.main, "plant").revision.servers[0]["proof"] == "digest"
     assert System.objects.get(name="plant").nats_url == url  # the certificate is of this name alone
+    assert NatsUser.objects.get(name="press").credential == {"verify": "password"}.get(asks, "certificate")
     assert press.alive()
     undo(place.main)
     assert press.alive()
@@ -523,7 +527,7 @@ def refused(folder, text, **files):
         ("operator: x", "operator mode"),
         ("jetstream: on\nauthorization { user: a, password: b }", "JetStream belongs to no account"),
         ("accounts { A: { users: [ { user: a, password: b, permissions: { publish: 'x*' } } ] } }", "is left out"),
-        ("accounts { A {} }\ntls { verify_and_map: true }", "users by their certificates"),
+        ("accounts { A {} }\ntls { verify_and_map: true }", "wants a certificate of every client"),
         ("accounts { A {} }\ntls { verify: true }", "wants a certificate of every client"),
         ("accounts { A {} }\ncluster { routes: [ nats://a:1 ] }", "one of several"),
     ],
