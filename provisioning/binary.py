@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -117,6 +118,36 @@ def validate_folder(folder: Path, text: str, name: str = GENERATED) -> str:
     """
     with Judging(text, folder, name) as judging:
         return judging.digest()
+
+
+def try_conf(main: Path, environ: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """What the binary says of a main file, where and with what a server would start with it. Raises NoBinary."""
+    try:
+        return subprocess.run(
+            [binary(), "-t", "-c", str(main)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=settings.NATS_VALIDATE_TIMEOUT,
+            check=False,
+            env=dict(environ),
+            cwd=cwd,
+        )
+    except subprocess.TimeoutExpired:
+        raise NoBinary(f"nats-server -t did not answer within {settings.NATS_VALIDATE_TIMEOUT:g} s.") from None
+
+
+def refusal_of(main: Path) -> str:
+    """Why the server that runs with this main file would not take what stands there now; "" when it would, or nobody
+    can know."""
+    process = find_process(main)
+    if process is None or not process.environ:
+        return ""
+    try:
+        said = try_conf(main, process.environ, process.cwd)
+    except (NoBinary, OSError):
+        return ""
+    return said.stderr.replace("nats-server: ", "").strip()[:2000] if said.returncode else ""
 
 
 def _runs_in(folder: Path) -> Path:

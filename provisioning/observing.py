@@ -18,6 +18,7 @@ from accounts_app.natsconf.specs import CONTROL_ACCOUNT, AccountSpec
 from accounts_app.natsconf.subjects import InvalidValue
 from accounts_app.natsconf.tree import RenderError, Tree, whole
 from accounts_app.natsconf.user_changes import READ_INTO
+from provisioning.binary import refusal_of
 from provisioning.drift import in_words
 from provisioning.models import Difference, Revision
 from provisioning.recording import note_servers
@@ -94,8 +95,8 @@ def _digest(goal: Goal, specs: Iterable[AccountSpec]) -> str:
 
 
 def _ask(goal: Goal, running: RunningConf) -> tuple[list[dict[str, Any]], str]:
-    """([{name, digest, runs_it}] of the servers that answer, why nobody could be asked). A server whose main file is
-    another one can't be judged by this one."""
+    """([{name, digest, runs_it, refusal}] of the servers that answer, why nobody could be asked). A server whose main
+    file is another one can't be judged by this one."""
     if not running.is_whole:
         return [], ""
     stands = digest(running.parsed.tree)
@@ -112,7 +113,8 @@ def _ask(goal: Goal, running: RunningConf) -> tuple[list[dict[str, Any]], str]:
     for one in seen:
         starts_with_it = one.name == named if named else len(seen) == 1
         runs_it = True if one.config_digest == stands else False if starts_with_it else None
-        told.append({"name": one.name, "digest": one.config_digest, "runs_it": runs_it})
+        refusal = refusal_of(running.path) if runs_it is False else ""
+        told.append({"name": one.name, "digest": one.config_digest, "runs_it": runs_it, "refusal": refusal})
     return told, why
 
 

@@ -245,5 +245,7 @@ def _show(told: Mapping[str, Any]) -> None:
     for server in told["servers"]:
         word = {True: "runs it", False: "runs something else"}.get(server["runs_it"], "starts with another file")
         output.say(f"  {output.plain(server['name'])}: {word}")
+        if server["refusal"]:
+            output.say(f"  It would refuse what stands there: {output.plain(server['refusal'])}")
     if told["unasked"]:
         output.say(output.plain(told["unasked"]), err=True)

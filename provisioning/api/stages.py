@@ -42,6 +42,9 @@ class OneServer(serializers.Serializer[Any]):
     runs_it = serializers.BooleanField(
         allow_null=True, help_text="Whether it runs what stands in the file; null: it starts with another file."
     )
+    refusal = serializers.CharField(
+        default="", help_text='Why it would not take what stands in the file, in its own words; "" when it would.'
+    )
 
 
 class DifferenceSerializer(serializers.Serializer[Any]):

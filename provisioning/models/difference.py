@@ -14,8 +14,9 @@ class Difference(models.Model):
     where: the file that was read, "" when there is none. words: what would change for people if nunect wrote, as
     Revision.changes has it; [] and no `unknown` when nothing would. own: the same of what nunect does whatever the
     rows say. ours, theirs: digests of both sides in one and the same spelling, without what is nunect's own, "" where
-    that can't be made. unknown: why the sides can't be compared. servers: [{name, digest, runs_it}], whether each
-    runs what stands in the file (None: it starts with a main file that isn't here); unasked: why no server was asked.
+    that can't be made. unknown: why the sides can't be compared. servers: [{name, digest, runs_it, refusal}], whether
+    each runs what stands in the file (None: it starts with a main file that isn't here), and in its own words why it
+    would not take that; unasked: why no server was asked.
     """
 
     system = models.OneToOneField(System, models.CASCADE, related_name="difference")
@@ -47,7 +48,9 @@ class Difference(models.Model):
         if self.unknown:
             return self.unknown
         if other := self._others():
-            return f"{', '.join(other)} runs something else than what stands in {self.where}."
+            refuses = any(server.get("refusal") for server in self.servers)
+            more = ", which it would refuse: it could not start again" if refuses else ""
+            return f"{', '.join(other)} runs something else than what stands in {self.where}{more}."
         if not self.words:
             return f"nunect would write what {self.where} says."
         return f"nunect would change {len(self.words)} {'thing' if len(self.words) == 1 else 'things'}."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +12,8 @@ from django.conf import settings
 
 from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.parse import Parsed, parse
-from provisioning.binary import binary
-from provisioning.errors import Invalid, NoBinary, NotWritten
+from provisioning.binary import try_conf
+from provisioning.errors import Invalid, NotWritten
 from provisioning.takeover.seeing import Look
 
 _VALID = re.compile(r"configuration file .* is valid \((sha256:[0-9a-f]+)\)")
@@ -43,7 +42,7 @@ def judge(seen: Look, texts: Mapping[str, str], generated: str) -> str:
         with tempfile.TemporaryDirectory(dir=state) as scratch:
             folder = Path(scratch)
             _lay_out(seen.folder, folder, {**texts, str(seen.generated): generated})
-            said = _run(folder / seen.main.relative_to(seen.folder), seen.environ, cwd)
+            said = try_conf(folder / seen.main.relative_to(seen.folder), seen.environ, cwd)
             words = said.stderr.replace(f"{folder}/", "").replace("nats-server: ", "").strip()
     except OSError as error:
         raise NotWritten(f"{state} can't be used: {error.strerror}.") from error
@@ -54,22 +53,6 @@ def judge(seen: Look, texts: Mapping[str, str], generated: str) -> str:
     if valid[1] != ours:
         raise Invalid(f"nats-server reads another configuration ({valid[1]}) than nunect ({ours}).")
     return valid[1]
-
-
-def _run(main: Path, environ: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            [binary(), "-t", "-c", str(main)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=settings.NATS_VALIDATE_TIMEOUT,
-            check=False,
-            env=dict(environ),
-            cwd=cwd,
-        )
-    except subprocess.TimeoutExpired:
-        raise NoBinary(f"nats-server -t did not answer within {settings.NATS_VALIDATE_TIMEOUT:g} s.") from None
 
 
 def _lay_out(real: Path, folder: Path, texts: Mapping[str, str]) -> None:

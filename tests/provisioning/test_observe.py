@@ -1,10 +1,12 @@
 """A system that nunect only observes: nothing is written, and what it would write is told."""
 
+import html
 import json
 import subprocess
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 
 from accounts_app import services
 from accounts_app.importing import import_conf, read_conf
@@ -163,7 +165,7 @@ def test_back_to_observing_leaves_everything_as_it_is(world):
     before, reloads = on_disk(world.folder), world.reloads()
     found = look_now(world.system)
     assert found.is_none and found.own == []
-    assert found.servers == [{"name": "n1", "digest": revision.config_digest, "runs_it": True}]
+    assert found.servers == [{"name": "n1", "digest": revision.config_digest, "runs_it": True, "refusal": ""}]
     user.permissions.all().delete()
     world.apply()
     world.apply(fresh=True)
@@ -184,7 +186,23 @@ def test_a_file_that_runs_nowhere_is_told(world):
     world.conf.write_text(world.conf.read_text().replace("orders.>", "billing.>"))
     found = look_now(world.system)
     assert found.servers[0]["runs_it"] is False
-    assert "n1 runs something else than what stands in" in found.summary
+    assert found.summary == f"n1 runs something else than what stands in {found.where}."
+    assert found.servers[0]["refusal"] == ""
+
+
+def test_a_file_that_the_server_would_refuse_is_told_with_its_words(world, client):
+    """Before its next start: nothing that runs shows it."""
+    world.user(world.account(), "svc", "publish orders.>")
+    world.apply()
+    managing.observe(world.system)
+    main = world.folder / "nats-server.conf"
+    main.write_text(main.read_text() + "max_paylod: 2MB\n")
+    found = look_now(world.system)
+    assert found.summary.endswith("nats-server.conf, which it would refuse: it could not start again.")
+    assert "max_paylod" in found.servers[0]["refusal"]
+    client.force_login(factories.admin())
+    page = client.get(reverse("admin:provisioning_difference_of", args=[world.system.pk]))
+    assert found.servers[0]["refusal"] in html.unescape(page.content.decode())
 
 
 def test_manage_is_the_answer_to_what_was_changed_by_hand(world):
