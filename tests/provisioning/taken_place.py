@@ -130,7 +130,7 @@ class Member:
 
     def __init__(self, port, user="", password=PASSWORD, ca=None, pair=None):
         """ca: a file; with it the connection is encrypted. pair: files of a certificate and its key, to be shown."""
-        self.socket = socket.create_connection(("127.0.0.1", port), 5)
+        self.socket = socket.create_connection(("127.0.0.1", port), 20)
         if ca is None:
             self.file = self.socket.makefile("rb")
             self.file.readline()

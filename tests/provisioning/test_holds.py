@@ -161,7 +161,7 @@ def with_stream(world, action):
     async def work():
         client = await nats.connect(f"nats://127.0.0.1:{world.port}", user="svc", password=PASSWORD)
         try:
-            return await action(client.jetstream(timeout=2))
+            return await action(client.jetstream(timeout=20))
         finally:
             await client.close()
 

@@ -45,7 +45,7 @@ def stored(plant, name, count):
 
     async def work():
         client = await nats.connect(f"nats://127.0.0.1:{plant.ports[name]}", user="orders", password=PASSWORD)
-        jetstream = client.jetstream(timeout=2)
+        jetstream = client.jetstream(timeout=20)
         if count == 1:
             await patiently(jetstream.add_stream, name="ORDERS", subjects=["orders.>"], num_replicas=3)
         await patiently(jetstream.publish, "orders.one", b"x", headers={"Nats-Msg-Id": str(count)})  # stored once

@@ -171,14 +171,14 @@ include "{GENERATED}"
                 user=user,
                 password=password,
                 allow_reconnect=False,
-                connect_timeout=2,
+                connect_timeout=20,
                 error_cb=on_error,
             )
         except Exception:
             return None
         try:
             await client.publish(subject, b"")
-            await client.flush(5)
+            await client.flush(20)
         except nats.errors.Error:
             return None
         await asyncio.sleep(0.01)
