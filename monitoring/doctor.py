@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from accounts_app.migrated import mismatch
-from accounts_app.models import Account, Consumer, Server, Stream, System
+from accounts_app.models import Account, Consumer, NatsUser, Server, Stream, System
 from accounts_app.stages import why_unwritten
 from monitoring import health, store
 from monitoring.stuck_assets import stuck
@@ -143,7 +143,7 @@ def _systems() -> Iterator[Finding]:
 def _files(system: System) -> Iterator[Finding]:
     what = f"Files of {system}"
     try:
-        read_main(system.folder, system.guard_nkey)
+        main = read_main(system.folder, system.guard_nkey)
     except ProvisioningError as error:
         yield Finding("error", what, error.detail, "Mend the main file as it says; `nunect conf check` judges it.")
         return
@@ -158,6 +158,10 @@ def _files(system: System) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", what, "The main file holds the guard and the include.")
+    passwords = NatsUser.objects.filter(system=system, credential="password")
+    if main.maps_certificates and (count := passwords.count()):
+        told = f"Certificates say who a client is (verify_and_map): the passwords of {count} users let nobody in alone."
+        yield Finding("warning", f"Users of {system}", told, "Give them a certificate identity or an nkey.")
 
 
 def _servers(system: System) -> Iterator[Finding]:

@@ -61,7 +61,9 @@ class DifferenceSerializer(serializers.Serializer[Any]):
         help_text="What nunect would do whatever the rows say: its own users and account, and what it closes.",
     )
     ours = serializers.CharField(help_text="Digest of what nunect would write, without what is its own.")
-    theirs = serializers.CharField(help_text="Digest of what the file says, in the same spelling; equal when nothing differs.")
+    theirs = serializers.CharField(
+        help_text="Digest of what the file says, in the same spelling; equal when nothing differs."
+    )
     unknown = serializers.CharField(help_text='Why the two can\'t be compared; "" when they can.')
     servers = OneServer(many=True)
     unasked = serializers.CharField(help_text='Why no server could be asked what it runs; "" when one answered.')

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts_app.models import Account, AuditEntry, NatsUser, System
 from accounts_app.systems import new_system
+from monitoring import doctor
 from provisioning import pipeline
 from provisioning.binary import binary
 from provisioning.errors import Locked, NotManaged, NotVerified, Unreachable
@@ -26,6 +27,7 @@ from provisioning.takeover.doors import usual_system
 from provisioning.takeover.looking import look
 from provisioning.takeover.returning import foresee
 from provisioning.takeover.taking import take, undo
+from tests import factories
 from tests.ports import free_ports
 from tests.provisioning.certificates import Authority
 from tests.provisioning.taken_place import HASH, PASSWORD, Member, Place
@@ -186,6 +188,10 @@ def test_server_that_asks_for_certificates_is_taken_over_by_a_system_that_has_on
     assert take(place.main, "plant").revision.servers[0]["proof"] == "digest"
     assert System.objects.get(name="plant").nats_url == url  # the certificate is of this name alone
     assert NatsUser.objects.get(name="press").credential == {"verify": "password"}.get(asks, "certificate")
+    if asks == "verify_and_map":
+        factories.user(Account.objects.get(name="PLANT"), "pat", credential="password", password_hash=HASH)
+    told = [finding.detail for finding in doctor.examine() if finding.what == "Users of plant"]
+    assert [("passwords of 1 users let nobody in" in each) for each in told] == [True] * (asks == "verify_and_map")
     assert press.alive()
     undo(place.main)
     assert press.alive()
