@@ -10,10 +10,10 @@ help: ## what can be made
 up: .venv/runs ## start everything on this machine; Ctrl-C stops it
 	@exec $(PY) manage.py up
 
-# three at once on two cores, since many wait for a server; in the order of the files,
+# four at once on two cores, since many wait for a server; in the order of the files,
 # since xdist would keep the one that takes longest, with the fewest tests, for the end
 test: .venv/develops ## every test, on real servers, but for those of `make whole`
-	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not whole and not long" $(TESTS)
+	$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not whole and not long" $(TESTS)
 
 whole: .venv/develops ## the product as `make up` starts it, and the long ones: killed at each step, each page on each screen
 	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "whole or long"

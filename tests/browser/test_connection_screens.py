@@ -52,8 +52,13 @@ def judged(page, name):
     return page.evaluate("document.documentElement.scrollWidth - innerWidth"), page.evaluate(CONTRAST)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        (360, "light"),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in ((1280, "dark"), (1280, "light"), (360, "dark"))),
+    ],
+)
 def test_the_steps_are_told_beside_the_form(site, port, tmp_path, settings, theme, width):
     settings.NATS_CONNECT_TIMEOUT, settings.NATS_REQUEST_TIMEOUT = 2.0, 1.0
     found = {}

@@ -211,6 +211,7 @@ def test_nothing_there_says_what_to_do_first(live):
     assert "Nobody has been refused." in page.locator(".nt-blank").inner_text()
 
 
+@pytest.mark.long
 def test_without_redis_the_rows_stay_with_a_sentence_and_it_heals(live, busy, settings, valkey):
     page = live.open("accounts/")
     busy.seq += 1

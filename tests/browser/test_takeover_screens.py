@@ -43,7 +43,7 @@ def judged(site, page, path, name):
     return page.evaluate("document.documentElement.scrollWidth - innerWidth"), page.evaluate(CONTRAST)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.long), "dark"])
 @pytest.mark.parametrize("width", [360, 1280] if PICTURES else [360])
 def test_every_step_can_be_read_and_fits_a_small_phone(site, place, settings, theme, width):
     asked = {"file": str(place.main), "system": "shop"}
@@ -99,6 +99,7 @@ def test_it_is_done_by_keyboard_alone(site, place):
     assert System.objects.get(name="shop").stage == "managed"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [360, 1280] if PICTURES else [360])
 def test_several_servers_can_be_read_and_fit_a_small_phone(site, tmp_path, settings, width):
     settings.STATE_DIR, settings.TAKEOVER_DIRS = tmp_path / "state", [tmp_path / "plant"]

@@ -50,6 +50,7 @@ def rolled_back(world, job):
     assert until(world, job).state == "rolled_back", told(job)
 
 
+@pytest.mark.long
 def test_what_retiring_kept_stays_when_the_next_job_of_the_same_streams_is_rolled_back(world):
     left_behind(world)
     job, _ = provision(world, with_streams())
@@ -72,6 +73,7 @@ def test_a_stream_that_was_in_the_way_stays_when_the_job_that_failed_is_rolled_b
     assert messages(world) == {"KV_config": 0, "ORDERS": 1}, "only what the job itself had made is gone"
 
 
+@pytest.mark.long
 def test_streams_that_no_job_has_made_stay_and_a_new_consumer_of_theirs_goes(world):
     job, token = provision(world, {"accounts": [BARE]})
     until(world, job)
