@@ -62,6 +62,7 @@ class UserFilter(ExactFilter):
 
 @admin.register(ArchivedEvent)
 class EventAdmin(ReadOnlyAdmin):
+    acts = ()  # who may see users
     paginator = FewPages
     list_before_template = "monitoring/events_head.html"
     list_display = ("when", "level_chip", "text", "kind", "account_link", "user_link", "server_name", "revision_link")

@@ -112,6 +112,7 @@ urlpatterns = [
     path("systems/<int:pk>/observe/", stages.Observe.as_view(), name="system-observe"),
     path("systems/<int:pk>/manage/", stages.Manage.as_view(), name="system-manage"),
     path("systems/<int:pk>/release/", stages.Release.as_view(), name="system-release"),
+    path("systems/<int:pk>/remove/", stages.Remove.as_view(), name="system-remove"),
     path("systems/<int:pk>/release/undo/", stages.UndoRelease.as_view(), name="system-release-undo"),
     path("backups/", backups.Backups.as_view(), name="backups-kept"),
     path("backups/<str:name>/", backups.OneBackup.as_view(), name="backup-kept"),

@@ -20,14 +20,15 @@ from accounts_app.natsconf.tree import RenderError, Tree, whole
 from accounts_app.natsconf.user_changes import READ_INTO
 from provisioning.binary import refusal_of
 from provisioning.drift import in_words
-from provisioning.models import Difference, Revision
+from provisioning.models import Difference, Revision, difference
 from provisioning.recording import note_servers
 from provisioning.running_conf import RunningConf, Unreadable, read_running
 from provisioning.server import Fleet
+from provisioning.strangers import NO_WAY_IN
 from provisioning.workshop import Goal, make_goal
 
-OWN = (
-    f"nunect adds what is its own: the guard, two users in `%s`, and account `{CONTROL_ACCOUNT}`, to which accounts "
+_OWN = (
+    f"{difference.OWN}: the guard, two users in `%s`, and account `{CONTROL_ACCOUNT}`, to which accounts "
     "with JetStream show their streams"
 )
 
@@ -61,7 +62,7 @@ def _look(goal: Goal) -> dict[str, Any]:
         return told | {"unknown": " ".join(note.sentence for note in reading.notes if note.verdict == "refused")}
     words = _words(goal, running, reading)
     if not set(goal.taken.identity.nkeys) <= logins_of(running.parsed.tree):
-        told["own"] = [{"text": OWN % system.system_account, "removes_access": False}]
+        told["own"] = [{"text": _OWN % system.system_account, "removes_access": False}]
     told["own"] += [word for word in words if READ_INTO in word["text"]]
     told["words"] = [word for word in words if READ_INTO not in word["text"]]
     told["ours"] = _digest(goal, goal.specs.values())
@@ -101,6 +102,10 @@ def _ask(goal: Goal, running: RunningConf) -> tuple[list[dict[str, Any]], str]:
         return [], ""
     stands = digest(running.parsed.tree)
     system = goal.taken.system
+    ours = goal.taken.identity
+    known = {ours.control, ours.relay} & logins_of(running.parsed.tree)
+    if system.stage == System.Stage.OBSERVED and not system.login_secret and not known:
+        return [], NO_WAY_IN
     with Fleet(system) as fleet:
         seen = fleet.see()
         why = fleet.problem

@@ -23,7 +23,7 @@ from nats.aio.client import Client
 from accounts_app.models import System
 from accounts_app.natsconf.account import CONTROL_INBOX
 from provisioning.errors import Refused, Unreachable
-from provisioning.signin import login_of, refusal_words, sign_in_somewhere
+from provisioning.signin import login_of, no_way_in, sign_in_somewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,7 @@ class Fleet:
         try:
             self._client = self._runner.run(sign_in_somewhere(login))
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            why, self.unauthorized = refusal_words(error)
-            self.problem = f"No server answers at {system.url}: {why}."
+            self.problem, self.unauthorized = no_way_in(system.url, error)
 
     def see(self, expected: int | Collection[str] = 0) -> list[Seen]:
         """Every server that answers, by name. expected: stop waiting once so many, or those, have answered."""

@@ -122,6 +122,14 @@ async def sign_in_somewhere(login: Login, *, closed: Closed | None = None, **opt
     return await sign_in(login.urls[-1], login, closed=closed, **options)
 
 
+def no_way_in(url: str, error: Exception) -> tuple[str, bool]:
+    """(a sentence why nobody is signed in, whether it is because of the credential)"""
+    why, refused = refusal_words(error)
+    return (
+        f"The server at {url} refuses nunect's own credential." if refused else f"No server answers at {url}: {why}."
+    ), refused
+
+
 def refusal_words(error: Exception) -> tuple[str, bool]:
     """(why nobody could sign in, whether it is because of the credential)"""
     words = str(error).strip() or type(error).__name__

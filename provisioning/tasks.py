@@ -100,6 +100,8 @@ def _apply(system_id: int, *, fresh: bool) -> None:
     with through("worker"):
         try:
             pipeline.apply(system_id, fresh=fresh)
+        except System.DoesNotExist:
+            logger.info("the system was removed", extra={"system": system_id})
         except ProvisioningError as error:
             level = logging.WARNING if error.transient else logging.ERROR
             logger.log(level, "servers don't follow", extra={"step": error.step, "detail": error.detail})
@@ -111,5 +113,7 @@ def _assets(system_id: int, *, look: bool) -> None:
             enforce(system_id)
             if look:
                 observe(system_id)
+        except System.DoesNotExist:
+            logger.info("the system was removed", extra={"system": system_id})
         except ProvisioningError as error:
             logger.warning("streams can't be looked at", extra={"system": system_id, "detail": error.detail})

@@ -363,8 +363,10 @@ class RowInline(Asked, TabularInline):
 
 
 class ReadOnlyAdmin(Visible, ModelAdmin):
-    """Something that nunect observed or wrote down: shown, never edited."""
+    """Something that nunect observed or wrote down: shown, never edited. acts: what people may be allowed to do to it,
+    by permissions of its model."""
 
+    acts: tuple[Act, ...] = ("view",)
     actions = None
     warn_unsaved_form = False
 

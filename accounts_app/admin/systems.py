@@ -79,6 +79,7 @@ class SystemAdmin(RowAdmin):
 
 @admin.register(Server)
 class ServerAdmin(ReadOnlyAdmin):
+    acts = ("view", "delete")
     change_form_outer_before_template = "accounts_app/object_head.html"
     list_display = ("name", "system", "chip", "version", "host", "revision", "seen_at")
     list_select_related = ("system",)

@@ -33,6 +33,7 @@ REQUESTS: dict[str, Any] = {
     "systems_manage": _CONFIRMED,
     "systems_release": {**_CONFIRMED, "files": "one", "own": "stay"},
     "systems_release_undo": _CONFIRMED,
+    "systems_remove": _CONFIRMED,
 }
 ANSWERS: dict[str, Any] = {
     "systems_difference_adopt": {
@@ -54,6 +55,7 @@ ANSWERS: dict[str, Any] = {
         "said": "The former files are back, and nunect observes “main”.",
     },
 }
+ANSWERS["systems_remove"] = {"id": 1, "name": "main"}
 _STEP = {"name": "port", "state": "ok", "seconds": 0.002, "text": "4222", "lines": "", "needs": ""}
 ANSWERS["systems_connection"] = {
     "ok": True,

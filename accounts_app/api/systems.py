@@ -23,7 +23,7 @@ from accounts_app.systems import add_system, check_lent
 
 class Systems(ConfigResource):
     """Servers that share one set of accounts. `up` makes the first; one whose servers nunect didn't start is made here,
-    and only observed until somebody says otherwise. None can be deleted."""
+    and only observed until somebody says otherwise. One that nunect doesn't manage is removed by `remove/`."""
 
     model = System
     serializer_class = told.SystemSerializer

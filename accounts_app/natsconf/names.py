@@ -86,12 +86,12 @@ def check_role_name(name: str) -> str:
     It never reaches a server; "/" is kept out because "*/name" means a shared role.
     """
     if not name:
-        raise InvalidValue("Role name is empty.")
+        raise InvalidValue("Name is empty.")
     if name != name.strip():
-        raise InvalidValue(f"Role name {shown(name)} starts or ends with a blank.")
+        raise InvalidValue(f"Name {shown(name)} starts or ends with a blank.")
     if not _ROLE.fullmatch(name):
         raise InvalidValue(
-            f"Role name {shown(name)} is not possible; it starts with a letter, digit or underscore, "
+            f"Name {shown(name)} is not possible; it starts with a letter, digit or underscore, "
             f'then has up to 63 letters, digits, blanks and any of "_ . : @ + -".',
             name,
         )

@@ -9,6 +9,7 @@ from typing import Any
 from .comparable import comparable
 from .emit import emit
 from .errors import NatsConfError
+from .residual import TAIL
 from .specs import CONTROL_ACCOUNT, IdentitySpec
 from .tree import Tree, spelled
 
@@ -79,4 +80,16 @@ def _put(main: str, name: str, text: str) -> str:
     if len(places) != 1:
         many = "no line of its own" if not places else f"{len(places)} lines"
         raise NotPlain(f"The main file has {many} that says: include “{name}”. Put the two together by hand.")
-    return main[: places[0].start()] + text + main[places[0].end() :].lstrip("\n")
+    before, after = main[: places[0].start()], main[places[0].end() :].lstrip("\n")
+    return _without_tail(before) + text + after
+
+
+def _without_tail(text: str) -> str:
+    """The text without what a take-over says above the include: it is true no more."""
+    begun = [line.partition("{")[0] for line in TAIL]
+    lines = text.splitlines(keepends=True)
+    for first in range(len(lines) - len(begun) + 1):
+        if all(line.startswith(words) for line, words in zip(lines[first:], begun, strict=False)):
+            del lines[first : first + len(begun)]
+            break
+    return "".join(lines)

@@ -21,7 +21,7 @@ from .refusing import refusals
 from .removing import Edit, edited, guard_edit, removal
 from .tree import Tree
 
-_TAIL = (
+TAIL = (
     "# From here on nunect: {generated} holds accounts and users, and is generated from rows.",
     "# The guard is a user{where} whose seed nobody has. While it stands before the include, nobody gets in",
     "# without a credential, whatever the generated file says or lacks.",
@@ -216,7 +216,7 @@ class _Splitter:
         where = "" if authorization is None else " of `authorization` above"
         if authorization is not None and authorization.file.name != self.file:
             where = " of `authorization` in an included file"
-        lines = [line.format(generated=self.include, where=where) for line in _TAIL]
+        lines = [line.format(generated=self.include, where=where) for line in TAIL]
         if authorization is None:
             lines.append(f'authorization {{ users: [ {{ nkey: "{self.guard}" }} ] }}')
         lines.append(f'include "{self.include}"')

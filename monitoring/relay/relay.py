@@ -32,6 +32,7 @@ from monitoring.sysevents import (
     read_reply,
 )
 from provisioning.signin import Login
+from provisioning.strangers import NO_WAY_IN
 
 logger = logging.getLogger(__name__)
 EVENTS = (
@@ -95,7 +96,9 @@ class Relay:
 
     # --- what comes in ----------------------------------------------------------------
 
-    def _login(self) -> Login:
+    def _login(self) -> Login | None:
+        if self.system.login is None:
+            self._wire.problem = NO_WAY_IN
         return self.system.login
 
     def _side_login(self) -> Login | None:

@@ -26,6 +26,7 @@ from monitoring.relay.who import Who
 from provisioning import signin
 from provisioning.binary import OLDEST, parse_version
 from provisioning.models import Drift, Hold, Revision, RevisionBlock
+from provisioning.strangers import ways_in
 from provisioning.telling import authors_of, in_words
 
 RESTORED = 5000  # refusals that a relay which begins anew knows again
@@ -34,13 +35,13 @@ MARKS = 20  # revisions in the topic `changes`
 
 @dataclass(frozen=True, slots=True)
 class SystemRow:
-    """A system as its row is. login, side: as whom the relay
-    watches, and asks JetStream; own: public nkeys of nunect's own users; changes: data of the topic `changes`."""
+    """A system as its row is. login, side: as whom the relay watches, and asks JetStream, None where nobody would let
+    it in; own: public nkeys of nunect's own users; changes: data of the topic `changes`."""
 
     pk: int
     name: str
     url: str
-    login: signin.Login = field(repr=False)
+    login: signin.Login | None = field(repr=False)
     side: signin.Login | None = field(repr=False)
     own: frozenset[str]
     sha256: str
@@ -73,13 +74,15 @@ def read_system(system_id: int) -> SystemRow | None:
         "drifts": Drift.objects.filter(system=system, state=Drift.State.OPEN).count(),
         **known[1],
     }
+    lets_in, knows_all = ways_in(system)
+    watching = system.relay_nkey, system.relay_seed, "nunect relay", RELAY_INBOX
     side = system.jetstream_nkey, system.jetstream_seed, "nunect jetstream", JETSTREAM_INBOX
     return SystemRow(
         pk=system.pk,
         name=system.name,
         url=system.url,
-        login=signin.login_of(system, system.relay_nkey, system.relay_seed, "nunect relay", RELAY_INBOX),
-        side=signin.login_of(system, *side, given=False) if system.jetstream_seed else None,
+        login=signin.login_of(system, *watching) if lets_in else None,
+        side=signin.login_of(system, *side, given=False) if system.jetstream_seed and knows_all else None,
         own=frozenset(system.own_nkeys),
         sha256=current or "",
         wanted=system.wanted,

@@ -14,7 +14,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from provisioning.signin import Login, refusal_words, sign_in
+from provisioning.signin import Login, no_way_in, sign_in
 
 logger = logging.getLogger(__name__)
 PAUSES_S = (0.1, 0.3, 1.0, 2.0)  # between tries, the last for ever
@@ -116,9 +116,8 @@ class Wire:
                 await client.subscribe(f"{self._inbox}.>", cb=on_reply)
             await client.flush(timeout=2)
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            why, refused = refusal_words(error)
+            problem, refused = no_way_in(url, error)
             self._refusals += refused
-            problem = f"No server answers at {url}: {why}."
             if problem != self.problem:
                 logger.warning("not connected", extra={"as": login.name, "problem": problem})
             self.problem = problem

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -58,15 +60,16 @@ def status(session: Session) -> int:
         told = _status(client)
     if session.as_json:
         output.print_json(told)
-        return 0 if told["health"]["ready"] and not _ill(told) else ILL
-    me, parts = told["me"], told["health"]["parts"]
+        return ILL if _ill(told) else 0
+    me, health = told["me"], told["health"]
     reach = f", only {', '.join(me['accounts'])}" if me["accounts"] else ""
     output.say(output.plain(f"{told['where']}, version {me['version']}, as {me['person']} ({me['scope']}{reach})"))
-    ready = "ready" if told["health"]["ready"] else "not ready"
-    asked = [f"{name} {_state(part)}" for name, part in parts.items() if isinstance(part, dict)]
-    output.say(f"{output.word(ready)}: {', '.join(asked)}")
-    output.say()
-    output.table(told["systems"], ("name", "environment", "state", "revision", "checked_at", "problem"))
+    if health is not None:
+        asked = [f"{name} {_state(part)}" for name, part in health["parts"].items() if isinstance(part, dict)]
+        output.say(f"{output.word('ready' if health['ready'] else 'not ready')}: {', '.join(asked)}")
+    if told["systems"]:
+        output.say()
+        output.table(told["systems"], ("name", "environment", "state", "revision", "checked_at", "problem"))
     if told["servers"]:
         output.say()
         output.table(told["servers"], ("name", "state", "version", "revision", "host", "seen_at", "detail"))
@@ -80,39 +83,63 @@ def status(session: Session) -> int:
             output.say(f"{counted} {output.word(state)}: `nunect list {kind} state={state}`.", err=True)
     if told["holds"]:
         output.say(f"{output.count(told['holds'], 'held change')}: `nunect holds`.", err=True)
-    if ready != "ready":
+    if health is not None and not health["ready"]:
         output.say("`nunect doctor` says what is wrong.", err=True)
-    return 0 if ready == "ready" and not _ill(told) else ILL
+    return ILL if _ill(told) else 0
 
 
 def _ill(told: dict[str, Any]) -> bool:
-    return any(told["accounts"].values()) or any(told["jetstream"]["failed"].values())
+    ready = told["health"] is None or told["health"]["ready"]
+    return not ready or any(told["accounts"].values()) or any(told["jetstream"]["failed"].values())
 
 
 def _status(client: Client) -> dict[str, Any]:
+    """As much as the person may see: health is None, and a list empty, where they may not ask. Accounts count where
+    nunect manages the servers."""
+    systems = _seen(client, "systems/")
+    managed = [row["name"] for row in systems if row["stage"] == "managed"]
+    health = client.get("health/", fine=(403,))
     return {
         "where": client.transport.where,
         "me": client.get("me/").data,
-        "health": client.get("health/").data,
-        "systems": client.get("systems/").data["results"],
-        "servers": client.get("servers/").data["results"],
-        "accounts": {state: troubled(client, state) for state in ("failed", "held")},
+        "health": health.data if health.status == 200 else None,
+        "systems": systems,
+        "servers": _seen(client, "servers/"),
+        "accounts": {state: _troubled(client, state, managed) for state in ("failed", "held")},
         "jetstream": {state: _assets(client, state) for state in ("failed", "drifted")},
-        "holds": len(client.get("holds/", [("state", "open"), ("fields", "id")]).data["results"]),
+        "holds": len(_seen(client, "holds/", ("state", "open"), ("fields", "id"))),
     }
+
+
+def _seen(client: Client, path: str, *query: tuple[str, str]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    with _as_far_as_allowed():
+        rows += [row for page in client.pages(path, query) for row in page.data["results"]]
+    return rows
+
+
+def _troubled(client: Client, state: str, systems: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    with _as_far_as_allowed():
+        for system in systems:
+            found |= troubled(client, state, system=system)
+    return found
 
 
 def _assets(client: Client, state: str) -> dict[str, int]:
     """{resource: how many of it are in a state}, of those that the person may see and that there are any of."""
-    found = {}
-    for kind in ASSETS:
-        query = [("state", state), ("fields", "id"), ("limit", str(PAGE))]
-        try:
-            found[kind] = sum(len(page.data["results"]) for page in client.pages(f"{kind}/", query))
-        except Refused as refused:
-            if refused.status != 403:
-                raise
+    query = (("state", state), ("fields", "id"), ("limit", str(PAGE)))
+    found = {kind: len(_seen(client, f"{kind}/", *query)) for kind in ASSETS}
     return {kind: number for kind, number in found.items() if number}
+
+
+@contextmanager
+def _as_far_as_allowed() -> Iterator[None]:
+    try:
+        yield
+    except Refused as refused:
+        if refused.status != 403:
+            raise
 
 
 def _state(part: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from nunect.cli.writing import FAILED, How, change, finish, must_ask, preview, s
 DIFFERS = 2
 
 
-@click.group(cls=Commands, short_help="Add a system, try the way to it, observe it, manage it, let go of it.")
+@click.group(cls=Commands, short_help="Add a system, try the way to it, observe, manage, release or remove it.")
 def system() -> None:
     """Systems that nunect didn't start, what they run beside what nunect would write, and whether nunect writes there.
 
@@ -210,6 +210,24 @@ def release(session: Session, name: str, confirm: str, own: str, keep_files: boo
         output.say(f"{output.plain(data['main'])} is the one conf now. {output.plain(data['proof'])}", err=True)
         output.say(f"The former files: {', '.join(map(output.plain, data['kept']))}.", err=True)
         output.say("`nunect system release --undo` puts them back.", err=True)
+    return 0
+
+
+@system.command("remove", short_help="Forget a system that nunect doesn't manage, with all its rows.")
+@click.argument("name")
+@_confirm
+@command_options
+def remove(session: Session, name: str, confirm: str) -> int:
+    """Forget a system that nunect doesn't manage, with all its rows. Nothing is written to its servers or files."""
+    row = _found(session, name)
+    body = {"confirm": confirm or _asked(row)}
+    data = session.client.call("POST", f"systems/{row['id']}/remove/", (), body).data
+    if session.as_json:
+        output.print_json(data)
+    else:
+        output.say(
+            f"nunect has forgotten {output.plain(row['name'])}; its servers and files are as they were.", err=True
+        )
     return 0
 
 

@@ -11,8 +11,10 @@ FEW = 16  # names that a sentence can list
 
 
 def meant(word: str, known: Iterable[str], what: str) -> str:
-    """A sentence: there is no such word, and which one was meant, or which there are."""
+    """A sentence: there is no such word, and which one was meant, or which there are. known: what one may use."""
     names = list(known)
+    if not names:
+        return f"There is no {what} that you may use."
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     near = near or [name for name in names if len(word) > 1 and name.startswith(word)][:1]
     if near:

@@ -38,6 +38,7 @@ def provisions(person: Any) -> bool:
 class BlueprintAdmin(Provisions, ReadOnlyAdmin):
     """Rows are versions that people have saved; their pages are those of the catalogue."""
 
+    acts = ("view", "add", "change")
     list_display = ("title_word", "name", "version", "chip", "created_by", "created_at")
     list_display_links = ("title_word",)
     list_select_related = ("created_by",)

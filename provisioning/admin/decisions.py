@@ -35,6 +35,7 @@ SAID = 200  # changes in words on a page
 class DecisionAdmin(ReadOnlyAdmin):
     """A read-only page with buttons that decide, for who may change such rows."""
 
+    acts = ("view", "change")
     TEMPLATE = ""
 
     def get_urls(self) -> list[Any]:

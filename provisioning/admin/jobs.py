@@ -56,6 +56,7 @@ ACTS: dict[str, tuple[Callable[[Job], None], Any]] = {
 
 @admin.register(Job)
 class JobAdmin(Listed, ReadOnlyAdmin):
+    acts = ("view", "add", "change")
     list_display = ("title_word", "chip", "now_word", "accounts_word", "author_word", "begun_word", "took_word")
     list_display_links = ("title_word",)
     list_filter = (

@@ -19,7 +19,7 @@ from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin
 from accounts_app.admin.documents import row_counts
 from accounts_app.models import System
 from accounts_app.preview import preview
-from provisioning import difference_answers, managing, releasing
+from provisioning import difference_answers, managing, releasing, removing
 from provisioning.admin.decisions import SAID
 from provisioning.admin.takeover import TakesOver
 from provisioning.admin.trying import Tries
@@ -37,6 +37,7 @@ ACTS: dict[str, tuple[_Act, Any]] = {
     "release": (lambda system, name: _release(system, name, "stay"), _("nunect has let go of it: one conf is left.")),
     "release-go": (lambda system, name: _release(system, name, "go"), _("nunect has let go of it: one conf is left.")),
     "release-keep": (managing.release, _("nunect has let go of it; its files stay as they are.")),
+    "remove": (removing.remove, _("nunect has forgotten it; its servers and files are as they were.")),
     "undo": (lambda system, name: _undo(system, name), _("The former files are back.")),
 }
 
@@ -72,6 +73,8 @@ def _may_adopt(person: Any) -> bool:
 class DifferenceAdmin(TakesOver, Tries, ReadOnlyAdmin):
     """No list of its own: each system's page leads to its difference."""
 
+    acts = ()  # who may see and change its system
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -89,13 +92,15 @@ class DifferenceAdmin(TakesOver, Tries, ReadOnlyAdmin):
         system = _system(request, pk)
         errors: list[str] = []
         if request.method == "POST":
-            require(request.user, "change", System)
+            require(request.user, "delete" if request.POST.get("act") == "remove" else "change", System)
             act, said = ACTS.get(request.POST.get("act", ""), (None, ""))
             try:
                 if act is not None:
                     act(system, request.POST.get("confirm", "").strip())
                     self.message_user(request, said, messages.SUCCESS)
-                return HttpResponseRedirect(reverse("admin:provisioning_difference_of", args=[pk]))
+                if System.objects.filter(pk=pk).exists():
+                    return HttpResponseRedirect(reverse("admin:provisioning_difference_of", args=[pk]))
+                return HttpResponseRedirect(reverse("admin:accounts_app_system_changelist"))
             except ValidationError as refused:
                 errors = refused.messages
         difference = None if system.stage == System.Stage.RELEASED else look_now(system)
@@ -114,6 +119,7 @@ class DifferenceAdmin(TakesOver, Tries, ReadOnlyAdmin):
             "undoable": (system.folder / (MAIN + BEFORE)).exists(),
             "may_turn": may(request.user, "change", System),
             "may_adopt": _may_adopt(request.user),
+            "may_remove": system.stage != System.Stage.MANAGED and may(request.user, "delete", System),
         }
         return TemplateResponse(request, "provisioning/difference.html", context, headers={"Cache-Control": "no-store"})
 

@@ -23,7 +23,7 @@ from accounts_app.api.writing import write
 from accounts_app.conf_text import masked
 from accounts_app.models import NatsUser, System
 from accounts_app.stages import why_unwritten
-from provisioning import difference_answers, managing, releasing
+from provisioning import difference_answers, managing, releasing, removing
 from provisioning.api.waiting import done_once
 from provisioning.models import Difference
 from provisioning.observing import look_now
@@ -129,6 +129,11 @@ class ReleasedAnswer(Turned):
 
 class Undone(Turned):
     said = serializers.CharField()
+
+
+class Removed(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
 
 
 def as_told(difference: Difference) -> dict[str, Any]:
@@ -288,6 +293,24 @@ class UndoRelease(OfSystem):
         def act() -> dict[str, Any]:
             said = releasing.undo(system, confirm)
             return {**_now(request, pk), "said": said}
+
+        return done_once(request, act)
+
+
+class Remove(OfSystem):
+    OPERATIONS = {"POST": "systems_remove"}
+
+    @extend_schema(request=Confirmed, responses={200: Removed})
+    def post(self, request: Any, pk: int) -> Response:
+        """Forget a system that nunect doesn't manage, with all its rows. Its servers and files are left alone."""
+        system = self.system(request, pk, "delete")
+        only_known(request, ())
+        asked = Confirmed(data=request.data)
+        asked.is_valid(raise_exception=True)
+
+        def act() -> dict[str, Any]:
+            removing.remove(system, asked.validated_data["confirm"])
+            return {"id": pk, "name": system.name}
 
         return done_once(request, act)
 

@@ -15,7 +15,7 @@ from accounts_app.models import System
 from accounts_app.natsconf.control import JETSTREAM_INBOX
 from provisioning.errors import ProvisioningError, Unreachable
 from provisioning.jetstream.api import TIMEOUT_S, Api
-from provisioning.signin import login_of, refusal_words, sign_in_somewhere
+from provisioning.signin import login_of, no_way_in, sign_in_somewhere
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class JetStream:
             self._client = self._runner.run(sign_in_somewhere(login))
         except (nats.errors.Error, OSError, TimeoutError) as error:
             self._runner.__exit__(None, None, None)
-            raise Unreachable(f"No server answers at {system.url}: {refusal_words(error)[0]}.") from error
+            raise Unreachable(no_way_in(system.url, error)[0]) from error
         self.api = Api(self._client, self._timeout_s)
         return self
 

@@ -16,6 +16,7 @@ from provisioning.jetstream.client import JetStream
 from provisioning.jetstream.noting import Change, Newcomer, Notes, forget_hidden, write
 from provisioning.jetstream.sightings import Sighting, config_of, counts_of, look_around
 from provisioning.server import Fleet
+from provisioning.strangers import ways_in
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def observe(system_id: int) -> None:
     system = System.objects.get(pk=system_id)
     forget_hidden(system_id)
     rows = _Rows.read(system)
-    if not rows.accounts:
+    if not rows.accounts or not ways_in(system)[0]:
         return
     with Fleet(system) as fleet:
         if not fleet.connected:

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.dispatch import Signal
 from django.utils import timezone
 
-from accounts_app.door import through
+from accounts_app.door import DoorName, through
 from accounts_app.stages import is_managed
 from provisioning.errors import Unreachable
 from provisioning.jobs import lease
@@ -256,7 +256,8 @@ class Turn:
     def _in_the_name_of_who_asked(self, *, back: bool) -> Iterator[None]:
         person = self.job.asked_by if back else self.job.author
         gone = f" of {self.job.author_name}" if person is None and self.job.author_name else ""
-        with through("worker", person=person, reason=f"job {self.job.pk}{gone}"):
+        door: DoorName = "command" if person is None and not gone and self.job.door == "command" else "worker"
+        with through(door, person=person, reason=f"job {self.job.pk}{gone}"):
             yield
 
 

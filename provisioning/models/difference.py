@@ -7,6 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts_app.models import System
 
+OWN = "nunect adds what is its own"  # how the sentence begins that stands in `own` while the conf lacks it
+
 
 class Difference(models.Model):
     """The last look at an observed system. Made by looking, never edited.
@@ -54,6 +56,11 @@ class Difference(models.Model):
         if not self.words:
             return f"nunect would write what {self.where} says."
         return f"nunect would change {len(self.words)} {'thing' if len(self.words) == 1 else 'things'}."
+
+    @property
+    def knows_nunect(self) -> bool:
+        """Whether the conf that was read, if one was, names every user of nunect's own."""
+        return not any(word["text"].startswith(OWN) for word in self.own)
 
     def _others(self) -> list[str]:
         return [server["name"] for server in self.servers if server["runs_it"] is False]

@@ -182,8 +182,8 @@ class Forecast:
             yield f"{part.seen.main}: {part.reload() if part.runs else idle}"
         clients = self._known_clients()
         if clients is not None:
-            count = f"{'' if self.clients else 'at least '}{clients.count}"
-            yield f"Together {count} clients, {clients.closed or 'none'} of them disconnected."
+            count = f"{'' if self.clients else 'at least '}{clients.count} client{'' if clients.count == 1 else 's'}"
+            yield f"Together {count}, {clients.closed or 'none'} of them disconnected."
 
 
 def said(notes: Iterable[Note], verdict: str) -> tuple[str, ...]:

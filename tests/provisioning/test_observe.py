@@ -16,6 +16,7 @@ from provisioning import decisions, drift_answers, managing, steps, tasks
 from provisioning.files import GENERATED, MAIN
 from provisioning.models import Difference, Drift, Revision
 from provisioning.observing import look_now
+from provisioning.strangers import NO_WAY_IN
 from tests import factories
 from tests.api.conftest import Api, token_of
 from tests.provisioning.world import PASSWORD, Intruder, World, dies_at
@@ -83,7 +84,7 @@ def test_rows_are_brought_to_what_runs_and_nothing_is_written(theirs):
     assert found.is_none
     assert "nunect adds what is its own" in found.own[0]["text"]
     assert "user `clerk` of account `SHOP` may no longer subscribe `orders.>`" in found.own[1]["text"]
-    assert "No server answers" in found.unasked, "nobody there knows nunect yet"
+    assert found.unasked == NO_WAY_IN, "nobody there knows nunect yet"
     assert on_disk(theirs.folder) == before
     assert theirs.reloads() == reloads
 
