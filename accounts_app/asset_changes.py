@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from accounts_app.forecasting import servers_with_jetstream
+from accounts_app.forecasting import room_of, servers_with_jetstream
 from accounts_app.jetstream.differences import in_words
 from accounts_app.jetstream.forecast import Warning, forecast
 from accounts_app.jetstream.names import bucket_of
@@ -59,11 +59,12 @@ class Warned:
 @dataclass(frozen=True, slots=True)
 class Moment:
     """Streams and consumers of some accounts as they stand. limits: {account that is there: what it may}; servers:
-    how many have JetStream, None as long as none was seen."""
+    how many have JetStream, None as long as none was seen; room: {storage: bytes of the largest of them}."""
 
     rows: Mapping[Key, Seen]
     limits: Mapping[str, JetStreamSpec]
     servers: int | None
+    room: Mapping[str, int] = field(default_factory=dict)
 
 
 def moment(system_id: int, accounts: Iterable[int]) -> Moment:
@@ -83,7 +84,7 @@ def moment(system_id: int, accounts: Iterable[int]) -> Moment:
         known = Account.objects.filter(pk__in=part).order_by()
         for name, *values in known.values_list("name", *(f"jetstream_{each}" for each in JETSTREAM_FIELDS)):
             limits[name] = JetStreamSpec(*values)
-    return Moment(rows, limits, servers_with_jetstream(system_id))
+    return Moment(rows, limits, servers_with_jetstream(system_id), room_of(system_id))
 
 
 def changes(before: Moment, after: Moment) -> list[Change]:
@@ -175,6 +176,7 @@ def warnings(before: Moment, after: Moment) -> list[Warned]:
             after.limits.get(account),
             after.servers,
             streams[account].get(stream) if consumer else None,
+            after.room,
         )
         found += [Warned(account, quoted(key, row), warning) for warning in told]
     return found

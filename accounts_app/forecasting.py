@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from accounts_app.jetstream.forecast import Warning, forecast
 from accounts_app.jetstream.settings import settings_of
@@ -29,6 +29,7 @@ def forecast_of(row: Stream | Consumer, *, deleted: bool = False) -> tuple[Warni
         _limits(row.home),
         servers_with_jetstream(row.home.system_id),
         None if stream is None else _config(stream.kind, stream.name, stream.config, stream.seen, stream.managed),
+        room_of(row.home.system_id),
     )
 
 
@@ -85,3 +86,11 @@ def servers_with_jetstream(system_id: int) -> int | None:
     """How many servers of a system have JetStream; None as long as none was seen."""
     keeps = Q(jetstream_max_file__gt=0) | Q(jetstream_max_mem__gt=0)
     return Server.objects.filter(keeps, system=system_id).count() or None
+
+
+def room_of(system_id: int) -> dict[str, int]:
+    """{storage: bytes that the largest server of a system gives to streams}; without those that nobody has told."""
+    largest = Server.objects.filter(system=system_id).aggregate(
+        memory=Max("jetstream_max_mem"), file=Max("jetstream_max_file")
+    )
+    return {storage: size for storage, size in largest.items() if size}

@@ -113,6 +113,7 @@ class _Return:
             {each: config for each, config in around.items() if each != name},
             self.after.limits.get(self.account),
             self.after.servers,
+            room=self.after.room,
         )
 
     def _differs(self, row: Seen, seen: Config, told: tuple[Warning, ...]) -> str:

@@ -42,6 +42,7 @@ class Case:
     servers: int | None
     stream: Config | None
     names: Mapping[str, str] = field(default_factory=dict)  # {the server's key: the setting's name}
+    room: Mapping[str, int] = field(default_factory=dict)  # {storage: bytes of the largest server}
 
     def called(self, key: str) -> str:
         """The setting that a key of the server's is in this kind, "" when it is none."""

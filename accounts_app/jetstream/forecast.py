@@ -27,12 +27,14 @@ def forecast(
     account_limits: JetStreamSpec | None = None,
     servers: int | None = None,
     stream: Config | None = None,
+    room: Mapping[str, int] | None = None,
 ) -> tuple[Warning, ...]:
     """What comes of `wanted` (a row's config; None: it is deleted with its data) on an object that is there as `seen`.
 
     counts: what it holds (messages, bytes, subjects, consumers; of a consumer pending, ack_pending). others: {name:
     the server's config} of the account's other streams or the stream's other consumers. account_limits None: unknown.
     servers: those with JetStream, None: unknown. stream: the server's config of a consumer's stream.
+    room: {storage: bytes that the largest server gives to streams}.
     """
     if wanted is None:
         return tuple(_deleted(kind, counts or {})) if seen is not None else ()
@@ -50,6 +52,7 @@ def forecast(
         servers,
         stream,
         {setting.key: setting.name for setting in settings_of(kind).values()},
+        room or {},
     )
     looks = (_fixed, *(consumer_forecast if kind == "consumer" else stream_forecast).LOOKS)
     return tuple(dict.fromkeys(warning for look in looks for warning in look(case)))

@@ -118,6 +118,15 @@ def _reserved(case: Case, memory: bool) -> Iterator[Warning]:
         yield Warning("max_bytes", told, "refused")
 
 
+def _fits(case: Case) -> Iterator[Warning]:
+    """A server reserves what a stream may reach, so that none takes what is larger than itself."""
+    storage, most = case.after["storage"], case.after["max_bytes"]
+    largest = case.room.get(storage, 0)
+    if 0 < largest < most and not (case.before and most <= case.before["max_bytes"]):
+        where = "in memory" if storage == "memory" else "on disk"
+        yield Warning("max_bytes", f"No server has room for it: the largest keeps {size(largest)} {where}.", "refused")
+
+
 def _same_room(before: Config, after: Config) -> bool:
     return bool(after["max_bytes"] <= before["max_bytes"] and after["replicas"] <= before["replicas"])
 
@@ -138,4 +147,4 @@ def _origins(case: Case) -> Iterator[Warning]:
             yield Warning(case.called("max_msg_size") or setting, told, "refused")
 
 
-LOOKS: tuple[Look, ...] = (_account, _overlaps, _replicas, _shrinks, _origins, _size_of_messages, _for_good)
+LOOKS: tuple[Look, ...] = (_account, _fits, _overlaps, _replicas, _shrinks, _origins, _size_of_messages, _for_good)

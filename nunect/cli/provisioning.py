@@ -188,9 +188,11 @@ def retire(session: Session, account: str, window: timedelta, data: str, confirm
     if session.as_json:
         output.print_json(answer.data)
         return 0
-    output.say(
-        f"Job {told['id']} freezes it now; `nunect job cancel {told['id']}` gives it back until it goes.", err=True
-    )
+    if window:
+        back = f"`nunect job cancel {told['id']}` gives it back until it goes"
+        output.say(f"Job {told['id']} freezes it now; {back}.", err=True)
+    else:
+        output.say(f"Job {told['id']} removes it now; `nunect job {told['id']}` tells how far it is.", err=True)
     return 0
 
 

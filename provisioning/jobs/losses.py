@@ -118,6 +118,8 @@ def _stays(stream: Stream, there: found.Found, *, new: bool) -> str:
 
 
 def _goes(stream: Stream) -> str:
+    if stream.managed and not stream.done and stream.seen is None:
+        return f"{_called(stream)} is forgotten: no server has made it."
     return f"{_called(stream)} is deleted {_data(stream)}."
 
 

@@ -133,6 +133,17 @@ def test_consumers_and_limits_of_the_account(nats_server):
     assert forecast("consumer", "c", {"max_ack_pending": 500}, None, {}, {}, LIMITS, 1, stream) == ()
 
 
+@pytest.mark.parametrize("storage, mebibytes", [("file", 256), ("memory", 64)])
+def test_what_is_larger_than_the_server_is_said(nats_server, storage, mebibytes):
+    room = {"file": 256 << 20, "memory": 64 << 20}
+    for size, fits in ((mebibytes << 19, True), ((mebibytes << 20) + 1, False)):
+        nats_server.clear()
+        config = {"subjects": ["b"], "storage": storage, "max_bytes": size}
+        told = forecast("stream", "B", config, None, {}, {}, None, 1, room=room)
+        answer = nats_server.ask("STREAM.CREATE.B", to_server("stream", "B", config))
+        assert ("error" in answer, refused(told)) == ((False, []) if fits else (True, ["max_bytes"])), (told, answer)
+
+
 # --- what is lost ----------------------------------------------------------------
 
 

@@ -20,6 +20,19 @@ from tests.provisioning.blueprints_text import SMALL
 
 pytestmark = pytest.mark.django_db
 SPEC = read_blueprint(SMALL)
+OWN_SIZE = read_blueprint(
+    """blueprint: own-size
+version: 1
+title: A stream of any size
+parameters:
+  size: {type: bytes}
+accounts:
+  - name: BIG
+    jetstream: true
+    streams:
+      - {name: BIG, subjects: [big.>], max_bytes: "${size}"}
+"""
+)
 GIVEN = {"name": "SHOP", "prefix": "shop", "devices": "name,description\nd1,first\nd2,\n"}
 
 
@@ -110,8 +123,14 @@ def test_what_the_servers_would_refuse_is_said_at_the_parameter(system):
     assert told["accounts"][0]["name"] == "JOBS"  # what it would be is shown all the same
     told = look(system, spec, {**given, "size": "medium"}).as_dict()
     assert told["faults"] == {
-        "size": ["The accounts together would reserve 1.1 GiB of disk, and a server has 900 MiB."]
+        "size": [
+            "The accounts together would reserve 1.1 GiB of disk, and a server has 900 MiB.",
+            "No server has room for it: the largest keeps 900 MiB on disk.",
+        ]
     }
+    (fault,) = look(system, OWN_SIZE, {"size": "901MiB"}).as_dict()["faults"]["size"]
+    assert fault == "No server has room for it: the largest keeps 900 MiB on disk."
+    assert look(system, OWN_SIZE, {"size": "900MiB"}).good
     factories.account("OTHER", system=system, jetstream=True, jetstream_max_file=800 << 20)
     assert "992 MiB" in look(system, spec, given).as_dict()["faults"]["size"][0]
     Account.objects.filter(name="OTHER").update(enabled=False)
