@@ -181,13 +181,24 @@ def accept(row: Asset) -> Asset | None:
 
 @transaction.atomic
 def revert(row: Asset) -> Asset:
-    """Answer a drift: the server is brought back to what the row says."""
+    """Answer a drift: the server is brought back to what the row says. A stream that is gone comes back with the
+    consumers that went with it."""
     _lock(row)
     _check_drift(row)
     record("drift reverted", row, account=row.home.name, settings=_drifted(row))
+    went_with_it = isinstance(row, Stream) and _is_gone(row)
     row.save()
     _forget_drift(row)  # what stood in the way of the row is answered
+    if went_with_it:
+        for consumer in Consumer.objects.filter(stream=row, managed=True, leaving=False).order_by("name"):
+            if _is_gone(consumer):
+                revert(consumer)
     return row
+
+
+def _is_gone(row: Asset) -> bool:
+    """Whether the drift of a row is that the server has it no more."""
+    return bool(row.drift) and row.seen is None
 
 
 @transaction.atomic

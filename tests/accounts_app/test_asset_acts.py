@@ -274,6 +274,22 @@ def test_accepting_that_it_is_gone_forgets_it(stream):
     assert not Stream.objects.exists()
 
 
+def test_a_stream_that_is_gone_comes_back_with_its_consumers(stream):
+    gone, also, stays = (assets.make_consumer(stream, name) for name in ("billing", "audit", "new"))
+    for row, kind in ((stream, "stream"), (gone, "consumer"), (also, "consumer")):
+        as_worker(row, drift=[each.as_dict() for each in differences(kind, row.config, None)])
+        row.refresh_from_db()
+    stays.refresh_from_db()
+    wanted = stays.wanted
+    assets.revert(stream)
+    for row in (stream, gone, also):
+        row.refresh_from_db()
+        assert (row.state, row.drift) == ("pending", []), row
+    stays.refresh_from_db()
+    assert stays.wanted == wanted
+    assert AuditEntry.objects.filter(act="drift reverted").count() == 3
+
+
 # --- reading, and looking before ------------------------------------------------
 
 
