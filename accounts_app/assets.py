@@ -186,10 +186,10 @@ def revert(row: Asset) -> Asset:
     _lock(row)
     _check_drift(row)
     record("drift reverted", row, account=row.home.name, settings=_drifted(row))
-    went_with_it = isinstance(row, Stream) and _is_gone(row)
+    gone = _is_gone(row)
     row.save()
     _forget_drift(row)  # what stood in the way of the row is answered
-    if went_with_it:
+    if gone and isinstance(row, Stream):
         for consumer in Consumer.objects.filter(stream=row, managed=True, leaving=False).order_by("name"):
             if _is_gone(consumer):
                 revert(consumer)
