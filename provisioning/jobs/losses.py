@@ -94,6 +94,8 @@ def _of(job: Job, step: JobStep) -> Iterator[Loss]:
         for stream in streams if new else streams.exclude(pk__in=before["accounts_app.Stream"]):
             if stay := _stays(stream, there, new=new):
                 yield Loss(account.name, stay, lost=False)
+            elif stream.managed and not stream.done and stream.seen is None:
+                yield Loss(account.name, f"{_called(stream)} is forgotten: no server has made it.")
             else:
                 yield Loss(account.name, _goes(stream))
         known = set(streams.values_list("name", flat=True))
@@ -118,8 +120,6 @@ def _stays(stream: Stream, there: found.Found, *, new: bool) -> str:
 
 
 def _goes(stream: Stream) -> str:
-    if stream.managed and not stream.done and stream.seen is None:
-        return f"{_called(stream)} is forgotten: no server has made it."
     return f"{_called(stream)} is deleted {_data(stream)}."
 
 

@@ -66,7 +66,7 @@ def test_four_steps_take_it_over_and_one_gives_it_back(page, place):
     assert '<span class="nu-plus">+include &quot;accounts.conf&quot;</span>' in shown
     shown = step(page, place, "prove")
     assert "The server runs what stands in your files" in shown
-    assert "<b>1</b><span>clients connected</span>" in shown
+    assert "<b>1</b><span>client connected</span>" in shown
     shown = step(page, place, "do")
     assert place.files() == place.before and not System.objects.exists()
     wrong = text_of(do(page, place, shown, confirm="shop"))

@@ -132,8 +132,7 @@ def test_a_managed_stream_that_somebody_deleted_is_told_and_brought_back(world, 
     observe(world.system.pk)
     assert (state(stream), state(consumer)) == ("drifted", "drifted")
     assert (stream.seen, [each["setting"] for each in stream.drift]) == (None, [""])
-    assets.revert(stream)
-    assets.revert(consumer)
+    assets.revert(stream)  # with its consumer
     enforce(world.system.pk)
     assert (state(stream), state(consumer)) == ("applied", "applied")
     assert on_server(world)["subjects"] == ["orders.>"]
