@@ -22,6 +22,8 @@ from monitoring.models import ArchivedEvent
 from monitoring.relay import asking, rows, wire
 from monitoring.relay.relay import Relay
 from monitoring.tables import METRICS
+from provisioning import managing, tasks
+from provisioning.strangers import NO_WAY_IN
 from tests.monitoring.line import Line
 from tests.provisioning.world import World
 
@@ -275,6 +277,24 @@ def test_when_the_servers_know_nothing_of_nunect_it_says_so(world, watching):
     world.conf.write_text(conf)
     world.signal(signal.SIGHUP)
     watching.until(lambda: store.read_pulse(watching.system.pk).live)
+
+
+def test_where_no_way_leads_in_it_does_not_knock(world, watching):
+    """Each try would be an error in the log of servers that nunect only observes."""
+    managing.observe(world.system)
+    (world.folder / "nats-server.conf").write_text(
+        f"port: {world.port}\naccounts: {{ A: {{ users: [ {{ user: a, password: b }} ] }} }}\n"
+    )
+    world.restart()
+    tasks.apply(world.system.pk)
+    watching.until(lambda: store.read_pulse(watching.system.pk).problem == NO_WAY_IN)
+
+    def knocks():
+        return (world.folder / "log").read_text().count("authentication error")
+
+    before = knocks()
+    time.sleep(5)  # the pauses between tries are two seconds at most as long as few were refused
+    assert knocks() == before
 
 
 def test_a_stream_that_is_made_is_seen_and_told(world, watching, svc):
