@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
+from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.response import Response
@@ -209,6 +210,13 @@ class Streams(Assets):
         )
         made: Stream = self._foreseen(row, config, new=True)
         return made
+
+    def _gone(self, pk: str) -> Any:
+        """Of this kind: a bucket is no stream, nor was it one."""
+        row = super()._gone(pk)
+        if row.kind != self.kind:
+            raise Http404
+        return row
 
 
 class Buckets(Streams):

@@ -96,6 +96,12 @@ def test_each_once_around(api, first, kind):
     assert api.get(f"{kind}/{pk}/history/").data[0]["act"] == "removed"
 
 
+def test_a_stream_has_no_history_as_a_bucket(api, first):
+    assert api.get(f"streams/{first.pk}/history/").status_code == 200
+    for kind in ("kv-buckets", "object-buckets"):
+        assert api.get(f"{kind}/{first.pk}/history/").status_code == 404
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_read_can_be_sent_back_whole(api, first, kind):
     made = api.post(f"{kind}/", KINDS[kind])
