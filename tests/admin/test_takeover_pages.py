@@ -108,6 +108,7 @@ def test_what_has_changed_since_it_was_shown_is_shown_anew(page, place):
     assert "no longer what was shown" in moved
 
 
+@pytest.mark.long
 def test_a_failure_tells_its_steps_and_that_all_is_as_it_was(page, place):
     url = "nats://127.0.0.1:1"
     failed = text_of(do(page, place, step(page, place, "do", url=url), url=url))

@@ -168,6 +168,7 @@ def test_what_is_in_the_way_is_told_with_its_place(api, place):
     assert (broken["line"], "hunter" in broken["text"]) == (2, False)
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_follow_keeps_its_files(api, place):
     stamp = looked(api, place, url="nats://127.0.0.1:1")["stamp"]
     failed = taken(api, place, stamp, url="nats://127.0.0.1:1")

@@ -117,6 +117,7 @@ def test_start_page_shows_what_waits_as_it_comes(site, filled):
     page.wait_for_selector("text=Everybody would go.", timeout=6000)
 
 
+@pytest.mark.long
 def test_a_hidden_page_does_not_ask(site, filled):
     page = site.open("/admin/")
     page.evaluate(

@@ -309,6 +309,7 @@ def test_a_revision_is_a_mark_that_leads_to_it(site, system):
     page.wait_for_function("document.activeElement.getAttribute('href') === '/admin/live/revision/43/'")
 
 
+@pytest.mark.long
 def test_a_chart_shows_more_time_other_colours_and_its_last_value(site, system):
     picture = pictures.busy(system)
     page = site.open("/admin/")

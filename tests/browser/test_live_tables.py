@@ -105,6 +105,7 @@ def test_the_address_filters_and_a_chip_takes_it_back(live, busy):
     assert not page.locator(".nt-chip").count() and page.evaluate("location.search") == ""
 
 
+@pytest.mark.long
 def test_ten_thousand_rows_scroll_with_few_in_the_document(live, busy):
     rows = busy.rows["connections"]
     rows += [{**rows[number % 500], "cid": number + 7, "own": False, "app": "many"} for number in range(500, 9_999)]

@@ -63,6 +63,7 @@ def test_one_plain_conf_needs_a_server_that_proves_it(nunect, system):
     assert System.objects.get().stage == "managed"
 
 
+@pytest.mark.long
 def test_servers_are_added_and_the_way_to_them_is_tried(nunect, system, tmp_path):
     (tmp_path / "edge").mkdir()
     where = ("--url", "nats://127.0.0.1:1", "--conf-dir", str(tmp_path / "edge"))

@@ -84,6 +84,7 @@ def test_the_look_between_sweeps_brings_what_waits(world, account):
     assert state(row) == "applied"
 
 
+@pytest.mark.long
 def test_a_server_that_was_away_is_told_and_found_again(world, account):
     assert missing_servers(world.system) == []
     world.stop()
