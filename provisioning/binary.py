@@ -20,6 +20,7 @@ from provisioning.files import GENERATED, MAIN
 from provisioning.machine import find_process
 
 OLDEST = (2, 11)
+_IN_URL = re.compile(r"://[^@\s\"]*@")
 _VALID = re.compile(r"configuration file .* is valid \((sha256:[0-9a-f]+)\)")
 
 
@@ -107,8 +108,7 @@ class Judging:
         words = said.strip() or f"nats-server -t ended with {code}."
         if code == 2:
             words = "nats-server -t crashed; " + words.splitlines()[0]
-        words = words.replace(f"{self._main.parent}/", "").replace("nats-server: ", "")
-        raise Invalid("nats-server refuses this configuration.", words[:2000])
+        raise Invalid("nats-server refuses this configuration.", told(words, self._main.parent))
 
 
 def validate_folder(folder: Path, text: str, name: str = GENERATED) -> str:
@@ -147,7 +147,14 @@ def refusal_of(main: Path) -> str:
         said = try_conf(main, process.environ, process.cwd)
     except (NoBinary, OSError):
         return ""
-    return said.stderr.replace("nats-server: ", "").strip()[:2000] if said.returncode else ""
+    return told(said.stderr) if said.returncode else ""
+
+
+def told(words: str, scratch: Path | None = None) -> str:
+    """What the binary says, for a person: nobody's credential in a URL, and not where a copy was judged."""
+    if scratch is not None:
+        words = words.replace(f"{scratch}/", "")
+    return _IN_URL.sub("://…@", words.replace("nats-server: ", "").strip())[:2000]
 
 
 def _runs_in(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.parse import Parsed, parse
-from provisioning.binary import try_conf
+from provisioning.binary import told, try_conf
 from provisioning.errors import Invalid, NotWritten
 from provisioning.takeover.seeing import Look
 
@@ -43,12 +43,12 @@ def judge(seen: Look, texts: Mapping[str, str], generated: str) -> str:
             folder = Path(scratch)
             _lay_out(seen.folder, folder, {**texts, str(seen.generated): generated})
             said = try_conf(folder / seen.main.relative_to(seen.folder), seen.environ, cwd)
-            words = said.stderr.replace(f"{folder}/", "").replace("nats-server: ", "").strip()
+            words = told(said.stderr, folder)
     except OSError as error:
         raise NotWritten(f"{state} can't be used: {error.strerror}.") from error
     valid = _VALID.search(said.stderr)
     if said.returncode or not valid:
-        raise Invalid("nats-server refuses what would be written.", words[:2000])
+        raise Invalid("nats-server refuses what would be written.", words)
     ours = digest(tree_of(seen, texts, generated).tree)
     if valid[1] != ours:
         raise Invalid(f"nats-server reads another configuration ({valid[1]}) than nunect ({ours}).")

@@ -204,6 +204,11 @@ def test_a_file_that_the_server_would_refuse_is_told_with_its_words(world, clien
     client.force_login(factories.admin())
     page = client.get(reverse("admin:provisioning_difference_of", args=[world.system.pk]))
     assert found.servers[0]["refusal"] in html.unescape(page.content.decode())
+    main.write_text(
+        main.read_text().replace("max_paylod: 2MB", 'leafnodes { remotes: [ { url: "nats://u:s3cret@a b:x" } ] }')
+    )
+    told = look_now(world.system).servers[0]["refusal"]
+    assert "://…@" in told and "s3cret" not in told
 
 
 def test_manage_is_the_answer_to_what_was_changed_by_hand(world):
