@@ -17,7 +17,7 @@ from typing import Any
 from accounts_app.natsconf.tree import Tree
 
 _HTTP_TIMEOUT_S = 2.0
-_ANYWHERE = ("", "0.0.0.0", "::", "[::]")  # noqa: S104 - where a server listens, not we
+ANYWHERE = ("", "0.0.0.0", "::", "[::]")  # noqa: S104 - where a server listens, not we
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,8 @@ def find_process(main: Path) -> Process | None:
 
 def find_processes(main: Path) -> Iterator[Process]:
     """Every nats-server that was started with this main file."""
-    for folder in _processes():
+    for folder, conf in _servers():
         with suppress(OSError):
-            words = [word.decode("utf-8", "surrogateescape") for word in (folder / "cmdline").read_bytes().split(b"\0")]
-            conf = _conf_of(words) if Path(words[0]).name == "nats-server" else None
-            if conf is None:
-                continue
             pid, uid = int(folder.name), folder.stat().st_uid
             try:
                 cwd = (folder / "cwd").readlink()
@@ -66,16 +62,25 @@ def find_processes(main: Path) -> Iterator[Process]:
 
 def running_mains() -> Iterator[tuple[Path, int]]:
     """(main file, uid) of every nats-server of this machine that was started with one, as far as that can be seen."""
-    for folder in _processes():
+    for folder, conf in _servers():
         with suppress(OSError):
-            words = [word.decode("utf-8", "surrogateescape") for word in (folder / "cmdline").read_bytes().split(b"\0")]
-            conf = _conf_of(words) if Path(words[0]).name == "nats-server" else None
-            if conf is None:
-                continue
             uid, path = folder.stat().st_uid, Path(conf)
             if not path.is_absolute():
                 path = (folder / "cwd").readlink() / path
             yield Path(os.path.normpath(path)), uid
+
+
+def _servers() -> Iterator[tuple[Path, str]]:
+    """(its folder in /proc, the conf of its command line) of every nats-server of this machine that names one."""
+    for folder in _processes():
+        try:
+            line = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        words = [word.decode("utf-8", "surrogateescape") for word in line.split(b"\0")]
+        conf = _conf_of(words) if Path(words[0]).name == "nats-server" else None
+        if conf is not None:
+            yield folder, conf
 
 
 def _processes() -> Iterator[Path]:
@@ -148,7 +153,7 @@ def _address(value: Any) -> tuple[str, int]:
 
 
 def _near(host: str) -> str:
-    return "127.0.0.1" if host in _ANYWHERE else host
+    return "127.0.0.1" if host in ANYWHERE else host
 
 
 def ask_http(url: str, path: str) -> dict[str, Any] | None:

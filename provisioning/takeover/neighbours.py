@@ -14,10 +14,8 @@ from typing import Any
 from accounts_app.importing import read_conf
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.tree import Tree, spelled
-from provisioning.machine import ask_http, find_process, listens, monitoring_url, running_mains
+from provisioning.machine import ANYWHERE, ask_http, find_process, listens, monitoring_url, running_mains
 from provisioning.takeover.seeing import Look, arranged
-
-_ANYWHERE = ("", "0.0.0.0", "::", "[::]")  # noqa: S104 - where a server listens, not we
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +183,7 @@ def _meets(called: Address, heard: Address) -> bool:
     if (called.kind, called.port) != (heard.kind, heard.port):
         return False
     here = {ip for ip in _addresses(called.host) if _is_here(ip)}
-    return bool(here) and (heard.host in _ANYWHERE or bool(here & _addresses(heard.host)))
+    return bool(here) and (heard.host in ANYWHERE or bool(here & _addresses(heard.host)))
 
 
 def _addresses(host: str) -> set[str]:
