@@ -243,7 +243,7 @@ def _found(session: Session, name: str) -> dict[str, Any]:
 
 
 def _asked(row: Mapping[str, Any]) -> str:
-    must_ask(yes=False)
+    must_ask(yes=False, say="--confirm NAME")
     return str(click.prompt(f"Type the name of the system ({output.plain(row['name'])})", err=True))
 
 

@@ -278,10 +278,10 @@ def sure(question: str, yes: bool) -> None:
         raise Failure("Nothing was changed.")
 
 
-def must_ask(yes: bool) -> None:
-    """Refuse early what nobody is there to confirm."""
+def must_ask(yes: bool, say: str = "--yes") -> None:
+    """Refuse early what nobody is there to confirm. say: the option that does."""
     if not yes and not sys.stdin.isatty():
-        raise Failure("Nobody is here to be asked: say --yes when it shall be done.")
+        raise Failure(f"Nobody is here to be asked: say {say} when it shall be done.")
 
 
 def state_of_system(client: Client) -> Callable[[], str] | None:

@@ -6,10 +6,13 @@ import ssl
 import pytest
 from django.db.models import F, QuerySet
 
-from accounts_app.models import Account, NatsUser
+from accounts_app.models import Account, NatsUser, System
+from accounts_app.systems import new_system
 from nunect.cli.config import Target
+from nunect.cli.local import MARK, Local
 from nunect.cli.remote import Remote
 from tests import factories
+from tests.api.conftest import token_of
 
 DOCUMENT = "accounts: [{name: BIG, users: [{name: svc}]}]"
 
@@ -163,3 +166,44 @@ def test_status_counts_the_streams_that_wait_for_a_person(nunect, empty):
     assert answer.exit_code == 1
     told = json.loads(nunect("status", "--json").stdout)["jetstream"]
     assert told == {"failed": {"kv-buckets": 1}, "drifted": {"streams": 1}}
+
+
+def as_token(monkeypatch, token):
+    """From now on commands come with a token, as they do from elsewhere."""
+    environ = Local._environ
+
+    def narrowed(self, *request):
+        kept = {key: value for key, value in environ(self, *request).items() if key != MARK}
+        return {**kept, "HTTP_AUTHORIZATION": f"Bearer {token}"}
+
+    monkeypatch.setattr(Local, "_environ", narrowed)
+
+
+def test_status_tells_as_much_as_a_person_may_see(nunect, big, monkeypatch):
+    as_token(monkeypatch, token_of(factories.staff("vera", "accounts_app.view_account")))
+    stands("failed", "bad limit")
+    answer = nunect("status")
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert "as vera" in answer.stdout and "ready" not in answer.stdout
+    assert json.loads(nunect("status", "--json").stdout)["health"] is None
+    refused = nunect("provision", "work-queue", "--set", "name=X")
+    assert refused.exit_code == 1 and "There are ." not in refused.stderr
+
+
+def test_nobody_waits_for_accounts_of_a_system_that_is_only_observed(nunect, big):
+    System.objects.update(stage=System.Stage.OBSERVED)
+    assert json.loads(nunect("status", "--json").stdout)["accounts"] == {"failed": {}, "held": {}}
+
+
+def test_a_system_that_nunect_does_not_manage_is_removed(nunect, empty):
+    new_system("trial", stage=System.Stage.OBSERVED)
+    asked = nunect("system", "remove", "trial")
+    assert (asked.exit_code, asked.stderr) == (
+        1,
+        "nunect: Nobody is here to be asked: say --confirm NAME when it shall be done.\n",
+    )
+    wrong = nunect("system", "remove", "trial", "--confirm", "default")
+    assert wrong.exit_code == 1 and "Type the name of the system: trial." in wrong.stderr
+    done = nunect("system", "remove", "trial", "--confirm", "trial")
+    assert (done.exit_code, done.stderr) == (0, "nunect has forgotten trial; its servers and files are as they were.\n")
+    assert list(System.objects.values_list("name", flat=True)) == ["default"]
