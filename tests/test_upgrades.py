@@ -66,7 +66,7 @@ def test_rows_of_former_days_come_forward(transactional_db, path, tmp_path, sett
         assert "SHOP" in {spec.name for spec in specs}, "nobody could go back to it"
     assert logins_of("SHOP") == {"till", "desk", "clerk", NatsUser.objects.get(name="device").nkey}
     assert logins_of("LAB") == {"eve", "bob"}
-    goal = make_goal(System.objects.get().pk, fresh=True)
+    goal = make_goal(System.objects.get(name="default").pk, fresh=True)
     assert goal.faults == {}
     with Judging(probe_conf(goal.blocks)) as judging:
         assert judging.digest()
@@ -111,7 +111,7 @@ def test_rows_and_migrations_say_the_same(db):
 
 
 def logins_of(account):
-    return logins(make_goal(System.objects.get().pk, fresh=True).blocks[account].tree)
+    return logins(make_goal(System.objects.get(name="default").pk, fresh=True).blocks[account].tree)
 
 
 def test_every_table_has_rows_in_the_newest_backup():
