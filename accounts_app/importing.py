@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 from accounts_app import credentials
 from accounts_app.models import Account, NatsUser, System, record
 from accounts_app.natsconf.errors import ConfSyntaxError
+from accounts_app.natsconf.notes import Note
 from accounts_app.natsconf.parse import Parsed, parse
-from accounts_app.natsconf.reading import Note, Reading, read_accounts
+from accounts_app.natsconf.reading import Reading, read_accounts
 from accounts_app.natsconf.refusing import system_account
 from accounts_app.natsconf.specs import AccountSpec, SecretSpec, UserSpec
 from accounts_app.reconcile import reconcile

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import forms
+from .notes import Note
 from .parse import Parsed, Path
-from .reading import OPERATOR, Note
+from .reading import OPERATOR
 from .render import SHA256_KEY
 from .tree import Tree
 

@@ -13,10 +13,10 @@ from typing import Any
 from . import forms
 from .account import AUTHORIZATION_TIMEOUT_S
 from .errors import ConfSyntaxError
+from .notes import Note, Verdict
 from .outline import CantOutline, File, Statement, outline
 from .ownership import Ownership, decide, walk
 from .parse import Parsed, Path, Position, join, parse
-from .reading import Note, Verdict
 from .refusing import refusals
 from .removing import Edit, edited, guard_edit, removal
 from .tree import Tree

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from accounts_app.credentials import GENERATED_COST
-from accounts_app.natsconf.reading import Note
+from accounts_app.natsconf.notes import Note
 from accounts_app.natsconf.residual import Residual
 from accounts_app.natsconf.specs import AccountSpec, IdentitySpec, SecretSpec
 from provisioning.takeover.seeing import Look
