@@ -20,6 +20,7 @@ from accounts_app.api.rows import (
     sync_row,
 )
 from accounts_app.models import (
+    NatsUser,
     Role,
     SubjectPermission,
     System,
@@ -51,6 +52,13 @@ def set_rules(owner: Any, kind: str, wanted: list[dict[str, Any]], person: Any) 
         "permissions",
         person,
     )
+
+
+def refuse_idle(user: NatsUser) -> None:
+    """Raise ValidationError where permissions of its own would mean nothing to `user`."""
+    if user.access != NatsUser.Access.OWN:
+        sentence = f"They mean nothing while the access of user “{user.name}” is “{user.access}”: make it “own”, too."
+        raise ValidationError({"permissions": sentence})
 
 
 class Roles(ConfigResource):
@@ -140,6 +148,8 @@ class Permissions(ConfigResource):
             fields["role"] = told.role_of(fields["role"], account, self.request.user)
         if not row.pk and (fields.get("role") is None) == (fields.get("user") is None):
             raise ValidationError({"user": "A permission belongs to exactly one of a role and a user."})
+        if fields.get("user"):
+            refuse_idle(fields["user"])
         saved: SubjectPermission = super().change(row, fields)
         return saved
 

@@ -14,7 +14,7 @@ from accounts_app import services
 from accounts_app.access import may
 from accounts_app.api import filters
 from accounts_app.api import serializers as told
-from accounts_app.api.rights import ROLE_NAME, rules, set_rules
+from accounts_app.api.rights import ROLE_NAME, refuse_idle, rules, set_rules
 from accounts_app.api.rows import (
     BY_NAME,
     ConfigResource,
@@ -87,6 +87,8 @@ class Users(ConfigResource):
         fields = self._with_role(row, row.account, dict(data))
         fields.pop("system", None)
         permissions = fields.pop("permissions", None)
+        if permissions and "access" not in fields:
+            refuse_idle(row)
         given = {name: fields.pop(name) for name in _CREDENTIAL if name in fields}
         secret = self._credential(row, given)
         super().change(row, fields)

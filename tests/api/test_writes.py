@@ -142,6 +142,16 @@ def test_a_row_that_was_read_can_be_sent_back_whole(api, acme):
     assert state()[1:4] == before[1:4]
 
 
+def test_permissions_that_would_mean_nothing_are_refused(api, acme):
+    user = factories.user(acme, "svc", access="all")
+    rule = {"action": "publish", "effect": "allow", "subject": "b.>", "queue": ""}
+    sentence = "They mean nothing while the access of user “svc” is “all”: make it “own”, too."
+    asked = {"permissions": [rule]}
+    assert errors(api.patch(f"users/{user.pk}/", asked)) == {"permissions": sentence}
+    assert errors(api.post("permissions/", {"user": "svc", **rule})) == {"permissions": sentence}
+    assert api.patch(f"users/{user.pk}/", {**asked, "access": "own"}).data["permissions"] == [rule]
+
+
 def test_a_token_row_is_revoked_not_lost(api, ada):
     made = api.post("tokens/", {"name": "x"})
     gone = api.delete(f"tokens/{made.data['id']}/")
