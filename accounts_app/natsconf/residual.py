@@ -6,8 +6,8 @@ All but what nunect owns stays byte for byte: order, spelling, comments, include
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import forms
@@ -74,7 +74,7 @@ def split(
             splitter.prove(result, environ or {})
     except (_Refusal, CantOutline) as refusal:
         return Residual(notes=(Note(refusal.position, (), "refused", refusal.reason),))
-    return result
+    return result if housed or result.refused else replace(result, notes=(*result.notes, *_times(parsed)))
 
 
 class _Refusal(Exception):
@@ -236,18 +236,6 @@ class _Splitter:
             elif statement in self.owned.variables:
                 self._note(statement, "left", f"The variable `{statement.name}` goes: only what nunect owns used it.")
 
-        for key, value in self.parsed.tree.items():
-            if key.lower() != "authorization" or not isinstance(value, Mapping):
-                continue
-            known, _ = forms.keyed(value, forms.AUTHORIZATION, "Authorization")
-            timeout = known.get("timeout", AUTHORIZATION_TIMEOUT_S)
-            if known.keys() & {"users", "user"} and timeout != AUTHORIZATION_TIMEOUT_S:
-                sentence = (
-                    f"A login may take {AUTHORIZATION_TIMEOUT_S} s from now on, not {timeout}: nunect writes "
-                    f"`{key}` where it holds users."
-                )
-                self.notes.append(Note(self.parsed.positions.get((key,)), (key,), "weak", sentence))
-
     def _note(self, statement: Statement, verdict: Verdict, sentence: str) -> None:
         path: Path = (statement.name,) if statement.name else ()
         self.notes.append(Note(statement.position, path, verdict, sentence))
@@ -270,6 +258,21 @@ class _Splitter:
                 self.main.position(0),
                 "What nunect owns can't be cut out of this file safely: write each setting on lines of its own.",
             )
+
+
+def _times(parsed: Parsed) -> Iterator[Note]:
+    """A login's time, where nunect writes `authorization` itself."""
+    for key, value in parsed.tree.items():
+        if key.lower() != "authorization" or not isinstance(value, Mapping):
+            continue
+        known, _ = forms.keyed(value, forms.AUTHORIZATION, "Authorization")
+        timeout = known.get("timeout", AUTHORIZATION_TIMEOUT_S)
+        if known.keys() & {"users", "user"} and timeout != AUTHORIZATION_TIMEOUT_S:
+            sentence = (
+                f"A login may take {AUTHORIZATION_TIMEOUT_S} s from now on, not {timeout}: nunect writes "
+                f"`{key}` where it holds users."
+            )
+            yield Note(parsed.positions.get((key,)), (key,), "weak", sentence)
 
 
 def _expected(before: Tree, owned: Ownership, guard: str, now: Tree) -> Tree:

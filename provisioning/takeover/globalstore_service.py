@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from provisioning.server import Fleet
 
 SIGNALS = {"lame-duck": signal.SIGUSR2, "term": signal.SIGTERM}
 _COMMAND_S = 120.0
+_WORDS = 2000  # bytes of what a command says when it fails
+_SHELL = re.compile(r"[$`|;&<>*~]")
 
 
 def _unheard(_: str) -> None:
@@ -42,7 +46,7 @@ class Service:
         if process is None:
             return
         if self.stop_command:
-            self._run(self.stop_command)
+            self._run(self.stop_command, " Nothing was changed.")
         elif self.signal:
             self._signal(process.pid)
         else:
@@ -91,18 +95,23 @@ class Service:
         except OSError as error:
             raise Unreachable(f"nats-server (process {pid}) can't be signalled: {error.strerror}.") from error
 
-    def _run(self, command: str) -> None:
-        try:
-            done = subprocess.run(
-                shlex.split(command),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_COMMAND_S,
-                check=False,
-            )
-        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            why = getattr(error, "strerror", None) or f"it did not end within {_COMMAND_S:g} s"
-            raise Unreachable(f"`{command}` can't be run: {why}.") from error
-        if done.returncode:
-            raise Unreachable(f"`{command}` ended with {done.returncode}.")
+    def _run(self, command: str, after: str = "") -> None:
+        """after: a sentence for whoever reads that it failed."""
+        with tempfile.TemporaryFile() as said:  # no pipe: what the command starts may hold it for ever
+            try:
+                done = subprocess.run(
+                    shlex.split(command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    timeout=_COMMAND_S,
+                    check=False,
+                )
+            except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+                why = getattr(error, "strerror", None) or f"it did not end within {_COMMAND_S:g} s"
+                raise Unreachable(f"`{command}` can't be run: {why}.{after}") from error
+            if done.returncode:
+                said.seek(0)
+                words = said.read(_WORDS).decode(errors="replace").strip()
+                shell = " It was run without a shell: put what needs one into a script." * bool(_SHELL.search(command))
+                raise Unreachable(f"`{command}` ended with {done.returncode}.{shell}{after}", words)

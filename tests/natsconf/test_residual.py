@@ -281,13 +281,17 @@ def test_names_of_settings_are_the_servers(judge):
     assert 'unknown field "nunect"' in judge("nunect: { zz: 1 }")[1]
 
 
+OWN_TIME = f"authorization {{ timeout: 5, users: [ {USER} ] }}\naccounts {{ B: {{}} }}"
+
+
 def test_login_time_that_nunect_writes_itself_is_told():
-    _, result = main_of(f"authorization {{ timeout: 5, users: [ {USER} ] }}\naccounts {{ B: {{}} }}")
+    _, result = main_of(OWN_TIME)
     assert [note.sentence for note in result.notes if note.verdict == "weak"] == [
         "A login may take 2 s from now on, not 5: nunect writes `authorization` where it holds users."
     ]
-    _, result = main_of(f"authorization {{ timeout: 5 }}\n{ACCOUNTS}")
-    assert result.notes == ()
+    for text, housed in ((f"authorization {{ timeout: 5 }}\n{ACCOUNTS}", False), (OWN_TIME, True)):
+        result = taken({"main.conf": text}, housed=housed)
+        assert [note.sentence for note in result.notes if note.verdict == "weak"] == []
 
 
 # The same people with the same rights

@@ -526,3 +526,13 @@ def test_forecast_of_an_open_server_closes_it(place):
     take_global(place.main, "default", "SHOP", service=keeper.service())
     assert not place.anonymous_gets_in()
     assert folders(place) == ["SHOP"]
+
+
+def test_a_command_that_fails_is_told_in_its_own_words():
+    with pytest.raises(Unreachable) as failed:
+        Service(start_command="sh -c 'echo no such unit >&2; exit 5'").start()
+    assert failed.value.detail.endswith("ended with 5. It was run without a shell: put what needs one into a script.")
+    assert failed.value.server_words == "no such unit"
+    with pytest.raises(Unreachable) as failed:
+        Service(start_command="false").start()
+    assert (failed.value.detail, failed.value.server_words) == ("`false` ended with 1.", "")
