@@ -75,6 +75,7 @@ PREVIEWS: dict[str, Any] = {
         ],
         "accounts": 2,
         "users": 3,
+        "overwritten": ["user `svc` of account `ACME` is removed"],
         "files": [
             {
                 "path": _FILE,

@@ -136,6 +136,9 @@ class TakeOverPreview(Preview):
     notes = ConfPlace(many=True, help_text="What becomes of includes and variables, and what to look at.")
     accounts = serializers.IntegerField()
     users = serializers.IntegerField()
+    overwritten = serializers.ListField(
+        child=serializers.CharField(), help_text="What becomes of rows that the system has already."
+    )
     files = OneFile(many=True)
     proof = Proof(allow_null=True)
     forecast = Felt(allow_null=True)
@@ -235,6 +238,7 @@ def told_show(shown: Shown) -> dict[str, Any]:
         "notes": [_place(place) for place in shown.notes],
         "accounts": found.accounts if found else 0,
         "users": found.users if found else 0,
+        "overwritten": shown.overwritten,
         "files": [
             {"path": each.path, "becomes": each.becomes, "words": each.words, "diff": _diff(each), "cut": each.cut}
             for each in shown.files

@@ -70,6 +70,7 @@ class Forecast:
     refusals: why it can't be done; weak: what a person should look at; left: what becomes of includes and variables.
     differences: what accounts, users and permissions would not be as before.
     restart: why and how the server is stopped and started instead of a reload.
+    overwritten: what becomes of rows that the system has already.
     generated: what was judged, with stand-ins; identity: nunect's in it.
     """
 
@@ -82,6 +83,7 @@ class Forecast:
     users: int = 0
     system_account: str = "$SYS"
     restart: tuple[str, ...] = ()
+    overwritten: tuple[str, ...] = ()
     generated: str = field(default="", repr=False)
     identity: IdentitySpec | None = field(default=None, repr=False)
 
@@ -144,6 +146,9 @@ class Forecast:
     def sentences(self) -> Iterator[str]:
         """What will happen, for a person."""
         yield f"{self.counted} {'becomes' if self.accounts == 1 else 'become'} rows."
+        if self.overwritten:
+            yield "The system has rows already, which become what the conf says:"
+            yield from (f"  {text}" for text in self.overwritten)
         mains = [str(seen.main) for seen in self.looks]
         yield from (f"{main} is written anew, and what it was stays beside it." for main in mains)
         yield from (f"{name} is made." for name in self.texts if name not in mains)

@@ -101,6 +101,11 @@ class Shown:
         return [masked(text, keys=self.keys) for text in (self.forecast.differences if self.forecast else ())]
 
     @property
+    def overwritten(self) -> list[str]:
+        """What becomes of rows that the system has already."""
+        return [masked(text, keys=self.keys) for text in (self.forecast.overwritten if self.forecast else ())]
+
+    @property
     def restarts(self) -> tuple[str, ...]:
         """What only a restart of the server would do, in sentences."""
         return tuple(getattr(self.forecast, "restarts", ()))
@@ -168,7 +173,7 @@ def shown_of(wanted: Wanted, main: Path, forecast: Forecast, person: Any) -> Sho
     told = {
         "asked": [str(main), wanted.system, wanted.url, sorted(wanted.environ.items())],
         "hashes": {name: hash_ for seen in forecast.looks for name, hash_ in seen.hashes.items()},
-        "says": [forecast.refusals, forecast.weak, forecast.left, forecast.differences],
+        "says": [forecast.refusals, forecast.weak, forecast.left, forecast.differences, forecast.overwritten],
         "what": [forecast.accounts, forecast.users, forecast.system_account, forecast.opened],
         "files": [[each.path, each.becomes] for each in files],
         "running": [[str(part.seen.main), part.runs] for part in forecast.parts],

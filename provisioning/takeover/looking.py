@@ -21,6 +21,7 @@ from provisioning.takeover import globalstore, hindering, neighbours
 from provisioning.takeover import journal as journals
 from provisioning.takeover.forecast import Clients, Forecast, Part, said, waiting_s
 from provisioning.takeover.judging import judge, tree_of
+from provisioning.takeover.overwriting import overwritten
 from provisioning.takeover.seeing import Look, arranged, divide_all, see
 
 _ANY_HASH = "$2a$04$" + "." * 53  # stands for the hash of a password in clear, which is made when it is taken
@@ -57,6 +58,7 @@ def look(
         users=sum(len(account.users) for account in first.reading.accounts),
         system_account=first.reading.system_account,
         identity=identity,
+        overwritten=overwritten(system, first),
     )
     if not forecast.possible:
         return forecast

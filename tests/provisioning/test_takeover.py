@@ -112,6 +112,23 @@ def test_clients_stay_through_a_take_over_and_its_undoing(place, name):
     assert place.files() == place.before, "who only observes writes nothing"
 
 
+def test_what_becomes_of_rows_that_the_system_has_already_is_said_before(place):
+    take(place.main, "default")
+    undo(place.main)
+    system = System.objects.get()
+    assert look(place.main, system).overwritten == (), "the same conf again"
+    account = Account.objects.get(name="LAB")
+    factories.user(account, "newcomer", "publish orders.>")
+    NatsUser.objects.filter(name="lab").update(enabled=False)
+    told = look(place.main, system)
+    assert any("newcomer" in text and "removed" in text for text in told.overwritten), told.overwritten
+    assert any("`lab`" in text and "added" in text for text in told.overwritten), told.overwritten
+    assert "The system has rows already, which become what the conf says:" in list(told.sentences())
+    take(place.main, "default")
+    assert not NatsUser.objects.filter(name="newcomer").exists()
+    assert NatsUser.objects.get(name="lab").enabled
+
+
 def test_streams_store_before_during_and_after(place):
     async def stored(subject, count):
         client = await nats.connect(f"nats://127.0.0.1:{place.port}", user="orders", password=PASSWORD)

@@ -161,6 +161,7 @@ class Command(BaseCommand):
         if self.as_json:
             told = {"possible": forecast.possible, "refusals": forecast.refusals, "sentences": []}
             told |= {"differences": forecast.differences, "files": forecast.texts}
+            told["overwritten"] = forecast.overwritten
             if forecast.possible:
                 told["sentences"] = list(forecast.sentences())
             told["weak"] = forecast.weak
