@@ -67,7 +67,7 @@ class System(ConfigModel):
         max_length=500,
         blank=True,
         validators=[validators.text, validators.servers_url],
-        help_text=_("How clients reach them, for snippets; empty: NATS_PUBLIC_URL."),
+        help_text=_("How clients reach them, for snippets and credentials; empty: as nunect does."),
     )
     tls_ca = models.TextField(
         _("authority"),
@@ -212,7 +212,7 @@ class System(ConfigModel):
     @property
     def client_url(self) -> str:
         """How clients reach the servers."""
-        return self.public_url or settings.NATS_PUBLIC_URL
+        return self.public_url or self.nats_url or settings.NATS_PUBLIC_URL
 
     @property
     def identity(self) -> IdentitySpec:

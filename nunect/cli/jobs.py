@@ -17,6 +17,7 @@ from nunect.cli.writing import FAILED, NOT_YET, REFUSED, changed_rows, preview, 
 USUAL, LONG, SHORT = 20, 8, 60  # LONG: entries of a list that are printed; SHORT: characters of a problem
 STATES = ("queued", "running", "waiting", "failed", "done", "undoing", "cancelled", "rolled_back")
 _number = click.argument("number", type=click.IntRange(1, 10**18), metavar="ID")
+_look = click.option("--dry-run", is_flag=True, help="Say what it would take away, and do nothing.")
 
 
 @click.command(short_help="List jobs: provisioning, retiring, newest first.")
@@ -132,20 +133,22 @@ def resume(session: Session, number: int) -> int:
 
 @job.command("cancel", short_help="Stop it, and take back what it has done.")
 @_number
+@_look
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @command_options
-def cancel(session: Session, number: int, yes: bool) -> int:
+def cancel(session: Session, number: int, dry_run: bool, yes: bool) -> int:
     """Stop a job and take back what it has done."""
-    return _ask(session, number, "cancel", "Stop job {} and take back what it has done?", yes)
+    return _ask(session, number, "cancel", "Stop job {} and take back what it has done?", yes, dry_run)
 
 
 @job.command("roll-back", short_help="Take back what it did, when it failed or is done.")
 @_number
+@_look
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @command_options
-def roll_back(session: Session, number: int, yes: bool) -> int:
+def roll_back(session: Session, number: int, dry_run: bool, yes: bool) -> int:
     """Take back what a job did that failed or is done: rows, conf, streams and their data."""
-    return _ask(session, number, "roll-back", "Take back all that job {} did, data included?", yes)
+    return _ask(session, number, "roll-back", "Take back all that job {} did, data included?", yes, dry_run)
 
 
 @job.command("withdraw", short_help="Let its one-time link open nothing any more.")
@@ -170,12 +173,16 @@ def end_of(session: Session, row: dict[str, Any]) -> int:
     return {"done": 0, "failed": REFUSED}.get(row["state"], 0 if row["state"] in RESTS else NOT_YET)
 
 
-def _ask(session: Session, number: int, act: str, question: str = "", yes: bool = True) -> int:
+def _ask(session: Session, number: int, act: str, question: str = "", yes: bool = True, dry_run: bool = False) -> int:
     title = output.plain(str(session.client.get(f"jobs/{number}/").data["title"]))
     if question:
         told = preview(session, "POST", f"jobs/{number}/{act}/", what="Looking what that takes away")
-        if told["changes"] and not session.as_json:
-            show_preview(told, err=True)
+        if dry_run and session.as_json:
+            output.print_json(told)
+        elif dry_run or (told["changes"] and not session.as_json):
+            show_preview(told, err=not dry_run)
+        if dry_run:
+            return 0
         sure(question.format(f"{number} ({title})"), yes)
     with Waiting("Asking"):
         session.client.call("POST", f"jobs/{number}/{act}/")

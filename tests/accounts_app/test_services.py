@@ -322,6 +322,16 @@ def test_help_is_complete_and_its_python_compiles(rows, acme):
     assert "<seed>" in services.connection_help(users[1]).snippet
 
 
+def test_clients_of_a_system_elsewhere_are_sent_there(rows, acme, settings):
+    user = rows.user(acme, "svc")
+    user.system.nats_url = ""
+    assert services.connection_help(user).url == settings.NATS_PUBLIC_URL
+    user.system.nats_url = "nats://far.example:4222"
+    assert services.connection_help(user).url == "nats://far.example:4222"
+    user.system.public_url = "tls://edge.example:4222"
+    assert services.connection_help(user).url == "tls://edge.example:4222"
+
+
 def test_what_cannot_be_deleted_is_said_by_name(rows, system):
     shop, edge, lab = rows.account("SHOP"), rows.account("EDGE"), rows.account("LAB")
     for importer in (edge, lab):

@@ -30,6 +30,8 @@ def test_rolling_back_says_what_goes_before_it_asks(nunect, job):
     told = nunect("job", "roll-back", str(job.pk))
     assert "Account “ACME” is deleted with its 1 user." in told.output, told.output
     assert told.exit_code != 0
+    looked = nunect("job", "roll-back", str(job.pk), "--dry-run")
+    assert (looked.exit_code, "Account “ACME” is deleted" in looked.output) == (0, True), looked.output
     job.refresh_from_db()
     assert job.asked == ""
 
