@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from accounts_app.natsconf.specs import JetStreamSpec
 from accounts_app.row_writer import parts
 from accounts_app.snapshot import JETSTREAM_FIELDS
 
-_COLUMNS = ("name", "config", "deletion", "managed", "leaving", "seen", "counts")
+_COLUMNS = ("name", "config", "deletion", "managed", "leaving", "seen", "counts", "drift")
 _WHAT = {"stream": "stream", "kv": "KV bucket", "object": "object bucket", "consumer": "consumer"}
 Key = tuple[str, str, str]  # account, stream, consumer ("" for the stream itself)
 
@@ -36,6 +36,7 @@ class Seen:
     leaving: bool
     seen: Mapping[str, Any] | None
     counts: Mapping[str, Any]
+    drift: Sequence[Mapping[str, Any]]
 
     @property
     def wanted(self) -> bool:
@@ -122,6 +123,12 @@ def _told(before: Seen | None, after: Seen | None) -> tuple[str, bool] | None:
     if not was:
         steps = _steps(after.kind, complete(after.kind, after.seen or {}), effective(after.kind, after.config))
         return f", which is there already, is managed from now on{f': {steps}' if steps else ''}", False
+    if _goes_back(before, after):
+        if after.seen is None:
+            return " is made again, without what it held", False
+        settings = [each["setting"] for each in before.drift]
+        there, shall = ({each["setting"]: each[side] for each in before.drift} for side in ("seen", "wanted"))
+        return f" goes back: {_steps(after.kind, there, shall, settings)}", False
     steps = _steps(after.kind, effective(before.kind, before.config), effective(after.kind, after.config))
     if before.deletion != after.deletion:
         goes = "goes with its data" if after.deletion == "delete" else "stays on the servers"
@@ -142,11 +149,14 @@ def _for(row: Seen) -> str:
     return f", for {', '.join(told[:5])}{' …' if len(told) > 5 else ''}" if told else ""
 
 
-def _steps(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+def _steps(
+    kind: str, before: Mapping[str, Any], after: Mapping[str, Any], settings: Collection[str] | None = None
+) -> str:
+    """settings: those that are compared, None for all."""
     return "; ".join(
         f"{setting.title.lower()} {in_words(kind, name, before[name])} → {in_words(kind, name, after[name])}"
         for name, setting in settings_of(kind).items()
-        if before[name] != after[name]
+        if (settings is None or name in settings) and before[name] != after[name]
     )
 
 
@@ -183,7 +193,12 @@ def warnings(before: Moment, after: Moment) -> list[Warned]:
 
 
 def _moves(before: Seen | None, row: Seen) -> bool:
-    return before is None or not before.wanted or before.config != row.config
+    return before is None or not before.wanted or before.config != row.config or _goes_back(before, row)
+
+
+def _goes_back(before: Seen, after: Seen) -> bool:
+    """Whether the servers are brought back to what the row says, as it does."""
+    return bool(before.drift and not after.drift and before.config == after.config)
 
 
 def quoted(key: Key, row: Seen) -> str:

@@ -267,6 +267,14 @@ def test_a_difference_is_accepted(api, drifted):
     assert (answer.status_code, answer.data["max_age"], answer.data["drift"]) == (200, "1d", [])
 
 
+def test_what_reverting_does_to_the_servers_is_told_before(api, drifted):
+    told = api.post(f"streams/{drifted.pk}/revert/?dry_run=true").data["changes"]
+    assert [each["text"] for each in told] == ["stream `SEEN` of account `ACME` goes back: age 1d → no limit"]
+    stand(drifted, seen=None, drift=[{"setting": "", "wanted": None, "seen": None, "words": "It is gone."}])
+    told = api.post(f"streams/{drifted.pk}/revert/?dry_run=true").data["changes"]
+    assert [each["text"] for each in told] == ["stream `SEEN` of account `ACME` is made again, without what it held"]
+
+
 def test_a_difference_is_reverted(api, drifted):
     answer = api.post(f"streams/{drifted.pk}/revert/")
     assert (answer.status_code, answer.data["max_age"], answer.data["state"]) == (200, "0s", "pending")
