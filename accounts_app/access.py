@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from django.core.exceptions import PermissionDenied
 from django.db import models
+from django.http import HttpRequest
 
 from accounts_app.models import Account, Export, Import, Mapping, NatsUser, Role, SubjectPermission, System, Token
 from accounts_app.wanted import asset_accounts, counted, shared_counted
@@ -121,3 +122,10 @@ def visible(queryset: models.QuerySet[Any], person: Any) -> models.QuerySet[Any]
     if "system" in fields:
         return queryset.filter(system__in=System.objects.visible_to(person))
     return queryset if getattr(person, "is_active", False) and person.is_staff else queryset.none()
+
+
+def systems_of(request: HttpRequest) -> list[System]:
+    """The systems that the person may see; asked once a request."""
+    if not hasattr(request, "nu_systems"):
+        request.nu_systems = list(visible(System._default_manager.order_by("pk"), request.user))  # type: ignore[attr-defined]
+    return request.nu_systems  # type: ignore[attr-defined,no-any-return]

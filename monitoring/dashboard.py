@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.dataclasses import SearchResult
 
-from accounts_app.access import Act, may, reaches_all, visible
+from accounts_app.access import Act, may, reaches_all, systems_of, visible
 from accounts_app.admin import chips
 from accounts_app.asset_states import in_state
 from accounts_app.models import (
@@ -40,7 +40,7 @@ from accounts_app.models import (
 )
 from monitoring import store
 from monitoring.figures import figures
-from monitoring.live_views import PAGES, live_context, live_items, systems_of
+from monitoring.live_views import PAGES, live_context, live_items
 from monitoring.models import ArchivedEvent
 from monitoring.stuck_assets import stuck
 from provisioning.blueprints.catalogue import all_blueprints
@@ -279,7 +279,7 @@ def _accounts(request: HttpRequest, system: System) -> dict[str, Any]:
 
 
 _SEARCHED: tuple[tuple[type[Any], str, str, str], ...] = (
-    (Account, "name", "domain", ""),
+    (Account, "name", "domain", "system"),
     (NatsUser, "name", "person", "account"),
     (Role, "name", "badge", "account"),
     (SubjectPermission, "subject", "key", ""),

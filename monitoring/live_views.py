@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from accounts_app.access import may, reaches_all, require, require_whole, visible
+from accounts_app.access import may, reaches_all, require, require_whole, systems_of, visible
 from accounts_app.models import Account, Consumer, NatsUser, Server, Stream, System
 from monitoring import store
 from monitoring.events import KINDS, moment
@@ -167,13 +167,6 @@ def _object(request: HttpRequest, model: type[models.Model], **known: Any) -> Ht
     if row is None:
         raise Http404
     return redirect(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", row.pk)
-
-
-def systems_of(request: HttpRequest) -> list[System]:
-    """The systems that the person may see; asked once a request."""
-    if not hasattr(request, "nu_systems"):
-        request.nu_systems = list(visible(System._default_manager.order_by("pk"), request.user))  # type: ignore[attr-defined]
-    return request.nu_systems  # type: ignore[attr-defined,no-any-return]
 
 
 def system_of(request: HttpRequest) -> System | None:

@@ -25,7 +25,7 @@ from accounts_app.access import visible
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, RowAdmin, RowForm, counted, first_system, head_of, manages, told_again
 from accounts_app.admin.documents import Applies
-from accounts_app.admin.filters import OwnStateFilter, RelatedFilter
+from accounts_app.admin.filters import OwnStateFilter
 from accounts_app.conf_text import MASK
 from accounts_app.models import Account, NatsUser, Role
 from accounts_app.models.account import TOLD
@@ -132,8 +132,8 @@ class AccountAdmin(Applies, RowAdmin):
         OwnStateFilter,
         ("enabled", BooleanRadioFilter),
         ("jetstream", BooleanRadioFilter),
-        ("system", RelatedFilter),
     )
+    SYSTEM = ("system",)
     search_fields = ("name", "description")
     autocomplete_fields = ("owner", "system")
     fieldsets = (

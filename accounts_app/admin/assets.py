@@ -141,6 +141,7 @@ class AssetAdmin(AssetPages, AssetList, RowAdmin):
 @admin.register(Stream)
 class StreamAdmin(StreamColumns, AssetAdmin):
     OWNER = "account"
+    SYSTEM = ("account__system",)
     KINDS = KINDS
     list_display = (
         "title",
@@ -200,6 +201,7 @@ class StreamAdmin(StreamColumns, AssetAdmin):
 @admin.register(Consumer)
 class ConsumerAdmin(ConsumerColumns, AssetAdmin):
     OWNER = "stream"
+    SYSTEM = ("stream__account__system",)
     list_display = ("title", "of_stream", "of_account", "only", "delivery", "lag", "unacked", "chip")
     list_select_related = ("stream__account",)
     LISTED = (

@@ -22,6 +22,7 @@ from accounts_app import past, validators
 from accounts_app.access import Act, may, require_reach, visible
 from accounts_app.admin import chips
 from accounts_app.admin.listing import Listed
+from accounts_app.admin.of_systems import OfSystems
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.models.base import ConfigModel
 from accounts_app.stages import Unwritten, why_unwritten
@@ -160,7 +161,7 @@ def told_again(request: HttpRequest, refused: Unwritten) -> HttpResponse:
     return HttpResponseRedirect(request.get_full_path())
 
 
-class Visible(Asked):
+class Visible(OfSystems, Asked):
     """Lists of 50 a page, without counting the whole table twice."""
 
     list_per_page = PAGE

@@ -46,8 +46,9 @@ class Listed:
             rows = page.get_changelist_instance(request).get_queryset(request)
         except IncorrectLookupParameters:
             return HttpResponseRedirect(f"{request.path}?e=1" if "e" not in request.GET else request.path)
-        found = rows.values_list(*self.LISTED)
-        columns = [column.replace("__", "_") for column in self.LISTED]
+        named = [page.system_name()] if page.tells_system(request) else []
+        found = rows.values_list(*named, *self.LISTED)
+        columns = [*("system" for _ in named), *(column.replace("__", "_") for column in self.LISTED)]
         text, count = (_csv if kind == "csv" else _json)(columns, found.iterator(chunk_size=2000))
         record("exported", None, what=str(page.opts.verbose_name_plural), rows=count, format=kind)
         name = f"{page.opts.model_name}-{timezone.localdate().isoformat()}.{kind}"

@@ -107,7 +107,8 @@ class RoleAdmin(RowAdmin):
         "responses_expires",
         "connection_types",
     )
-    list_filter = (("account", RelatedFilter), ("system", RelatedFilter))
+    list_filter = (("account", RelatedFilter),)
+    SYSTEM = ("system",)
     search_fields = ("name", "description", "account__name")
     autocomplete_fields = ("account", "system")
     inlines = (PermissionInline,)
@@ -180,6 +181,7 @@ class PermissionAdmin(RowAdmin):
         ("role", RelatedFilter),
         ("user", RelatedFilter),
     )
+    SYSTEM = ("role__system", "user__account__system")
     autocomplete_fields = ("role", "user")
     fields = ("role", "user", ("effect", "action"), "subject", "queue")
     change_form_before_template = "accounts_app/wildcards.html"

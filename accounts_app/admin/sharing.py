@@ -24,6 +24,7 @@ class AccountRowAdmin(RowAdmin):
     """A row of one account, which it keeps."""
 
     FIXED: tuple[str, ...] = ("account",)
+    SYSTEM = ("account__system",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.FIXED if isinstance(obj, self.model) else ()
@@ -235,6 +236,7 @@ class MappingAdmin(AccountRowAdmin):
 @admin.register(MappingDestination)
 class DestinationAdmin(AccountRowAdmin):
     FIXED = ("mapping",)
+    SYSTEM = ("mapping__account__system",)
     form = DestinationForm
     list_display = ("subject", "weight", "mapping", "of_account", "cluster", "chip")
     list_select_related = ("mapping__account__system",)

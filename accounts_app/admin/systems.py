@@ -81,8 +81,9 @@ class SystemAdmin(RowAdmin):
 class ServerAdmin(ReadOnlyAdmin):
     acts = ("view", "delete")
     change_form_outer_before_template = "accounts_app/object_head.html"
-    list_display = ("name", "system", "chip", "version", "host", "revision", "seen_at")
+    list_display = ("name", "chip", "version", "host", "revision", "seen_at")
     list_select_related = ("system",)
+    SYSTEM = ("system",)
     search_fields = ("name", "host")
     list_filter = (("state", ChoicesDropdownFilter),)
     fields = (

@@ -64,6 +64,7 @@ class NatsUserAdmin(RowAdmin):
         ("access", ChoicesDropdownFilter),
         ("role", RelatedFilter),
     )
+    SYSTEM = ("account__system",)
     search_fields = ("name", "description", "account__name", "nkey")
     autocomplete_fields = ("account", "role", "owner")
     inlines = (PermissionInline,)

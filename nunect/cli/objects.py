@@ -11,7 +11,7 @@ import click
 from nunect.cli import completing, documents, output
 from nunect.cli.client import Failure, Refused
 from nunect.cli.progress import Waiting
-from nunect.cli.resources import ASSETS, RESOURCES, Resource, find, resource
+from nunect.cli.resources import ASSETS, RESOURCES, Resource, find, resource, several, spread
 from nunect.cli.session import Session, command_options
 from nunect.cli.words import meant
 from nunect.cli.writing import How, change, finish, must_ask, preview, show_preview, sure, write_options
@@ -79,7 +79,7 @@ def list_rows(
     if not rows:
         output.say(f"There are no {of.name} like that." if narrowed or search else f"There are no {of.name}.", err=True)
         return
-    output.table(rows, [name.strip() for name in fields.split(",")] if fields else of.columns)
+    output.table(rows, [name.strip() for name in fields.split(",")] if fields else _columns(session, of, rows))
     if more:
         output.say(f"These are the first {len(rows):,}; --all lists all, --limit N more of them.", err=True)
 
@@ -226,6 +226,13 @@ def _rows(
             if most is not None and len(rows) >= most:
                 return rows[:most], len(rows) > most or bool(answer.data["next"])
     return rows, False
+
+
+def _columns(session: Session, of: Resource, rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """What a person reads of the rows: their system, too, where there are several."""
+    if "system" in rows[0] and (spread(rows) or several(session.client)):
+        return (of.columns[0], "system", *of.columns[1:])
+    return of.columns
 
 
 def _as_csv(session: Session, of: Resource, query: list[tuple[str, str]], most: int | None) -> None:

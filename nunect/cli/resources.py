@@ -34,7 +34,7 @@ class Resource:
         return plain(f"{account}/{name}" if account and self.by != "account" else name)
 
 
-_ASSETS = ("account", "name", "managed", "state")
+_ASSETS = ("system", "account", "name", "managed", "state")
 _SHARING = ("account", "kind", "subject", "state")
 RESOURCES = {
     each.name: each
@@ -137,9 +137,21 @@ def find(client: Client, of: Resource, ref: str) -> dict[str, Any]:
         return rows[0]
     if not rows:
         raise Failure(f"There is no {of.one} “{plain(ref)}”; `nunect list {of.name}` tells which there are.")
-    told = ", ".join(f"{row['id']} ({of.called(row)})" for row in rows[:10])
+    homes = [f" of {plain(str(row['system']))}" if spread(rows) else "" for row in rows]
+    told = ", ".join(f"{row['id']} ({of.called(row)}{home})" for row, home in zip(rows[:10], homes, strict=False))
     more = f" and {len(rows) - 10} more" if len(rows) > 10 else ""
     raise Failure(f"“{plain(ref)}” could be {len(rows)} {of.name}: {told}{more}. Say the id.")
+
+
+def spread(rows: list[dict[str, Any]]) -> bool:
+    """Whether rows are of several systems."""
+    return len({row.get("system") for row in rows}) > 1
+
+
+def several(client: Client) -> bool:
+    """Whether there are several systems, as far as the person sees them."""
+    answer = client.get("systems/", [("fields", "id"), ("limit", "2")], fine=(403,))
+    return answer.status == 200 and len(answer.data["results"]) > 1
 
 
 def _tries(client: Client, of: Resource, ref: str) -> Iterator[list[dict[str, Any]]]:

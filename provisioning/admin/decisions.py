@@ -19,7 +19,6 @@ from accounts_app.access import may, require, visible
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, ReadOnlyAdmin, manages
 from accounts_app.admin.documents import row_counts
-from accounts_app.admin.filters import RelatedFilter
 from accounts_app.conf_text import MASK
 from accounts_app.models import Account, System
 from accounts_app.preview import preview
@@ -105,7 +104,8 @@ class RevisionAdmin(DecisionAdmin):
     list_display = ("number_word", "created_at", "who", "in_words", "servers_word", "milliseconds")
     list_display_links = ("number_word",)
     list_select_related = ("system",)
-    list_filter = (("created_at", RangeDateTimeFilter), ("system", RelatedFilter))
+    list_filter = (("created_at", RangeDateTimeFilter),)
+    SYSTEM = ("system",)
     search_fields = ("=number", "reason", "blocks__account")
 
     @admin.display(description=_("revision"), ordering="number")
@@ -224,7 +224,8 @@ class HoldAdmin(DecisionAdmin):
     list_display = ("whose", "chip", "reason", "created_at", "decided_by", "decided_at")
     list_select_related = ("system", "decided_by")
     search_fields = ("account", "reason")
-    list_filter = (("state", ChoicesDropdownFilter), ("system", RelatedFilter))
+    list_filter = (("state", ChoicesDropdownFilter),)
+    SYSTEM = ("system",)
 
     @admin.display(description=_("state"), ordering="state")
     def chip(self, hold: Hold) -> Any:

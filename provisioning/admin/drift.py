@@ -35,6 +35,7 @@ class DriftAdmin(DecisionAdmin):
     list_select_related = ("system", "answered_by")
     search_fields = ("summary",)
     list_filter = (("state", ChoicesDropdownFilter), ("where", ChoicesDropdownFilter))
+    SYSTEM = ("system",)
 
     @admin.display(description=_("state"), ordering="state")
     def chip(self, drift: Drift) -> Any:

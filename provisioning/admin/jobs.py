@@ -26,7 +26,6 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFil
 from accounts_app.access import reaches_all, require, require_whole, visible
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA, SCRIPT, ReadOnlyAdmin
-from accounts_app.admin.filters import RelatedFilter
 from accounts_app.admin.listing import Listed
 from accounts_app.door import who_by
 from accounts_app.models import Account, System
@@ -63,8 +62,8 @@ class JobAdmin(Listed, ReadOnlyAdmin):
         ("state", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("created_at", RangeDateTimeFilter),
-        ("system", RelatedFilter),
     )
+    SYSTEM = ("system",)
     list_before_template = "provisioning/job_list_head.html"
     search_fields = ("=id", "title", "blueprint", "author_name", "named")
     LISTED = (

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from accounts_app.models import NatsUser, Role, Server, Token
+from accounts_app.systems import new_system
 from nunect.cli.resources import RESOURCES
 from tests import factories
 
@@ -185,3 +186,15 @@ def test_where_nunect_has_never_started_it_says_so(nunect, settings, monkeypatch
     answer = nunect("list", "users")
     assert answer.exit_code == 1
     assert "There is no nunect on this machine" in answer.stderr
+
+
+def test_where_there_are_several_systems_lists_say_whose_a_row_is(nunect, acme):
+    assert "SYSTEM" not in nunect("list", "accounts").stdout.upper().splitlines()[0]
+    factories.account("ACME", system=new_system("shop"))
+    head, *lines = nunect("list", "accounts", "name=ACME").stdout.splitlines()
+    assert "SYSTEM" in head.upper()
+    assert sorted("shop" in line for line in lines) == [False, True]
+    factories.user(acme, "svc")
+    assert "default" in nunect("list", "users").stdout, "all of one system, and there is another"
+    told = nunect("get", "accounts", "ACME").stderr
+    assert "(ACME of default)" in told and "(ACME of shop)" in told
