@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from accounts_app.models.system import System
 
 HELD = "nunect only observes this system: nothing is written."
+ANY = frozenset(System.Stage)
+CHANGEABLE = ANY - {System.Stage.RELEASED}  # rows may change: those of an observed system, too, to follow what runs
+WRITTEN = frozenset({System.Stage.MANAGED})  # servers are written to: jobs, kicks
 
 
 class Unwritten(ValidationError):
@@ -37,3 +42,11 @@ def refuse(system: System) -> None:
 def is_managed(system_id: int) -> bool:
     """Whether nunect manages the system at this moment."""
     return System.objects.filter(pk=system_id, stage=System.Stage.MANAGED).exists()
+
+
+def meant(systems: Iterable[System], stages: Collection[str] = ANY) -> System | None:
+    """The system that is meant where none is named: the only one, or the only one in such a stage."""
+    found = list(systems)
+    if len(found) > 1:
+        found = [system for system in found if system.stage in stages]
+    return found[0] if len(found) == 1 else None

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from accounts_app.access import narrow
+from accounts_app.api.rows import which
 from accounts_app.models import Account, System, Token
 from monitoring.seeing import NEEDS, OF_ACCOUNT, topics_of, watchable
 
@@ -88,11 +89,11 @@ def admit(session: str, bearer: str | None, system: str) -> Admitted:
         raise Refused(4401, "Sign in to see what the servers do.")
     if not person.is_staff:
         raise Refused(4403, "You have no right to use nunect: ask an administrator to make you staff.")
-    rows = list(System.objects.visible_to(person).filter(**({"name": system} if system else {}))[:2])
+    rows = list(System.objects.visible_to(person).filter(**({"name": system} if system else {})).order_by("name"))
     if not rows:
         raise Refused(4404, "There is no such system." if system else "There is no system yet.")
     if len(rows) > 1:
-        raise Refused(4404, "There are several systems: say which one by “system”.")
+        raise Refused(4404, which(person, rows))
     return Admitted(caller, standing, topics_of(person), rows[0].pk, rows[0].name)
 
 

@@ -21,7 +21,7 @@ from accounts_app.api.query import OF_WRITES, flag, only_known
 from accounts_app.api.rows import only_system
 from accounts_app.conf_text import masked
 from accounts_app.models import NatsUser, System, record
-from accounts_app.stages import refuse
+from accounts_app.stages import WRITTEN, refuse
 from monitoring import live_reach, store
 from monitoring.live_schema import SYSTEM, LiveSchema
 from monitoring.live_tables_api import row_of
@@ -47,7 +47,11 @@ class Kicked(serializers.Serializer[Any]):
 
 
 class Kick(Strict, serializers.Serializer[Any]):
-    system = Text(required=False, max_length=64)
+    system = Text(
+        required=False,
+        max_length=64,
+        help_text="Its name; when it is left out the only system, or the only managed one.",
+    )
     server_id = Text(max_length=56, help_text="As the row of the connection has it.")
     cid = Number(min_value=0, max_value=_MOST)
 
@@ -169,7 +173,7 @@ class KickConnection(APIView):
         given = Kick(data=request.data)
         given.is_valid(raise_exception=True)
         asked = given.validated_data
-        system, dry = only_system(request.user, asked.get("system", "")), flag(request, "dry_run")
+        system, dry = only_system(request.user, asked.get("system", ""), WRITTEN), flag(request, "dry_run")
         refuse(system)
         with _fleet(system) as fleet:
             told = _of_server(fleet, system, request.user, asked["server_id"], asked["cid"])

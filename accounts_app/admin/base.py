@@ -38,9 +38,9 @@ def manages(person: Any) -> bool:
 
 
 def first_system(person: Any) -> int | None:
-    """The system that a form proposes."""
-    rows = visible(System._default_manager.all(), person)
-    return rows.values_list("pk", flat=True).first()
+    """The system that a form proposes: one that nunect manages, if there is any."""
+    keys = visible(System._default_manager.order_by("pk"), person).values_list("pk", flat=True)
+    return keys.filter(stage=System.Stage.MANAGED).first() or keys.first()
 
 
 def counted(model: type[models.Model], link: str, person: Any) -> Any:

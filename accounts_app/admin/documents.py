@@ -27,7 +27,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from rest_framework.exceptions import APIException
 from unfold.decorators import action
 
-from accounts_app.access import require_all, require_reach
+from accounts_app.access import require_all, require_reach, systems_of
 from accounts_app.admin import chips
 from accounts_app.admin.base import PAGE_MEDIA
 from accounts_app.api import problems
@@ -44,6 +44,7 @@ from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
 from accounts_app.preview import Preview, by_name, preview
 from accounts_app.row_writer import Changes
+from accounts_app.stages import CHANGEABLE
 
 KINDS = {"document": _("Document"), "conf": _("Conf of a server")}
 SAID, LINES, NOTES, PLACES = 200, 2000, 2000, 200  # of each on a page
@@ -55,13 +56,15 @@ Places = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person gave. variables: NAME=value lines, of a conf; shown: stamp of the preview that was seen."""
+    """What a person gave. variables: NAME=value lines, of a conf; shown: stamp of the preview that was seen;
+    system: the one that was chosen, "" where there was no choice."""
 
     kind: str = "document"
     text: str = field(default="", repr=False)
     prune: bool = False
     variables: str = field(default="", repr=False)
     shown: str = ""
+    system: str = ""
 
 
 # --- sealed, so that a page holds what was shown, and nobody reads passwords in it -------------------
@@ -99,10 +102,10 @@ def _act(asked: Asked, person: Any) -> tuple[System, Callable[[], Answer]]:
 
     if asked.kind == "conf":
         parsed = parse(asked.text, file="conf", environ=_variables(asked.variables))
-        system = only_system(person)
+        system = only_system(person, asked.system, CHANGEABLE)
         return system, lambda: reached(lambda: import_conf(system, parsed))
     document = read_document(read_text(asked.text))
-    system = only_system(person, document.system)
+    system = only_system(person, document.system or asked.system, CHANGEABLE)
     return system, lambda: reached(lambda: apply_document(system, document, prune=asked.prune))
 
 
@@ -215,7 +218,8 @@ class Applies:
             return self._form(request, asked, [("", _too_large(most))])
         try:
             text = _given(request, "file") or _given(request, "text")
-            asked = Asked(asked.kind, text, bool(request.POST.get("prune")), request.POST.get("variables", ""))
+            prune, chosen = bool(request.POST.get("prune")), request.POST.get("system", "").replace("\x00", "")
+            asked = Asked(asked.kind, text, prune, request.POST.get("variables", ""), system=chosen)
         except UnicodeDecodeError:
             return self._form(request, asked, [("", say("The file is no UTF-8 text."))])
         if len(text.encode("utf-8", "surrogatepass")) > most:
@@ -277,8 +281,10 @@ class Applies:
             {"title": title, "url": f"?kind={kind}", "count": None, "current": kind == asked.kind}
             for kind, title in KINDS.items()
         ]
+        systems = systems_of(request)
         context = {
             "asked": asked,
+            "systems": systems if len(systems) > 1 else [],
             "nu_tabs": tabs,
             "problems": found[:PLACES],
             "problem_count": len(found),

@@ -82,9 +82,7 @@ class Accounts(ConfigResource):
         if row.pk and row.is_reserved and fields.get("name", row.name) != row.name:
             raise ValidationError({"name": f"{_whose(row)} keeps its name."})
         if "default_role" in fields:
-            given = row if row.pk else Account(system=row.system)
-            role = told.role_of(fields["default_role"], given if row.pk else None, self.request.user, "default_role")
-            fields["default_role"] = role
+            fields["default_role"] = told.role_of(fields["default_role"], row, self.request.user, "default_role")
         return super().change(row, fields)
 
     def remove(self, row: Account) -> None:

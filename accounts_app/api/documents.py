@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from accounts_app.access import may, require, require_all
 from accounts_app.api import serializers as told
 from accounts_app.api import shapes
-from accounts_app.api.fields import Strict, Text
+from accounts_app.api.fields import OF_ROWS, Strict, Text
 from accounts_app.api.query import OF_WRITES, flag, only_known
 from accounts_app.api.rows import only_system
 from accounts_app.api.standing import of_accounts
@@ -23,12 +23,13 @@ from accounts_app.importing import ImportReport, import_conf
 from accounts_app.models import Account, NatsUser, record
 from accounts_app.natsconf.document import read_document
 from accounts_app.natsconf.parse import parse
+from accounts_app.stages import CHANGEABLE
 
 
 class DocumentSerializer(serializers.Serializer[Any]):
     """What `nunect apply -f` reads; `docs/documents.md` tells each field."""
 
-    system = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    system = serializers.CharField(required=False, allow_null=True, allow_blank=True, help_text=OF_ROWS)
     accounts = serializers.ListField(child=serializers.DictField(), required=False, allow_null=True)
     roles = serializers.ListField(child=serializers.DictField(), required=False, allow_null=True)
 
@@ -43,7 +44,7 @@ class AppliedSerializer(serializers.Serializer[Any]):
 
 class ConfSerializer(Strict, serializers.Serializer[Any]):
     conf = Text(trim_whitespace=False, help_text="The text of a nats-server.conf, without includes.")
-    system = Text(required=False)
+    system = Text(required=False, help_text=OF_ROWS)
     env = serializers.DictField(child=Text(), required=False, help_text="Values of variables from the environment.")
 
 
@@ -75,7 +76,7 @@ class Apply(APIView):
         only_known(request, {*OF_WRITES, "prune"})
         prune = flag(request, "prune")
         document = read_document(request.data)
-        system = only_system(request.user, document.system)
+        system = only_system(request.user, document.system, CHANGEABLE)
         names = [spec.name for spec in document.accounts]
         return write(
             request,
@@ -89,7 +90,7 @@ class Apply(APIView):
         responses={200: DocumentSerializer},
         parameters=[
             OpenApiParameter("account", str, many=True, description="Only these accounts."),
-            OpenApiParameter("system", str),
+            OpenApiParameter("system", str, description="Its name; the only system when it is left out."),
             OpenApiParameter("secrets", bool, description="With hashes and public nkeys, for who gives credentials."),
         ],
     )
@@ -123,7 +124,7 @@ class Import(APIView):
         only_known(request, OF_WRITES)
         asked = ConfSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        system = only_system(request.user, asked.validated_data.get("system", ""))
+        system = only_system(request.user, asked.validated_data.get("system", ""), CHANGEABLE)
         parsed = parse(asked.validated_data["conf"], file="conf", environ=asked.validated_data.get("env", {}))
         dry = flag(request, "dry_run")
         return write(request, system, lambda: import_conf(system, parsed), lambda report: _reported(report, dry))

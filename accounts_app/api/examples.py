@@ -530,7 +530,7 @@ _REASONS = {
     403: ("", "You have no right to change users."),
     404: ("", "It was never there, was deleted, or you may not see it."),
     406: ("", "Could not satisfy the request Accept header."),
-    409: ("", "There are several systems: say which one by “system”."),
+    409: ("system", "There are several systems: say which one by “system”: main, shop."),
     410: ("", "These credentials were picked up already. If it wasn't you, ask for new ones at once."),
     412: ("", "The row is not what If-Match says: read it again."),
     413: ("", "The body is larger than the 50,000,000 bytes that this server takes."),

@@ -130,8 +130,14 @@ class Named(serializers.CharField):
         return data if is_empty else self.to_internal_value(data)
 
 
+OF_ROWS = "Its name; when it is left out the only system, or the only one that isn't released."
+
+
 class NamedSystem(Named):
-    """A system; the only one when it is left out."""
+    """A system; when it is left out the only one, or the only one that isn't released."""
+
+    def __init__(self, what: str, **options: Any) -> None:
+        super().__init__(what, **{"help_text": OF_ROWS, **options})
 
     def find(self, name: str) -> Any:
         return System.objects.visible_to(self.person).filter(name=name).first()

@@ -45,6 +45,12 @@ class Conflict(exceptions.APIException):
     status_code = status.HTTP_409_CONFLICT
 
 
+class Several(Conflict):
+    """One of several systems must be named."""
+
+    field = "system"
+
+
 class Stale(exceptions.APIException):
     """If-Match names another state of the row."""
 

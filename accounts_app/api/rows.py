@@ -20,12 +20,12 @@ from rest_framework.viewsets import GenericViewSet
 from accounts_app import past
 from accounts_app.access import Act, may, reaches_all, require, visible
 from accounts_app.api.pages import Pages, page, rows_of
-from accounts_app.api.problems import Conflict, Invalid, Stale
+from accounts_app.api.problems import Invalid, Several, Stale
 from accounts_app.api.query import OF_LISTS, OF_WRITES, only_known
 from accounts_app.api.shapes import Gone, Past
 from accounts_app.api.writing import etag, matches, write
 from accounts_app.models import NatsUser, System
-from accounts_app.stages import HELD
+from accounts_app.stages import ANY, CHANGEABLE, HELD, meant
 
 Rows: TypeAlias = "list[dict[str, Any]]"
 BY_NAME = {"id": "pk", "name": "name"}
@@ -173,7 +173,7 @@ class RowResource(Resource):
         for name in ("account", "role", "user"):
             if data.get(name) is not None:
                 return self.home(data[name])
-        return data["system"] if data.get("system") else only_system(self.request.user)
+        return data["system"] if data.get("system") else only_system(self.request.user, stages=CHANGEABLE)
 
     # --- helpers -----------------------------------------------------------------
 
@@ -225,14 +225,24 @@ class ConfigResource(RowResource):
         return row
 
 
-def only_system(person: Any, name: str = "") -> System:
-    """The system of that name, or the only one. Raises ValidationError or Conflict."""
-    rows = list(System.objects.visible_to(person).filter(**({"name": name} if name else {}))[:2])
+def only_system(person: Any, name: str = "", stages: Collection[str] = ANY) -> System:
+    """The system of that name; without one the only one, or the only one in which this can be done.
+
+    stages: of systems that don't refuse it anyway. Raises ValidationError or Several.
+    """
+    rows = list(System.objects.visible_to(person).filter(**({"name": name} if name else {})).order_by("name"))
     if not rows:
         raise ValidationError({"system": "There is no such system." if name else "There is no system yet."})
-    if len(rows) > 1:
-        raise Conflict("There are several systems: say which one by “system”.")
-    return rows[0]
+    found = meant(rows, stages)
+    if found is None:
+        raise Several(which(person, rows))
+    return found
+
+
+def which(person: Any, systems: Iterable[System]) -> str:
+    """The sentence that asks for one of several systems, with their names for who may see systems."""
+    names = ", ".join(system.name for system in systems) if may(person, "view", System) else ""
+    return "There are several systems: say which one by “system”" + (f": {names}." if names else ".")
 
 
 def sync_row(row: dict[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from accounts_app.models import (
     System,
     Token,
 )
+from accounts_app.stages import CHANGEABLE
 from accounts_app.systems import WAY
 
 
@@ -49,8 +50,8 @@ def role_of(name: str | None, account: Account | None, person: Any, field: str =
     except ValidationError as refused:
         raise ValidationError({field: refused.messages}) from refused
     rows = Role.objects.visible_to(person).filter(name=name.removeprefix("*/"))
-    if account is None or name.startswith("*/"):
-        system = account.system if account is not None else only_system(person)
+    if account is None or account.pk is None or name.startswith("*/"):
+        system = account.system if account is not None else only_system(person, stages=CHANGEABLE)
         found = rows.filter(system=system, account=None).first()
     else:
         found = rows.filter(account=account).first()

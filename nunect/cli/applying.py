@@ -18,7 +18,7 @@ from nunect.cli.client import WRITE_S, Answer, Failure, Refused
 from nunect.cli.documents import Wanted
 from nunect.cli.progress import Steps, Waiting
 from nunect.cli.secrets_file import SecretsFile, tell_secrets
-from nunect.cli.session import Session, command_options
+from nunect.cli.session import Session, command_options, system_option
 from nunect.cli.writing import (
     FAILED,
     How,
@@ -41,7 +41,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def file_options(command: Command) -> Command:
-    """The files to read, and whether other accounts go."""
+    """The files to read, for which system, and whether other accounts go."""
     for option in (
         click.option(
             "--prune", is_flag=True, help="Accounts that the documents don't name are deleted, but the servers' own."
@@ -55,6 +55,7 @@ def file_options(command: Command) -> Command:
             type=click.Path(),
             help="A document in YAML or JSON, “-” for stdin, or a folder of them; may be given several times.",
         ),
+        system_option,
         click.argument("more", nargs=-1, metavar="[FILE]...", type=click.Path()),
     ):
         command = option(command)
@@ -65,13 +66,13 @@ def file_options(command: Command) -> Command:
 @file_options
 @click.option("--conf", is_flag=True, help="Show the difference of the servers' conf, too.")
 @command_options
-def plan(session: Session, files: tuple[str, ...], more: tuple[str, ...], prune: bool, conf: bool) -> int:
+def plan(session: Session, files: tuple[str, ...], more: tuple[str, ...], system: str, prune: bool, conf: bool) -> int:
     """Say what `apply` would change, in NATS's words. Nothing is written.
 
     Exit code 0: nothing; 2: something; 1: it can't be done.
     """
     with Waiting("Reading") as waiting:
-        wanted = _read((*files, *more), waiting, prune)
+        wanted = _read((*files, *more), waiting, prune, system)
     told = _preview(session, wanted, prune)
     if session.as_json:
         output.print_json(told)
@@ -108,6 +109,7 @@ def apply(
     session: Session,
     files: tuple[str, ...],
     more: tuple[str, ...],
+    system: str,
     prune: bool,
     yes: bool,
     conf: bool,
@@ -122,7 +124,7 @@ def apply(
     """
     steps = Steps(silent=session.as_json)
     with steps.step("read", "Reading") as step:
-        wanted = _read((*files, *more), step.waiting, prune)
+        wanted = _read((*files, *more), step.waiting, prune, system)
         step.said = wanted.summary()
     with steps.step("compare", "Comparing") as step:
         told = _preview(session, wanted, prune)
@@ -184,7 +186,7 @@ def diff(session: Session, number: int | None) -> int:
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
 @click.option("-o", "--output", "to", type=click.Path(dir_okay=False), metavar="FILE", help="Write it there.")
 @click.option("--secrets", is_flag=True, help="With password hashes and public nkeys; keep it to yourself.")
-@click.option("--system", default="", help="The system, where there are several.")
+@system_option
 @command_options
 def export(session: Session, accounts: tuple[str, ...], to: str | None, secrets: bool, system: str) -> int:
     """Write what the rows say as a document; `apply` of it changes nothing."""
@@ -209,12 +211,14 @@ def export(session: Session, accounts: tuple[str, ...], to: str | None, secrets:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _read(names: Sequence[str], waiting: Waiting, prune: bool) -> Wanted:
+def _read(names: Sequence[str], waiting: Waiting, prune: bool, system: str) -> Wanted:
     if not names:
         raise click.UsageError("Say which document: -f FILE, or -f - for stdin.", click.get_current_context())
     wanted = documents.read(names, waiting)
     if prune and wanted.data.get("accounts") in (None, []):
         raise Failure("The documents name no account; --prune would delete all of them.")
+    if system and wanted.data.setdefault("system", system) != system:
+        raise Failure(f"The documents are for system “{wanted.system()}”, and --system says “{system}”.")
     return wanted
 
 

@@ -56,6 +56,8 @@ class Refused(Failure):
         self.status = status
         self.places = _places(problem)
         self.hint = hint
+        if status == 409:
+            self.places = [_as_option(place) for place in self.places]
         said = [f"{name}: {sentence}" if name else sentence for name, sentence in self.places]
         super().__init__(*said, *([hint] if hint else []), problem=problem)
 
@@ -170,6 +172,12 @@ class Client:
         if reply.status == 503:
             return "`nunect doctor` says what is wrong."
         return ""
+
+
+def _as_option(place: tuple[str, str]) -> tuple[str, str]:
+    """Where the API asks for one of several systems: as the option that says it here."""
+    name, sentence = place
+    return ("", sentence.replace("by “system”", "with --system NAME")) if name == "system" else place
 
 
 def next_of(answer: Answer) -> list[tuple[str, str]]:

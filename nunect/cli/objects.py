@@ -12,7 +12,7 @@ from nunect.cli import completing, documents, output
 from nunect.cli.client import Failure, Refused
 from nunect.cli.progress import Waiting
 from nunect.cli.resources import ASSETS, RESOURCES, Resource, find, resource, several, spread
-from nunect.cli.session import Session, command_options
+from nunect.cli.session import Session, command_options, system_option
 from nunect.cli.words import meant
 from nunect.cli.writing import How, change, finish, must_ask, preview, show_preview, sure, write_options
 
@@ -108,16 +108,17 @@ def get_row(session: Session, of: Resource, refs: tuple[str, ...]) -> None:
 @of_what("create")
 @click.argument("given", nargs=-1, metavar="[FIELD=VALUE]...", shell_complete=completing.fields)
 @click.option("-f", "--file", default="", metavar="FILE", help="Rows as YAML or JSON maps, “-” for stdin.")
+@system_option
 @write_options
 @command_options
-def create_row(session: Session, of: Resource, given: tuple[str, ...], file: str, how: How) -> int:
+def create_row(session: Session, of: Resource, given: tuple[str, ...], file: str, system: str, how: How) -> int:
     """Create rows of a RESOURCE from FIELD=VALUE, from a FILE, or both.
 
     A value is text; true, null, numbers, [lists], {maps} and "quoted text" are read as YAML. Permissions may be lines:
     'permissions=[publish orders.>, deny publish orders.secret]'.
     """
     _check_writes(of, "create")
-    bodies = list(_bodies(given, file))
+    bodies = [body if not system else {"system": system, **body} for body in _bodies(given, file)]
     if not any(bodies):
         raise click.UsageError("Say its fields, such as name=svc, or -f FILE.", click.get_current_context())
     _check_fields(session, of, bodies)

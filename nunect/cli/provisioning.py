@@ -19,7 +19,7 @@ from nunect.cli.jobs import end_of, job
 from nunect.cli.objects import pairs
 from nunect.cli.progress import Waiting
 from nunect.cli.resources import RESOURCES, find
-from nunect.cli.session import Session, command_options
+from nunect.cli.session import Session, command_options, system_option
 from nunect.cli.words import meant
 from nunect.cli.writing import FAILED, How, preview, send, show_preview, show_warnings, sure
 
@@ -37,7 +37,7 @@ _COLUMNS = ("set", "type", "default", "what")
     help="A parameter from a file: a table from a CSV with a header line; “-”: stdin.",
 )
 @click.option("--version", type=click.IntRange(1), metavar="N", help="This version, not the newest that is enabled.")
-@click.option("--system", default="", help="The system, where there are several.")
+@system_option
 @click.option("--dry-run", is_flag=True, help="Say what it would make, and make nothing.")
 @click.option("--no-follow", is_flag=True, help="Don't wait for the job; prints its one-time link.")
 @click.option("--link", is_flag=True, help="Print the one-time link for the owner, rather than the credentials.")

@@ -42,6 +42,11 @@ class Session:
 pass_session = click.make_pass_decorator(Session, ensure=True)
 
 
+system_option = click.option(
+    "--system", default="", metavar="NAME", help="The system, where there are several and it isn't plain which."
+)
+
+
 def command_options(command: Command) -> Command:
     """--json, and the session as the first argument."""
 

@@ -17,7 +17,7 @@ from nunect.cli.client import Failure
 from nunect.cli.durations import Duration, moment
 from nunect.cli.progress import Waiting
 from nunect.cli.resources import RESOURCES, find
-from nunect.cli.session import Session, command_options
+from nunect.cli.session import Session, command_options, system_option
 from nunect.cli.words import Commands
 from nunect.cli.writing import How, change, finish, sure, write_options
 
@@ -58,6 +58,7 @@ def user() -> None:
 )
 @click.option("--expires", type=Duration(), metavar="90d", help="How long it is let in; for ever by default.")
 @click.option("--description", default="", metavar="TEXT")
+@system_option
 @write_options
 @command_options
 def add(
@@ -76,6 +77,7 @@ def add(
     connection_types: tuple[str, ...],
     expires: timedelta | None,
     description: str,
+    system: str,
     how: How,
 ) -> int:
     """Add a user NAME to an ACCOUNT. Its secret is made, and printed once, alone on stdout."""
@@ -95,6 +97,7 @@ def add(
         raise click.UsageError("A user proves itself in one way: --nkey, --password or --certificate.")
     kind = "certificate" if certificate else "password" if password else "nkey"
     body: dict[str, Any] = {"account": account, "name": name, "credential": kind}
+    body |= {"system": system} if system else {}
     body |= {"certificate": certificate} if certificate else {}
     body |= {"access": access} if access else {}
     body |= {"connection_types": list(connection_types)} if connection_types else {}

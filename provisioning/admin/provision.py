@@ -20,6 +20,7 @@ from accounts_app.access import require, require_whole, visible
 from accounts_app.address import address_of
 from accounts_app.admin.base import PAGE_MEDIA
 from accounts_app.models import System
+from accounts_app.stages import WRITTEN, meant
 from provisioning.admin.blueprint_form import fields_of, given_of, missing
 from provisioning.admin.job_words import spoken
 from provisioning.admin.look_words import told_look
@@ -60,7 +61,7 @@ class Provisions:
             raise Http404 from None
         rows = visible(System._default_manager.order_by("pk"), request.user)
         wanted = request.POST.get("system") or request.GET.get("system", "")
-        system = (rows.filter(name=wanted) if wanted else rows).first()
+        system = rows.filter(name=wanted).first() if wanted else meant(rows, WRITTEN) or rows.first()
         if system is None:
             raise Http404
         return spec, system

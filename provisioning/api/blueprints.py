@@ -20,6 +20,7 @@ from accounts_app.api.shapes import Preview, Sync
 from accounts_app.api.writing import write
 from accounts_app.conf_text import masked
 from accounts_app.models import NatsUser, System
+from accounts_app.stages import WRITTEN
 from provisioning.api.job_shapes import Lifetime, StartedWithLink, link_of
 from provisioning.api.jobs import told
 from provisioning.api.schemas import JobSchema
@@ -79,7 +80,7 @@ class Provisioning(Lifetime):
         error_messages={"not_a_dict": "This must be a map of parameters."},
     )
     version = Number(required=False, allow_null=True, help_text="null: the newest that is enabled.")
-    system = Text(required=False)
+    system = Text(required=False, help_text="Its name; when it is left out the only system, or the only managed one.")
 
 
 class ProvisioningPreview(Preview):
@@ -181,7 +182,7 @@ class Provision(APIView):
         asked.is_valid(raise_exception=True)
         given = dict(asked.validated_data)
         parameters, version = given.pop("parameters", {}), given.pop("version", None)
-        system = only_system(request.user, given.pop("system", ""))
+        system = only_system(request.user, given.pop("system", ""), WRITTEN)
         _entry(request, name, version)
         spec = catalogue.find(name, version).spec
 

@@ -7,7 +7,7 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from accounts_app.models import System
+from accounts_app.models import Account, System
 from accounts_app.systems import new_system
 from tests import factories
 
@@ -95,3 +95,26 @@ def test_a_field_offers_accounts_that_are_called_the_same_with_their_systems(pag
     asked = {"app_label": "accounts_app", "model_name": "natsuser", "field_name": "account", "term": "ORDERS"}
     found = page.get(reverse("admin:autocomplete"), asked).json()["results"]
     assert [each["text"] for each in found] == ["ORDERS · default", "ORDERS · shop"]
+
+
+@pytest.mark.parametrize(
+    "kind, text", [("document", "accounts: [{name: NEW}]"), ("conf", "accounts: { NEW: { users: [{user: a}] } }")]
+)
+def test_a_document_is_for_the_system_that_is_chosen(page, two, kind, text):
+    asked = {"step": "look", "kind": kind, "text": text}
+    told = page.post(reverse("admin:accounts_app_account_apply"), asked)
+    assert told.context["problems"] == [
+        ("system", "There are several systems: say which one by “system”: default, shop.")
+    ]
+    assert '<option value="shop">' in told.content.decode()
+    seen = page.post(reverse("admin:accounts_app_account_apply"), {**asked, "system": "shop"})
+    done = page.post(reverse("admin:accounts_app_account_apply"), {"step": "apply", "sealed": seen.context["sealed"]})
+    assert done.status_code == 200
+    assert [row.system.name for row in Account.objects.filter(name="NEW")] == ["shop"]
+
+
+def test_a_form_proposes_the_system_that_is_managed(page, two):
+    System.objects.filter(name="default").update(stage=System.Stage.OBSERVED)
+    System.objects.filter(name="shop").update(stage=System.Stage.MANAGED)
+    form = page.get(reverse("admin:accounts_app_account_add")).context["adminform"].form
+    assert form.initial["system"] == two[1].system_id

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from accounts_app.models import NatsUser, Role, Server, Token
+from accounts_app.models import Account, NatsUser, Role, Server, Token
 from accounts_app.systems import new_system
 from nunect.cli.resources import RESOURCES
 from tests import factories
@@ -198,3 +198,22 @@ def test_where_there_are_several_systems_lists_say_whose_a_row_is(nunect, acme):
     assert "default" in nunect("list", "users").stdout, "all of one system, and there is another"
     told = nunect("get", "accounts", "ACME").stderr
     assert "(ACME of default)" in told and "(ACME of shop)" in told
+
+
+def test_where_there_are_several_systems_a_command_names_the_option_and_them(nunect, acme, tmp_path):
+    new_system("shop", stage="observed")
+    file = tmp_path / "a.yaml"
+    file.write_text("accounts: [{name: NEW}]")
+    said = "nunect: There are several systems: say which one with --system NAME: default, shop.\n"
+    for command in (
+        ("create", "accounts", "name=NEW", "--wait", "0"),
+        ("apply", "-f", str(file), "--yes", "--wait", "0"),
+        ("plan", "-f", str(file)),
+        ("export",),
+    ):
+        refused = nunect(*command)
+        assert (refused.exit_code, refused.stderr.splitlines(True)[-1]) == (1, said), command
+        assert nunect(*command, "--system", "shop").exit_code in (0, 2), command
+        Account.objects.filter(name="NEW").delete()
+    other = nunect("plan", "-f", "-", "--system", "shop", input="system: default\naccounts: [{name: NEW}]\n")
+    assert other.stderr == "nunect: The documents are for system “default”, and --system says “shop”.\n"

@@ -92,11 +92,12 @@ class Command(BaseCommand):
         from accounts_app.natsconf.render import RenderError, control_block, crowded, render_account
         from accounts_app.snapshot import take_snapshot
 
-        systems = list(System.objects.filter(name=options["system"]) if options["system"] else System.objects.all()[:2])
+        systems = list(System.objects.filter(name=options["system"]) if options["system"] else System.objects.all())
         if not systems:
             raise CommandError("There is no such system." if options["system"] else "There is no system yet.")
         if len(systems) > 1:
-            raise CommandError("There are several systems: say which one with --system.")
+            names = ", ".join(system.name for system in systems)
+            raise CommandError(f"There are several systems: say which one with --system NAME: {names}.")
         taken = take_snapshot(systems[0].pk)
         specs = {spec.name: spec for spec in taken.moved.values() if spec.enabled}
         chosen = [options["account"]] if options["account"] else sorted(specs)

@@ -16,6 +16,7 @@ from accounts_app.door import through
 from accounts_app.importing import ImportReport, import_conf, read_conf, where
 from accounts_app.models import System
 from accounts_app.natsconf.errors import NatsConfError
+from accounts_app.stages import CHANGEABLE, meant
 
 SHOWN = 200  # lines of one verdict that are printed for a person; --json has them all
 TITLES = {
@@ -34,7 +35,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE")
-        parser.add_argument("--system", metavar="NAME", help="the system to import into (default: the only one)")
+        parser.add_argument("--system", metavar="NAME", help="the system; that of the folder, or the only one")
         parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
         parser.add_argument(
@@ -81,14 +82,14 @@ class Command(BaseCommand):
         if not systems:
             raise CommandError("There is no system yet: run `nunect up` once.")
         here = [system for system in systems.values() if system.folder.resolve() == path.absolute().parent.resolve()]
-        if not name and (len(here) == 1 or len(systems) == 1):
-            return here[0] if len(here) == 1 else next(iter(systems.values()))
+        if not name and (found := here[0] if len(here) == 1 else meant(systems.values(), CHANGEABLE)):
+            return found
         if name in systems:
             return systems[name]
         known = ", ".join(systems)
-        raise CommandError(
-            f"There is no system “{name}” (there are: {known})." if name else f"Say which one with --system: {known}."
-        )
+        if name:
+            raise CommandError(f"There is no system “{name}” (there are: {known}).")
+        raise CommandError(f"There are several systems: say which one with --system NAME: {known}.")
 
     def _tell(self, report: ImportReport) -> None:
         counts = Counter(note.verdict for note in report.notes)
