@@ -19,7 +19,7 @@ from accounts_app.api.problems import Invalid
 from accounts_app.api.query import OF_WRITES, flag
 from accounts_app.api.rows import BY_NAME, ConfigResource, Rows
 from accounts_app.api.standing import SYNC_OF_ASSETS
-from accounts_app.api.writing import write
+from accounts_app.api.writing import answered_before, write
 from accounts_app.forecasting import foreseen
 from accounts_app.jetstream.names import bucket_of, stream_of
 from accounts_app.jetstream.settings import Kind, settings_of
@@ -116,6 +116,8 @@ class Assets(ConfigResource):
         data = request.query_params.get("data")
         if data is not None and data not in _DATA:
             raise Invalid("data", "This must be keep or delete.")
+        if before := answered_before(request, self.get_queryset().filter(pk=int(pk))):
+            return before
         system = self.home(self.row(pk))
 
         def act() -> Any:

@@ -43,8 +43,13 @@ class Seal:
             with transaction.atomic():
                 Answer.objects.create(caller=self.caller, key=self.hashed, request=self.request, status=0, body=b"")
         except IntegrityError:
-            kept = Answer.objects.get(caller=self.caller, key=self.hashed)
-        else:
+            return self.answered()
+        return None
+
+    def answered(self) -> tuple[int, dict[str, Any], dict[str, int]] | None:
+        """The answer that was given already, if any; the key is not taken."""
+        kept = Answer.objects.filter(caller=self.caller, key=self.hashed).first() if self.key else None
+        if kept is None:
             return None
         if kept.request != self.request:
             raise Invalid("Idempotency-Key", "This key came with another request before: use a new one.")

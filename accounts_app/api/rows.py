@@ -23,7 +23,7 @@ from accounts_app.api.pages import Pages, page, rows_of
 from accounts_app.api.problems import Invalid, Several, Stale
 from accounts_app.api.query import OF_LISTS, OF_WRITES, only_known
 from accounts_app.api.shapes import Gone, Past
-from accounts_app.api.writing import etag, matches, write
+from accounts_app.api.writing import answered_before, etag, matches, write
 from accounts_app.models import NatsUser, System
 from accounts_app.stages import ANY, CHANGEABLE, HELD, meant
 
@@ -132,6 +132,8 @@ class RowResource(Resource):
         return self.tagged(write(request, system, act, self.answer))
 
     def destroy(self, request: Any, pk: str) -> Response:
+        if before := answered_before(request, self.get_queryset().filter(pk=int(pk))):
+            return before
         system = self.home(self.row(pk))
 
         def act() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.response import Response
@@ -84,6 +85,15 @@ def write(
     if seconds is not None:
         answer["Preference-Applied"] = f"wait={seconds}"
     return answer
+
+
+def answered_before(request: Any, rows: QuerySet[Any]) -> Response | None:
+    """What was answered when this very request took these rows away; None when they are there, or it didn't."""
+    seal = Seal(request)
+    kept = None if not seal.key or rows.exists() else seal.answered()
+    if kept is None:
+        return None
+    return Response(kept[1], status=kept[0], headers={"Cache-Control": "no-store", "Idempotent-Replayed": "true"})
 
 
 def previewed(request: Any, system: System, act: Callable[[], Any]) -> dict[str, Any]:

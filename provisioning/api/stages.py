@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -19,7 +20,7 @@ from accounts_app.api.query import OF_WRITES, flag, only_known
 from accounts_app.api.schema import Schema
 from accounts_app.api.shapes import Preview, Sync
 from accounts_app.api.standing import sync_of
-from accounts_app.api.writing import write
+from accounts_app.api.writing import answered_before, write
 from accounts_app.conf_text import masked
 from accounts_app.models import NatsUser, System
 from accounts_app.stages import why_unwritten
@@ -152,11 +153,15 @@ def _word(line: Any) -> dict[str, Any]:
 class OfSystem(APIView):
     """Something of one system."""
 
-    def system(self, request: Any, pk: int, act: Act) -> System:
-        """The system that is asked about. Raises what refuses it."""
+    def named(self, request: Any, pk: int, act: Act) -> QuerySet[Any]:
+        """The system of that key, if it is there. Raises PermissionDenied."""
         require(request.user, act, System)
         require_whole(request.user)
-        found = visible(System._default_manager.all(), request.user).filter(pk=pk).first()
+        return visible(System._default_manager.filter(pk=pk), request.user)
+
+    def system(self, request: Any, pk: int, act: Act) -> System:
+        """The system that is asked about. Raises what refuses it."""
+        found = self.named(request, pk, act).first()
         if found is None:
             raise Http404
         return found
@@ -303,6 +308,8 @@ class Remove(OfSystem):
     @extend_schema(request=Confirmed, responses={200: Removed})
     def post(self, request: Any, pk: int) -> Response:
         """Forget a system that nunect doesn't manage, with all its rows. Its servers and files are left alone."""
+        if before := answered_before(request, self.named(request, pk, "delete")):
+            return before
         system = self.system(request, pk, "delete")
         only_known(request, ())
         asked = Confirmed(data=request.data)

@@ -4,6 +4,7 @@ import pytest
 from django.db.models import F
 
 from accounts_app.models import AuditEntry, System
+from accounts_app.systems import new_system
 from provisioning.files import MAIN
 from tests import factories
 from tests.api.conftest import Api, token_of
@@ -83,6 +84,23 @@ def test_a_release_is_done_once_under_its_key(api, system):
     other = api.post(f"systems/{system.pk}/release/undo/", {"confirm": "default"}, **key)
     assert other.status_code == 422
     assert "This key came with another request before" in other.data["detail"] + str(other.data.get("errors"))
+
+
+def test_a_removal_is_done_once_under_its_key(ada, api, system):
+    gone = new_system("gone", stage=System.Stage.OBSERVED)
+    body, key = {"confirm": "gone"}, {"Idempotency_Key": "forget-it"}
+    first = api.post(f"systems/{gone.pk}/remove/", body, **key)
+    assert (first.status_code, first.data) == (200, {"id": gone.pk, "name": "gone"})
+    again = api.post(f"systems/{gone.pk}/remove/", body, **key)
+    assert (again.status_code, again.data) == (200, first.data)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert AuditEntry.objects.filter(act="system removed").count() == 1
+    other = api.post(f"systems/{gone.pk}/remove/", {"confirm": "else"}, **key)
+    assert (other.status_code, other.data["errors"][0]["field"]) == (422, "Idempotency-Key")
+    for late in ({}, {"Idempotency_Key": "another"}):
+        assert api.post(f"systems/{gone.pk}/remove/", body, **late).status_code == 404
+    assert Api(token_of(ada)).post(f"systems/{gone.pk}/remove/", body, **key).status_code == 404, "another's key"
+    assert Api(token_of(ada, "read")).post(f"systems/{gone.pk}/remove/", body, **key).status_code == 403
 
 
 @pytest.mark.django_db(transaction=True)  # a change counts by what its transaction has counted already

@@ -82,6 +82,14 @@ def test_the_same_key_with_another_body_is_refused(api, acme):
     assert not NatsUser.objects.filter(name="other").exists()
 
 
+def test_a_deletion_under_a_key_is_answered_again_though_the_row_is_gone(api, acme):
+    path = f"users/{api.post('users/', USER).data['id']}/"
+    first, again = (api.delete(path, Idempotency_Key="k1") for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200) and again.data == first.data
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert api.delete(path).status_code == api.delete(path, Idempotency_Key="k2").status_code == 404
+
+
 def test_a_key_is_the_callers_own(api, acme, ada):
     first = api.post("users/", USER, Idempotency_Key="k1")
     other = Api(token_of(ada)).post("users/", {**USER, "name": "other"}, Idempotency_Key="k1")
