@@ -21,7 +21,8 @@ from monitoring.stuck_assets import stuck
 from provisioning.binary import OLDEST, binary, parse_version
 from provisioning.errors import ProvisioningError
 from provisioning.files import GENERATED
-from provisioning.mainfile import read_main
+from provisioning.mainfile import named, read_first
+from provisioning.mains import further
 from provisioning.models import Drift, Hold
 
 SKEW_S = 5.0  # clocks further apart spoil expiries and what came before what
@@ -142,25 +143,31 @@ def _systems() -> Iterator[Finding]:
 
 def _files(system: System) -> Iterator[Finding]:
     what = f"Files of {system}"
-    try:
-        main = read_main(system.folder, system.guard_nkey)
-    except ProvisioningError as error:
-        yield Finding("error", what, error.detail, "Mend the main file as it says; `nunect conf check` judges it.")
-        return
-    except OSError as error:
-        yield Finding("error", what, f"{error.filename} can't be read.", "Give nunect the right to its folder.")
-        return
+    first = read_first(system.folder, system.guard_nkey)
+    others = further(system.folder, system.guard_nkey, first)
+    mains = [first, *(each.main for each in others)]
+    for main in mains:
+        if main.fault:
+            idle = any(each.main is main and not each.runs for each in others)
+            remedy = "Mend the main file as it says; `nunect conf check` judges it."
+            yield Finding("warning" if idle else "error", what, main.fault, remedy)
     generated = system.folder / GENERATED
     mode = stat.S_IMODE(generated.stat().st_mode) if generated.exists() else 0o600
     if mode & 0o027:
         yield Finding(
             "warning", what, f"{generated} has mode {mode:o}: others can read hashes.", f"chmod 600 {generated}"
         )
-    else:
-        yield Finding("ok", what, "The main file holds the guard and the include.")
+    elif not any(main.fault for main in mains):
+        told = "The main file holds" if len(mains) == 1 else f"All {len(mains)} main files hold"
+        yield Finding("ok", what, f"{told} the guard and the include.")
     passwords = NatsUser.objects.filter(system=system, credential="password")
-    if main.maps_certificates and (count := passwords.count()):
-        told = f"Certificates say who a client is (verify_and_map): the passwords of {count} users let nobody in alone."
+    mapping = [main for main in mains if main.maps_certificates]
+    if mapping and (count := passwords.count()):
+        where = "" if mapping[0] is first else f" in {named(mapping[0].path, system.folder)}"
+        told = (
+            f"Certificates say who a client is (verify_and_map{where}): the passwords of {count} users let nobody in "
+            "alone."
+        )
         yield Finding("warning", f"Users of {system}", told, "Give them a certificate identity or an nkey.")
 
 

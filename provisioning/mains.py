@@ -6,12 +6,17 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from accounts_app.importing import read_conf
 from accounts_app.natsconf.errors import NatsConfError
+from provisioning.errors import NotManaged, NotWritten
 from provisioning.files import GENERATED, MAIN
 from provisioning.machine import find_process, running_mains
+from provisioning.mainfile import MainFile, read_file, read_main
+from provisioning.takeover.journal import beside, load
+from provisioning.takeover.neighbours import is_one_of_several
 
 _DEEPEST, _MOST_FOLDERS, _LARGEST = 3, 500, 2**20  # of a search; bytes
 _INCLUDES = re.compile(rb"^[^#\n]*include\b[^\n]*" + re.escape(GENERATED.encode()), re.MULTILINE)
@@ -39,6 +44,77 @@ def mains_of(folder: Path) -> list[Path]:
                 included |= set(names)
                 found.append(path)
     return [first, *(path for path in found if str(path) not in included)]
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """A main file besides the folder's nats-server.conf. runs: whether a server of this machine was started with it."""
+
+    main: MainFile
+    runs: bool
+
+
+def read_mains(folder: Path, guard: str) -> tuple[MainFile, ...]:
+    """The folder's nats-server.conf, then what could be read of the further main files.
+
+    Raises NotManaged as `read_main` does, also for another one that a server runs with: that would let go of its
+    accounts, or open its door, by the very reload that the others need.
+    """
+    first = read_main(folder, guard)
+    others = further(folder, guard, first)
+    for each in others:
+        if each.runs and each.main.fault:
+            raise NotManaged(
+                f"{each.main.fault} Its server runs with it; one that shall go its own way needs a folder of its own."
+            )
+    return (first, *(each.main for each in others if each.main.tree))
+
+
+def further(folder: Path, guard: str, first: MainFile | None = None) -> list[Further]:
+    """The main files besides the folder's own: those that include the generated file, and those that ought to: a server
+    runs with one that still has the guard, or the last take-over named it."""
+    taken = _taken(folder)
+    found = {path: _data(path) for path in dict.fromkeys([*taken, *_search(folder)])}
+    found = {path: data for path, data in found.items() if data and path not in (folder / MAIN, folder / GENERATED)}
+    if first is None or is_one_of_several(first.tree) or any(_INCLUDES.search(data) for data in found.values()):
+        running = {path for path, _ in running_mains() if path.is_relative_to(folder) and path != folder / MAIN}
+        found |= {path: _data(path) for path in sorted(running - found.keys())}
+    else:
+        running = set()
+    read: list[Further] = []
+    for path, data in found.items():
+        has_guard = guard.encode() in data
+        if not (_INCLUDES.search(data) or path in taken or (has_guard and path in running)):
+            continue
+        process = find_process(path)
+        environ = process.environ if process and process.environ else _Guessed(os.environ)
+        main = read_file(path, folder, guard, environ)
+        if main.includes_generated or path in taken or has_guard:
+            read.append(Further(main, process is not None))
+    parts = {name for each in read for name in each.main.includes} | (first.includes if first else frozenset())
+    return [each for each in read if str(each.main.path) not in parts]
+
+
+class _Guessed(dict[str, str]):
+    """The environment of a server that nobody can ask: what nunect has, and any value for what it hasn't."""
+
+    def get(self, name: str, default: object = None) -> str:  # type: ignore[override]
+        return super().get(name, "unknown")
+
+
+def _taken(folder: Path) -> list[Path]:
+    """The further main files that the last take-over of this folder has named, unless it was undone."""
+    for path in beside(folder / MAIN):
+        with suppress(NotWritten):
+            journal = load(path)
+            return [Path(each.path) for each in journal.others] if journal.state == "taken" else []
+    return []
+
+
+def _data(path: Path) -> bytes:
+    with suppress(OSError):
+        return path.read_bytes() if path.stat().st_size <= _LARGEST else b""
+    return b""
 
 
 def _search(folder: Path) -> Iterator[Path]:

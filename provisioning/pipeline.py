@@ -16,7 +16,7 @@ from provisioning.errors import Invalid, NotVerified, ProvisioningError, Refused
 from provisioning.files import Intent, read_generated, sole_writer, text_hash
 from provisioning.hints import clear_hint
 from provisioning.jobs.gathering import wait_for_rows
-from provisioning.mainfile import read_main
+from provisioning.mains import read_mains
 from provisioning.models import Drift, Revision
 from provisioning.numbers import next_fence, next_number
 from provisioning.observing import look
@@ -62,6 +62,7 @@ class Run:
         """stuck: accounts that servers won't let go, which the rounds of a run tell each other."""
         self.system_id, self.stuck, self.fresh, self.reason = system_id, stuck, fresh, reason
         self.foreign: set[str] = set()
+        self.newcomers: set[str] = set()  # servers that hold the revision and weren't there when it was proven
 
     def go(self) -> bool:
         """True when nothing is left to do; False when another round is worth it."""
@@ -76,7 +77,7 @@ class Run:
             look(self.goal)
             return True
         with ask_early(self.goal, self.enforced) as early, Fleet(self.system) as self.fleet:
-            self.main = read_main(self.system.folder, self.system.guard_nkey)
+            self.mains = read_mains(self.system.folder, self.system.guard_nkey)
             self.seen = self._look()
             self.plan = make_plan(
                 self.system,
@@ -85,7 +86,7 @@ class Run:
                 self.fleet,
                 self.seen,
                 early,
-                main=self.main,
+                mains=self.mains,
                 stuck=self.stuck,
             )
             leaving = self.enforced.shas.keys() - self.plan.target.keys()
@@ -167,7 +168,9 @@ class Run:
         recorded = {revision.config_digest, *(server["digest"] for server in revision.servers)}
         unfinished = self.writer.intent.sha256 if self.writer.intent.number > revision.number else ""
         held_by = {server["name"] for server in revision.servers}
-        newcomers = {one.server_id for one in self.seen if one.sha256 == revision.sha256 and one.name not in held_by}
+        self.newcomers = {
+            one.server_id for one in self.seen if one.sha256 == revision.sha256 and one.name not in held_by
+        }
         suspects = [
             one
             for one in self.seen
@@ -175,10 +178,10 @@ class Run:
             and (one.sha256 != revision.sha256 or one.config_digest not in recorded)
         ]
         if suspects:
-            now = file_digest(self.main.tree, self.enforced.generated())
-            suspects = [one for one in suspects if one.config_digest != now and not self._is_behind(one)]
+            now = {file_digest(main.tree, self.enforced.generated()) for main in self.mains}
+            suspects = [one for one in suspects if one.config_digest not in now and not self._is_behind(one)]
         self.foreign = {one.server_id for one in suspects}
-        return drift.in_servers([one for one in suspects if one.server_id not in newcomers])
+        return drift.in_servers([one for one in suspects if one.server_id not in self.newcomers])
 
     def _is_behind(self, one: Seen) -> bool:
         """Whether it runs an earlier revision, as it did then: it was away, and did nothing of its own."""
@@ -276,14 +279,14 @@ class Run:
         """Write down what the servers hold now; True when nothing is left to do."""
         if self.seen and not known:
             proof = recording.Proof(
-                generated.revision, generated.sha256, self.text_sha256, file_digest(self.main.tree, generated)
+                generated.revision, generated.sha256, self.text_sha256, file_digest(self.mains[0].tree, generated)
             )
             revision = recording.record_revision(
                 self.system, proof, self.step, self.goal, self.enforced, self.seen, self.clock.timings, self.reason
             )
             logger.info("servers hold a new revision", extra={"revision": revision.number, **self.clock.timings})
-        elif known and self.foreign:
-            recording.add_servers(self.enforced, [one for one in self.seen if one.server_id in self.foreign])
+        elif known and (proven := self.foreign | self.newcomers):
+            recording.add_servers(self.enforced, [one for one in self.seen if one.server_id in proven])
         recording.note_servers(self.system, self.seen, generated.sha256)
         reached = (known or bool(self.seen)) and self.step.keys() == self.plan.target.keys()
         if reached:

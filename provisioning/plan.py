@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -17,8 +17,7 @@ from provisioning import faults, guard
 from provisioning.drift import in_words
 from provisioning.enforced import Enforced, specs_of
 from provisioning.faults import PROBED, Early
-from provisioning.files import MAIN
-from provisioning.mainfile import MainFile
+from provisioning.mainfile import MainFile, Need, named
 from provisioning.models import Drift, Hold
 from provisioning.rerendering import wait_for_form
 from provisioning.server import Fleet, Seen
@@ -31,13 +30,13 @@ Stuck = tuple[str, frozenset[str]]  # why it can't go, and fingerprints of what 
 class Plan:
     """target: the blocks to reach; held and failed: {account: why} for those kept as they are enforced.
 
-    needed: logins that no server would be without. refused: {account: what of it the binary or a server has refused},
-    each as `fingerprint` says it.
+    needed: {login: which main file names it} of those that no server would be without. refused: {account: what of it
+    the binary or a server has refused}, each as `fingerprint` says it.
     """
 
     goal: Goal
     target: dict[str, Block]
-    needed: frozenset[str] = frozenset()
+    needed: dict[str, Need] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     refused: dict[str, set[str]] = field(default_factory=dict)
@@ -112,16 +111,16 @@ def make_plan(
     fleet: Fleet,
     seen: Iterable[Seen],
     early: Early,
-    main: MainFile,
+    mains: Sequence[MainFile],
     stuck: Mapping[str, Stuck],
 ) -> Plan:
-    """Decide, in this order: what can't be rendered, what was refused before, what the main file or the servers
-    have no room for, what a guard holds, what is only another form, and what the server's binary refuses (asked
+    """Decide, in this order: what can't be rendered, what was refused before, what the main files or the
+    servers have no room for, what a guard holds, what is only another form, and what the server's binary refuses (asked
     already: early).
 
     stuck: {account: what servers have said in this run, as it should go}.
     """
-    plan = Plan(goal, dict(goal.blocks), frozenset(main.default_users))
+    plan = Plan(goal, dict(goal.blocks), _first_needs(mains, "user"))
     for account, reason in goal.faults.items():
         if account in goal.specs and goal.specs[account].enabled:
             plan.fail(account, reason, enforced)
@@ -129,10 +128,9 @@ def make_plan(
     for account, (words, refused) in stuck.items():
         plan.refused[account] = set(refused)
         plan.fail(account, words, enforced)
-    _keep_bound(plan, enforced, main)
+    _keep_bound(plan, enforced, mains)
     _keep_needed(plan, enforced)
-    if not main.maps_certificates:
-        _refuse_certificates(plan, enforced)
+    _refuse_certificates(plan, enforced, mains)
     _check_room(plan, enforced, seen)
     holds = Hold.objects.filter(system=system, state__in=(Hold.State.OPEN, Hold.State.APPROVED))
     _hold(plan, system, goal, enforced, fleet, list(holds.exclude(account=Hold.EVERY)))
@@ -160,32 +158,47 @@ def _fail_as_before(plan: Plan, system: System, enforced: Enforced) -> None:
             plan.fail(account, problem, enforced)
 
 
-def _keep_bound(plan: Plan, enforced: Enforced, main: MainFile) -> None:
-    """An account that the main file binds leafnodes to can't go: no server would take that, or start."""
+def _first_needs(mains: Iterable[MainFile], kind: str) -> dict[str, Need]:
+    """{name: where the first of the main files needs it}."""
+    found: dict[str, Need] = {}
+    for need in (need for main in mains for need in main.needs if need.kind == kind):
+        found.setdefault(need.name, need)
+    return found
+
+
+def _keep_bound(plan: Plan, enforced: Enforced, mains: Iterable[MainFile]) -> None:
+    """An account that a main file binds leafnodes to can't go: its server would not take that, or start."""
+    bound, folder = _first_needs(mains, "account"), plan.goal.taken.system.folder
     for account in plan.leaving(enforced):
-        if account in main.bound_accounts and account not in plan.failed:
-            why = f"{MAIN} binds leafnodes to account “{account}”: take that out first. It stays, without users."
+        if account in bound and account not in plan.failed:
+            where = bound[account].where(folder)
+            why = f"{where} binds leafnodes to account “{account}”: take that out first. It stays, without users."
             plan.fail(account, why, enforced)
 
 
 def _keep_needed(plan: Plan, enforced: Enforced) -> None:
-    """A user whom the main file names can't go, or change its name: no server would take that, or start."""
+    """A user whom a main file names can't go, or change its name: its server would not take that, or start."""
     if not plan.needed:
         return
     for account in plan.changed(enforced):
         before, after = enforced.tree(account), plan.target.get(account)
-        gone = sorted((logins(before) & plan.needed) - logins(after.tree if after else None))
+        gone = sorted((logins(before) & plan.needed.keys()) - logins(after.tree if after else None))
         if gone and account not in plan.failed:
-            plan.fail(account, f"{MAIN} names user “{gone[0]}” as no_auth_user: take that out first.", enforced)
+            where = plan.needed[gone[0]].where(plan.goal.taken.system.folder)
+            plan.fail(account, f"{where} names user “{gone[0]}” as no_auth_user: take that out first.", enforced)
 
 
-def _refuse_certificates(plan: Plan, enforced: Enforced) -> None:
+def _refuse_certificates(plan: Plan, enforced: Enforced, mains: Sequence[MainFile]) -> None:
     """Without `verify_and_map` a certificate's user could sign in with an empty password (measured)."""
+    lacking = next((main for main in mains if not main.maps_certificates), None)
+    if lacking is None:
+        return
+    whose = "the main file's" if lacking is mains[0] else f"{named(lacking.path, plan.goal.taken.system.folder)}'s"
     for account in plan.changed(enforced):
         users = certificate_users(plan.target[account].tree) if account in plan.target else []
         if users:
             why = (
-                f"User “{users[0]}” proves itself by a certificate, and the main file's tls block lacks "
+                f"User “{users[0]}” proves itself by a certificate, and {whose} tls block lacks "
                 "“verify_and_map: true”: anybody could sign in under that name."
             )
             plan.fail(account, why, enforced)

@@ -11,16 +11,16 @@ from provisioning.blueprints.parameters import Given
 from provisioning.blueprints.specs import BlueprintSpec
 from provisioning.errors import NotManaged
 from provisioning.files import MAIN
-from provisioning.mainfile import read_main
+from provisioning.mains import read_mains
 
 
 def notes(system: System, spec: BlueprintSpec, given: Given) -> Iterator[str]:
-    """A sentence for each parameter that is on and whose listener the main file doesn't have."""
+    """A sentence for each parameter that is on and whose listener no main file has."""
     asked = [each for each in spec.parameters if each.needs and given.values.get(each.name)]
     if not asked:
         return
     try:
-        there = read_main(system.folder, system.guard_nkey).tree
+        there = {key for main in read_mains(system.folder, system.guard_nkey) for key in main.tree}
     except NotManaged:  # nobody knows from here; the pipeline says what is wrong
         return
     for each in asked:

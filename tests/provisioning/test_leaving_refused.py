@@ -3,7 +3,7 @@
 import pytest
 
 from accounts_app.models import Account, AuditEntry
-from provisioning.mainfile import MainFile
+from provisioning import mainfile
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.live
@@ -42,7 +42,9 @@ def test_account_that_leafnodes_are_bound_to_stays_without_users(world, how, lea
     assert world.may("a.b", user="till") is None
     assert world.may("a.b", user="late") is True
     told = Account.objects.get(name="SHOP").problem if leaves == "disabled" else problem_of(world)
-    assert told == "nats-server.conf binds leafnodes to account “SHOP”: take that out first. It stays, without users."
+    assert told == (
+        "nats-server.conf:5 binds leafnodes to account “SHOP”: take that out first. It stays, without users."
+    )
     assert world.digest_on_disk()
     world.apply(fresh=True)
     assert world.reloads() == before + 1
@@ -71,7 +73,7 @@ def test_user_that_the_main_file_names_stays_alone(world, leaves):
     world.apply()
     assert (world.may("a.b", user="late"), world.may("a.b", user="other")) == (True, None)
     told = problem_of(world) if leaves == "account deleted" else Account.objects.get(name="SHOP").problem
-    assert told == "nats-server.conf names user “till” as no_auth_user: take that out first."
+    assert told == "nats-server.conf:5 names user “till” as no_auth_user: take that out first."
     world.restart()
     world.write_main()
     world.restart()
@@ -84,7 +86,7 @@ def test_user_that_the_main_file_names_stays_alone(world, leaves):
 def test_account_kept_by_a_server_for_a_reason_unknown_to_nunect_is_asked_about_twice(
     world, leaves, monkeypatch, caplog
 ):
-    monkeypatch.setattr(MainFile, "bound_accounts", set())
+    monkeypatch.setattr(mainfile, "needs_of", lambda parsed: ())
     shop, lab = main_with(world, f"leafnodes {{ {BOUND['dials'].format(port=free_ports(1)[0])} }}")
     if leaves == "disabled":
         shop.enabled = False

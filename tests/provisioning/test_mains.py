@@ -1,0 +1,120 @@
+"""What the further main files of a folder need, and how they differ, is said by name before a server says it."""
+
+import pytest
+
+from accounts_app.models import Account
+from monitoring.doctor import examine
+from provisioning.errors import NotManaged
+from provisioning.files import MAIN
+from provisioning.models import Drift
+from tests.ports import free_ports
+from tests.provisioning.pair import Pair
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def pair(transactional_db, tmp_path, settings):
+    """A system of two servers, of which a run has recorded a revision."""
+    made = Pair(tmp_path, settings)
+    try:
+        made.start()
+        shop, lab = made.account("SHOP"), made.account("LAB")
+        made.user(shop, "till", "publish a.>")
+        made.user(lab, "bench", "publish a.>")
+        revision = made.apply()
+        assert [server["name"] for server in revision.servers] == ["n1", "n2"]
+        yield made
+    finally:
+        made.stop()
+
+
+def more(pair, text):
+    """Have n2 run with that in its main file."""
+    pair.write_main(text)
+    pair.restart()
+
+
+def test_an_account_that_only_the_second_main_file_binds_stays_and_its_line_is_named(pair):
+    (port,) = free_ports(1)
+    more(pair, f'leafnodes {{\n  remotes: [ {{ url: "nats://127.0.0.1:{port}", account: SHOP }} ] }}')
+    Account.objects.get(name="SHOP").delete()
+    before = pair.reloads()
+    pair.apply(fresh=True)
+    pair.system.refresh_from_db()
+    assert pair.system.problem == (
+        "n2.conf:6 binds leafnodes to account “SHOP”: take that out first. It stays, without users."
+    )
+    assert (pair.reloads(), pair.may("a.b", user="till")) == (before + 1, None)
+    assert "Reloaded server configuration" in (pair.folder / "n2.log").read_text()
+
+
+def test_a_user_that_only_the_second_main_file_names_stays(pair):
+    (port,) = free_ports(1)
+    more(pair, f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true, no_auth_user: "till" }}')
+    Account.objects.get(name="SHOP").users.all().delete()
+    pair.apply(fresh=True)
+    assert Account.objects.get(name="SHOP").problem == (
+        "n2.conf:5 names user “till” as no_auth_user: take that out first."
+    )
+
+
+FAULTS = {
+    "accounts of its own": (
+        lambda text, guard: "accounts { OWN: { users: [ { user: o, password: p } ] } }\n" + text,
+        "holds 'accounts', which accounts.conf must own: import it, then take it out.",
+    ),
+    "no include": (
+        lambda text, guard: text.replace('include "accounts.conf"', ""),
+        'doesn\'t include "accounts.conf"; add this line at its end: include "accounts.conf"',
+    ),
+    "no guard": (
+        lambda text, guard: text.replace(guard, "U" + "A" * 55),
+        "lacks the guard, so an empty accounts.conf would let anybody in.",
+    ),
+}
+
+
+def files_by_doctor(pair):
+    """(level, detail) of the files."""
+    return [(found.level, found.detail) for found in examine() if found.what == f"Files of {pair.system}"]
+
+
+def test_edits_of_the_second_main_file_are_named_by_the_run_and_by_doctor_and_reach_no_server(pair):
+    assert files_by_doctor(pair) == [("ok", "All 2 main files hold the guard and the include.")]
+    before, reloads = pair.n2.read_text(), pair.reloads()
+    for name, (edit, words) in FAULTS.items():
+        pair.n2.write_text(edit(before, pair.system.guard_nkey))
+        ((level, detail),) = files_by_doctor(pair)
+        assert (level, detail.startswith(f"{pair.n2} {words}")) == ("error", True), (name, detail)
+        pair.user(Account.objects.get(name="LAB"), f"late {name}", "publish a.>")
+        with pytest.raises(NotManaged) as refused:
+            pair.apply()
+        assert refused.value.detail.startswith(f"{pair.n2} {words}"), name
+        pair.system.refresh_from_db()
+        assert pair.system.problem.startswith(f"{pair.n2} {words}"), name
+    assert pair.reloads() == reloads
+    (pair.folder / MAIN).write_text("port: 1\n")
+    assert sorted(str(pair.n2) in detail for _, detail in files_by_doctor(pair)) == [False, True], "both are told"
+    pair.n2.write_text(before)
+
+
+def test_a_main_file_that_nobody_runs_is_told_by_doctor_and_stops_nothing(pair):
+    stray = pair.folder / "spare/n4.conf"
+    stray.parent.mkdir()
+    bound = "leafnodes { remotes: [ { account: SHOP } ] }"
+    stray.write_text(f'server_name: $NOBODY_KNOWS\n{bound}\ninclude "../accounts.conf"')
+    ((level, detail),) = files_by_doctor(pair)
+    assert (level, detail.startswith(f"{stray} lacks the guard")) == ("warning", True)
+    Account.objects.get(name="SHOP").delete()
+    pair.apply()
+    pair.system.refresh_from_db()
+    assert pair.system.problem.startswith("spare/n4.conf:2 binds leafnodes to account “SHOP”"), "it may be started"
+
+
+def test_an_edit_of_the_second_main_file_that_is_none_of_nunects_is_no_drift(pair):
+    more(pair, "max_payload: 2MB")
+    reloads = pair.reloads()
+    pair.apply(fresh=True)
+    assert not Drift.objects.exists()
+    assert pair.reloads() == reloads
