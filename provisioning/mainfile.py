@@ -29,6 +29,18 @@ class Need:
     name: str
     position: Position
 
+    @property
+    def at(self) -> str:
+        """Its place, as all that is said of a conf begins."""
+        return f"{self.position.file}:{self.position.line}:{self.position.column}"
+
+    @property
+    def says(self) -> str:
+        """What stands there."""
+        if self.kind == "account":
+            return f"Leafnodes are bound to account “{self.name}” here"
+        return f"Clients without a credential come in as user “{self.name}” here"
+
     def where(self, folder: Path) -> str:
         """File and line, the file as it is called in that folder."""
         return f"{named(Path(self.position.file), folder)}:{self.position.line}"

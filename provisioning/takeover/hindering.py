@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from accounts_app.models import Account, System
+from accounts_app.natsconf.comparable import logins_of
 from accounts_app.natsconf.errors import ConfSyntaxError
+from accounts_app.natsconf.names import GLOBAL_ACCOUNT
 from accounts_app.natsconf.residual import Residual
 from accounts_app.natsconf.sameness import differences
 from accounts_app.natsconf.specs import CONTROL_ACCOUNT, IdentitySpec
 from provisioning.files import GENERATED, MAIN
 from provisioning.machine import client_url, find_processes, listens
+from provisioning.mainfile import needs_of
 from provisioning.models import Revision
 from provisioning.takeover import neighbours
 from provisioning.takeover.judging import tree_of
@@ -85,6 +88,22 @@ def of_others(looks: Sequence[Look], identity: IdentitySpec) -> Iterator[str]:
         if told:
             more = f" and {len(told) - _TOLD} more differences" if len(told) > _TOLD else ""
             yield f"{seen.main} doesn't mean the same as {first.main}: {'; '.join(told[:_TOLD])}{more}."
+
+
+def of_needs(looks: Sequence[Look]) -> Iterator[str]:
+    """Accounts and users that one of the main files needs and the generated file would not have. The binary doesn't see
+    that before the server is told to reload (measured)."""
+    first = looks[0]
+    reading = first.reading
+    accounts = {GLOBAL_ACCOUNT, "$SYS", reading.system_account, *(account.name for account in reading.accounts)}
+    users = logins_of(first.meant.tree)
+    for seen in looks:
+        for need in needs_of(seen.parsed):
+            if need.name not in (accounts if need.kind == "account" else users):
+                yield (
+                    f"{need.at}: {need.says}, which {first.main} hasn't: its server would not take the new files. "
+                    "Add it there, or take this out."
+                )
 
 
 def of_environment(seen: Look, residual: Residual) -> Iterator[str]:

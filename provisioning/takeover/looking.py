@@ -16,7 +16,9 @@ from accounts_app.natsconf.residual import Residual
 from accounts_app.natsconf.sameness import differences
 from accounts_app.natsconf.specs import AccountSpec, IdentitySpec, SecretSpec, Snapshot
 from accounts_app.natsconf.tree import Tree, spelled
+from provisioning.errors import Invalid
 from provisioning.machine import ask_http, monitoring_url
+from provisioning.mainfile import Need, needs_of
 from provisioning.takeover import globalstore, hindering, neighbours
 from provisioning.takeover import journal as journals
 from provisioning.takeover.forecast import Clients, Forecast, Part, said, waiting_s
@@ -53,7 +55,10 @@ def look(
         parts,
         tuple(dict.fromkeys(_in_the_way(parts, system, identity))),
         tuple(dict.fromkeys((*said(notes, "weak"), *(neighbours.not_there(looks) if len(looks) > 1 else ())))),
-        tuple(dict.fromkeys(said([note for part in parts for note in part.residual.notes], "left"))),
+        (
+            *dict.fromkeys(said([note for part in parts for note in part.residual.notes], "left")),
+            *(f"{need.at}: {need.says}; while it stands, that can't go." for need in _needed(looks)),
+        ),
         accounts=len(first.reading.accounts),
         users=sum(len(account.users) for account in first.reading.accounts),
         system_account=first.reading.system_account,
@@ -89,7 +94,14 @@ def _in_the_way(parts: Sequence[Part], system: System | None, identity: Identity
     yield from hindering.of_environment(looks[0], parts[0].residual)
     yield from hindering.of_system(looks, system)
     if readable:
+        yield from hindering.of_needs(looks)
         yield from hindering.of_others(looks, identity)
+
+
+def _needed(looks: Sequence[Look]) -> Iterator[Need]:
+    """What the main files need of the accounts, each once."""
+    for seen in looks:
+        yield from {(need.kind, need.name): need for need in reversed(needs_of(seen.parsed))}.values()
 
 
 def identity_for(system: System | None, account: str) -> IdentitySpec:
@@ -137,7 +149,12 @@ def _proven(forecast: Forecast) -> Forecast:
         changes = differences(seen.meant.tree, after, identity, hashed=lambda _, hash_: hash_ == _ANY_HASH)
         told += [str(change) for change in changes]
         waits_s = waiting_s(first.reading.accounts, clients)
-        parts.append(replace(part, clients=clients, waits_s=waits_s, digest=judge(seen, texts, generated)))
+        try:
+            judged = judge(seen, texts, generated)
+        except Invalid as error:
+            of_which = f"{seen.main}: " if len(forecast.parts) > 1 else ""
+            raise Invalid(f"{of_which}{error.detail}", error.server_words) from error
+        parts.append(replace(part, clients=clients, waits_s=waits_s, digest=judged))
     return replace(forecast, parts=tuple(parts), differences=tuple(dict.fromkeys(told)), generated=generated)
 
 

@@ -5,11 +5,13 @@ import subprocess
 import pytest
 
 from provisioning.binary import binary
-from provisioning.errors import NotManaged, NotVerified
+from provisioning.errors import Invalid, NotManaged, NotVerified
 from provisioning.machine import ask_http
+from provisioning.takeover.foreseeing import Wanted, shown_of
 from provisioning.takeover.looking import look
 from provisioning.takeover.neighbours import calls, heard_at
 from provisioning.takeover.taking import take, undo
+from tests import factories
 from tests.ports import free_ports
 from tests.provisioning.taken_cluster import TEAM, until
 from tests.provisioning.taken_place import Member
@@ -91,6 +93,39 @@ def test_main_files_that_mean_something_else_are_refused_with_the_first_differen
     assert "and 4 more differences" in refused(tmp_path, many)[0]
     (sentence,) = refused(tmp_path, "operator: x\n")
     assert sentence.startswith(f"{tmp_path}/nats/n2.conf:") and "operator mode" in sentence
+
+
+BOUND = 'leafnodes {\n  remotes: [ { url: "nats://127.0.0.1:9", account: EDGE } ] }\n'
+LET_IN = 'websocket { listen: "127.0.0.1:6", no_tls: true\n  no_auth_user: web }\n'
+
+
+def test_what_another_main_file_needs_and_the_first_lacks_is_said_with_its_line(db, tmp_path, settings):
+    settings.STATE_DIR = tmp_path / "state"
+    n2 = tmp_path / "nats/n2.conf"
+    for more, place, said in ((BOUND, "5:43", "bound to account “EDGE”"), (LET_IN, "5:3", "come in as user “web”")):
+        (sentence,) = refused(tmp_path, TEAM + more)
+        assert sentence.startswith(f"{n2}:{place}: ")
+        assert f"{said} here, which {tmp_path}/nats/nats-server.conf hasn't: its server" in sentence
+        judged = subprocess.run([binary(), "-t", "-c", n2], capture_output=True)
+        started = subprocess.run([binary(), "-c", n2], capture_output=True, timeout=10)
+        assert (judged.returncode, started.returncode != 0) == (0, True), "the binary alone doesn't say so"
+    there = TEAM.replace("{ A:", "{ EDGE: {}, A:")
+    assert len(refused(tmp_path, there + BOUND)) == 2, "the account is a difference besides"
+    assert refused(tmp_path, there + BOUND, first=there) == ()
+    first = tmp_path / "nats/nats-server.conf"
+    forecast = look(first, None, others=[n2])
+    told = f"{n2}:5:43: Leafnodes are bound to account “EDGE” here; while it stands, that can't go."
+    assert told in forecast.sentences()
+    refused(tmp_path, TEAM + BOUND)
+    shown = shown_of(Wanted(str(first)), first, look(first, None, others=[n2]), factories.admin())
+    assert [(each.file, each.line, each.column) for each in shown.in_the_way] == [(str(n2), 5, 43)]
+
+
+def test_which_of_them_the_binary_refuses_is_said(db, tmp_path, settings):
+    settings.STATE_DIR = tmp_path / "state"
+    with pytest.raises(Invalid) as found:
+        refused(tmp_path, TEAM + "tls { cert_file: x }\n")
+    assert found.value.detail == f"{tmp_path}/nats/n2.conf: nats-server refuses what would be written."
 
 
 def test_main_files_in_places_where_nunect_cant_keep_one_file_for_both_are_refused(db, tmp_path, settings):
