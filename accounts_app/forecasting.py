@@ -33,6 +33,11 @@ def forecast_of(row: Stream | Consumer, *, deleted: bool = False) -> tuple[Warni
     )
 
 
+def losses_of(row: Stream | Consumer) -> list[str]:
+    """What would be lost were the servers brought to what the row says, a sentence each."""
+    return [one.sentence for one in forecast_of(row) if one.severity == "loses"] if row.seen else []
+
+
 @dataclass(frozen=True, slots=True)
 class Foreseen:
     """What comes of a row. refused: {setting, "" for the object: what the server is sure to refuse}; warnings: what

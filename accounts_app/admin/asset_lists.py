@@ -22,6 +22,7 @@ from accounts_app.access import require_reach, visible
 from accounts_app.admin import asset_values as values
 from accounts_app.admin import chips
 from accounts_app.asset_states import STATES, in_state, state_word
+from accounts_app.forecasting import losses_of
 from accounts_app.models import Asset, Consumer, Stream
 
 FIRST = (("stream", _("Make a stream")), ("kv", _("Make a KV bucket")), ("object", _("Make an object bucket")))
@@ -179,7 +180,7 @@ class AssetList:
 
     @admin.action(description=_("Revert the selected to their rows"), permissions=["change"])
     def revert_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
-        return self._each(request, queryset.filter(in_state("drifted")), assets.revert, _("%d are brought back."))
+        return self._each(request, queryset.filter(in_state("drifted")), _revert, _("%d are brought back."))
 
     def _each(self, request: HttpRequest, rows: QuerySet[Any], act: Callable[[Any], Any], said: Any) -> HttpResponse:
         """Do it to each row by itself: one that can't doesn't keep the others from it."""
@@ -199,6 +200,13 @@ class AssetList:
         if refused:
             page.message_user(request, refused, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
+
+
+def _revert(row: Any) -> None:
+    """Many at once lose nothing: what would be lost is said on the page of each."""
+    if losses := losses_of(row):
+        raise ValidationError(_("Reverting it loses data, so answer on its own page: %s") % losses[0])
+    assets.revert(row)
 
 
 def asked_for(request: HttpRequest, name: str) -> str:

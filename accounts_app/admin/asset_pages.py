@@ -23,6 +23,7 @@ from accounts_app.access import require_reach
 from accounts_app.admin import asset_values as values
 from accounts_app.admin.asset_outlook import outlook
 from accounts_app.admin.base import head_of
+from accounts_app.forecasting import losses_of
 from accounts_app.jetstream.differences import drift_digest, in_words
 from accounts_app.jetstream.settings import settings_of
 from accounts_app.models import Asset, Consumer
@@ -70,6 +71,7 @@ class AssetPages:
             else "",
             "nu_drift": drift_rows(row) if row.managed and not past else [],
             "nu_drift_digest": drift_digest(row.drift) if row.drift else "",
+            "nu_losses": losses_of(row) if row.managed and row.drift and not past else [],
             "nu_ignored": row.ignored,
             "nu_days": DAYS,
             "nu_answer": reverse(self._name("answer"), args=[row.pk]),

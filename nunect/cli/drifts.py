@@ -15,7 +15,17 @@ from nunect.cli.progress import Waiting
 from nunect.cli.resources import ASSETS, RESOURCES, Resource, find
 from nunect.cli.session import Session, command_options
 from nunect.cli.words import Commands
-from nunect.cli.writing import How, change, finish, must_ask, preview, show_preview, sure, write_options
+from nunect.cli.writing import (
+    How,
+    change,
+    finish,
+    must_ask,
+    preview,
+    show_preview,
+    sure,
+    sure_of_losses,
+    write_options,
+)
 
 
 @click.group(cls=Commands, invoke_without_command=True, short_help="What others changed; answers to it.")
@@ -79,13 +89,13 @@ def _answer(act: str, short: str, done: str) -> Callable[..., Any]:
     @drift.command(act, short_help=short, help=short)
     @of_what("")
     @click.argument("ref", metavar="NAME|ID")
-    @click.option("--yes", is_flag=True, help="Adopt a conf without asking again.")
+    @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
     @write_options
     @command_options
     def answer(session: Session, of: Resource, ref: str, yes: bool, how: How) -> int:
         if of.name == "drifts" and act == "adopt":
             return _adopt_conf(session, of, ref, yes, how)
-        return _send(session, of, ref, act, {}, how, done)
+        return _send(session, of, ref, act, {}, how, done, yes)
 
     return answer
 
@@ -118,11 +128,16 @@ def ignore(session: Session, of: Resource, ref: str, ahead: timedelta | None, ho
     return _send(session, of, ref, "ignore", body, how, "is left as it is")
 
 
-def _send(session: Session, of: Resource, ref: str, act: str, body: dict[str, Any], how: How, done: str) -> int:
+def _send(
+    session: Session, of: Resource, ref: str, act: str, body: dict[str, Any], how: How, done: str, yes: bool = False
+) -> int:
     if of.name not in (*ASSETS, "drifts"):
         raise click.UsageError(f"This is for {', '.join(ASSETS)} and conf.", click.get_current_context())
     row = find(session.client, of, ref)
-    data = change(session, "POST", f"{of.path}{row['id']}/{act}/", body or None, how=how)
+    path = f"{of.path}{row['id']}/{act}/"
+    if act == "revert" and of.name in ASSETS and not how.dry_run:
+        sure_of_losses(session, "POST", path, None, yes)
+    data = change(session, "POST", path, body or None, how=how)
     if data is None:
         return 0
     if act == "adopt" and any(not each["setting"] for each in data["drift"]):  # a row that went is told as it was

@@ -14,7 +14,17 @@ from nunect.cli.progress import Waiting
 from nunect.cli.resources import ASSETS, RESOURCES, Resource, find, resource, several, spread
 from nunect.cli.session import Session, command_options, system_option
 from nunect.cli.words import meant
-from nunect.cli.writing import How, change, finish, must_ask, preview, show_preview, sure, write_options
+from nunect.cli.writing import (
+    How,
+    change,
+    finish,
+    must_ask,
+    preview,
+    show_preview,
+    sure,
+    sure_of_losses,
+    write_options,
+)
 
 PAGE = 1000  # rows that one request may bring
 USUAL = 100
@@ -138,17 +148,20 @@ def create_row(session: Session, of: Resource, given: tuple[str, ...], file: str
 @click.argument("ref", metavar="NAME|ID", shell_complete=completing.names)
 @click.argument("given", nargs=-1, metavar="[FIELD=VALUE]...", shell_complete=completing.fields)
 @click.option("-f", "--file", default="", metavar="FILE", help="Fields as a YAML or JSON map, “-” for stdin.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask where a stream or bucket would lose data.")
 @write_options
 @command_options
-def update_row(session: Session, of: Resource, ref: str, given: tuple[str, ...], file: str, how: How) -> int:
+def update_row(session: Session, of: Resource, ref: str, given: tuple[str, ...], file: str, yes: bool, how: How) -> int:
     """Change fields of one row of a RESOURCE; the others stay."""
     _check_writes(of, "update")
     bodies = list(_bodies(given, file))
     if len(bodies) != 1 or not bodies[0]:
         raise click.UsageError("Say which fields, such as enabled=false, or -f FILE.", click.get_current_context())
     _check_fields(session, of, bodies)
-    row = find(session.client, of, ref)
-    data = change(session, "PATCH", f"{of.path}{row['id']}/", bodies[0], how=how)
+    path = f"{of.path}{find(session.client, of, ref)['id']}/"
+    if of.name in ASSETS and not how.dry_run:
+        sure_of_losses(session, "PATCH", path, bodies[0], yes)
+    data = change(session, "PATCH", path, bodies[0], how=how)
     if data is None:
         return 0
     return finish(session, data, how, f"{_first_letter(of.one)} {of.called(data)} is changed.")

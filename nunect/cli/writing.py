@@ -278,6 +278,16 @@ def sure(question: str, yes: bool) -> None:
         raise Failure("Nothing was changed.")
 
 
+def sure_of_losses(session: Session, method: str, path: str, body: Any, yes: bool) -> None:
+    """Ask before a change by which messages would be lost."""
+    if yes:
+        return
+    told = preview(session, method, path, body, what="Looking what that loses")
+    if any(one.get("severity") == "loses" for one in told.get("warnings") or ()):
+        show_warnings(told, err=True)
+        sure("Go on?", yes)
+
+
 def must_ask(yes: bool, say: str = "--yes") -> None:
     """Refuse early what nobody is there to confirm. say: the option that does."""
     if not yes and not sys.stdin.isatty():

@@ -28,6 +28,20 @@ def test_a_difference_is_shown_and_answered(page, of):
     assert (row.config["max_age"], row.drift) == (DAY_NS, [])
 
 
+def test_what_reverting_loses_is_said_before_and_never_done_to_many(page, of):
+    row = seen(factories.stream(of, max_msgs=10), max_msgs=-1)
+    factories.settled(row, counts={"messages": 50, "bytes": 500}, drift=row.drift, seen=row.seen)
+    assert "40 of 50 messages go, the oldest ones." in page.get(address(row)).content.decode()
+    asked = {"action": "revert_selected", "_selected_action": [row.pk]}
+    told = [str(one) for one in page.post(STREAMS, asked, follow=True).context["messages"]]
+    assert any("answer on its own page" in one for one in told), told
+    row.refresh_from_db()
+    assert row.state == "drifted"
+    page.post(address(row, "answer"), {"answer": "revert", "shown": drift_digest(row.drift)})
+    row.refresh_from_db()
+    assert row.drift == []
+
+
 @pytest.mark.parametrize(
     "said", [{"answer": "adopt", "shown": "of yesterday"}, {"answer": "burn"}, {"answer": "ignore", "days": "x"}, {}]
 )

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from accounts_app.jetstream.wire import to_server
 from accounts_app.models import Account, NatsUser, Role, Server, Token
 from accounts_app.systems import new_system
 from nunect.cli.resources import RESOURCES
@@ -217,3 +218,20 @@ def test_where_there_are_several_systems_a_command_names_the_option_and_them(nun
         Account.objects.filter(name="NEW").delete()
     other = nunect("plan", "-f", "-", "--system", "shop", input="system: default\naccounts: [{name: NEW}]\n")
     assert other.stderr == "nunect: The documents are for system “default”, and --system says “shop”.\n"
+
+
+def test_what_would_be_lost_is_asked_about(nunect, db):
+    row = factories.stream(factories.account("KEEPS", jetstream=True), "LIM", max_msgs=10)
+    drift = [{"setting": "max_msgs", "wanted": 10, "seen": -1, "words": "Max. messages: 10 and no limit."}]
+    there = {"seen": {**to_server("stream", "LIM", row.config, None), "max_msgs": -1}, "drift": drift}
+    for asked in (("drift", "revert", "streams", "KEEPS/LIM"), ("update", "streams", "KEEPS/LIM", "max_msgs=20")):
+        row.refresh_from_db()
+        factories.settled(row, **there, counts={"messages": 50, "bytes": 500})
+        before = row.wanted
+        told = nunect(*asked)
+        assert (told.exit_code != 0, "of 50 messages go, the oldest ones." in told.output) == (True, True), told.output
+        row.refresh_from_db()
+        assert row.wanted == before
+        nunect(*asked, "--wait", "0", "--yes")
+        row.refresh_from_db()
+        assert row.wanted > before
