@@ -163,17 +163,25 @@ def blueprints(session: Session, name: str | None) -> None:
 )
 @click.option("--confirm", default="", metavar="NAME", help="The account's name once more, where nobody can be asked.")
 @click.option("--follow", "watch", is_flag=True, help="Watch until it is gone.")
+@click.option("--dry-run", is_flag=True, help="Say what it would take away, and do nothing.")
 @command_options
-def retire(session: Session, account: str, window: timedelta, data: str, confirm: str, watch: bool) -> int:
+def retire(
+    session: Session, account: str, window: timedelta, data: str, confirm: str, watch: bool, dry_run: bool
+) -> int:
     """Retire an ACCOUNT: its users are shut out at once, and after --window it goes from the servers.
 
     Until then `nunect job cancel ID` gives it back as it was.
     """
     row = find(session.client, RESOURCES["accounts"], account)
     path, body = f"accounts/{row['id']}/retire/", {"window_s": round(window.total_seconds()), "data": data}
-    if not confirm:
+    if dry_run or not confirm:
         told = preview(session, "POST", path, {**body, "confirm": row["name"]}, what="Looking what that takes away")
-        show_preview(told, err=True)
+        if dry_run and session.as_json:
+            output.print_json(told)
+        else:
+            show_preview(told, err=not dry_run)
+        if dry_run:
+            return 0
         name = output.plain(row["name"])
         goes = {"keep": "stays in the servers' store", "delete": "is deleted with it"}[data]
         output.say(

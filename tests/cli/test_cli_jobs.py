@@ -42,6 +42,8 @@ def test_retiring_says_what_becomes_of_its_streams_before_it_asks(nunect, job):
     said, asked = "“JOBS” of account “ACME” is deleted with 8 messages, as last seen.", "Type the name of the account"
     assert -1 < told.output.find(said) < told.output.find(asked), told.output
     assert told.exit_code != 0 and not Job.objects.filter(kind="retire").exists()
+    looked = nunect("retire", "ACME", "--data", "delete", "--dry-run")
+    assert (looked.exit_code, said in looked.output, Job.objects.filter(kind="retire").exists()) == (0, True, False)
     kept = nunect("retire", "ACME", input="no\n").output
     assert "stays in the servers' store with 8 messages" in kept
     assert nunect("retire", "ACME", input="ACME\n").exit_code == 0
