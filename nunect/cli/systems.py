@@ -207,9 +207,12 @@ def release(session: Session, name: str, confirm: str, own: str, keep_files: boo
         return 0
     output.say(f"nunect has let go of {output.plain(row['name'])}.", err=True)
     if data["main"]:
-        output.say(f"{output.plain(data['main'])} is the one conf now. {output.plain(data['proof'])}", err=True)
+        mains = len(data["kept"]) - 1  # beside the generated file's
+        each = f"Each of the {mains} main files holds what nunect generated" if mains > 1 else ""
+        now = each or f"{output.plain(data['main'])} is the one conf now"
+        output.say(f"{now}. {output.plain(data['proof'])}", err=True)
         output.say(f"The former files: {', '.join(map(output.plain, data['kept']))}.", err=True)
-        output.say("`nunect system release --undo` puts them back.", err=True)
+        output.say(f"`nunect system release {output.plain(row['name'])} --undo` puts them back.", err=True)
     return 0
 
 
