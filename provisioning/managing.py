@@ -18,6 +18,7 @@ from accounts_app.wanted import want
 from provisioning.errors import ProvisioningError
 from provisioning.files import read_generated, text_hash, wait_for_writer
 from provisioning.models import Drift
+from provisioning.release_files import is_plain
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,10 @@ def manage(system: System, confirm: str) -> None:
     confirm: the system's name, typed. What was changed by hand meanwhile counts as seen. Raises ValidationError.
     """
     check_name(system, confirm)
+    if is_plain(system.folder):
+        raise ValidationError(
+            _("Its release left one plain conf, which says it all: put the former files back first (release --undo).")
+        )
     _turn(system, System.Stage.MANAGED)
     _see_drift(system)
     want(system.pk, shared=True)

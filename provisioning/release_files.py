@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioning.files import MAIN, text_hash
+from provisioning.files import GENERATED, MAIN, text_hash
 
 BEFORE = ".before-release"  # at the end of a former file's name
 NOTE = ".nunect.release"
@@ -17,6 +17,11 @@ NOTE = ".nunect.release"
 def former_of(path: Path) -> Path:
     """Where what a file was before its release is kept."""
     return path.with_name(path.name + BEFORE)
+
+
+def is_plain(folder: Path) -> bool:
+    """Whether a release left one plain conf here, and nobody has put nunect's file beside it since."""
+    return former_of(folder / MAIN).exists() and not (folder / GENERATED).exists()
 
 
 def keep_former(paths: Iterable[Path]) -> None:

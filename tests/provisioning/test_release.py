@@ -66,6 +66,8 @@ def test_one_plain_conf_with_the_digest_that_ran(shop):
 def test_and_back_byte_for_byte(shop):
     before, reloads = files(shop), shop.reloads()
     releasing.release(shop.system, "default")
+    with pytest.raises(ValidationError, match="put the former files back first"):
+        managing.manage(shop.system, "default")
     said = releasing.undo(shop.system, "default")
     assert said == "The former files are back, and nunect observes “default”."
     assert files(shop) == before
