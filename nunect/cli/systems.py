@@ -261,8 +261,10 @@ def _turned(session: Session, data: Mapping[str, Any], how: How, said: str) -> i
 
 def _show(told: Mapping[str, Any]) -> None:
     output.say(click.style(f"{told['system']} is {told['stage']}. {output.plain(told['summary'])}", bold=True))
-    if told["words"] or told["own"]:
-        show_preview({"changes": [*told["words"], *told["own"]]})
+    if told["words"]:
+        show_preview({"changes": told["words"]})
+    for word in told["own"]:
+        output.say(f"  Besides: {output.plain(word['text'])}")
     for server in told["servers"]:
         word = {True: "runs it", False: "runs something else"}.get(server["runs_it"], "starts with another file")
         output.say(f"  {output.plain(server['name'])}: {word}")
