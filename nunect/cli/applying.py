@@ -166,10 +166,11 @@ def apply(
 
 @click.command(short_help="Show what a revision changed of the servers' conf.")
 @click.argument("number", required=False, type=int, metavar="[REVISION]")
+@system_option
 @command_options
-def diff(session: Session, number: int | None) -> int:
+def diff(session: Session, number: int | None, system: str) -> int:
     """Show what a revision changed of the servers' conf, the newest one by default."""
-    row = revisions.find(session.client, number)
+    row = revisions.find(session.client, number, system)
     with Waiting("Comparing"):
         told = session.client.get(f"revisions/{row['id']}/diff/").data
     if session.as_json:

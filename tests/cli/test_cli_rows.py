@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from django.utils import timezone
 
 from accounts_app.jetstream.wire import to_server
 from accounts_app.models import Account, NatsUser, Role, Server, Token
 from accounts_app.systems import new_system
 from nunect.cli.resources import RESOURCES
+from provisioning.models import Revision
 from tests import factories
 
 
@@ -199,6 +201,27 @@ def test_where_there_are_several_systems_lists_say_whose_a_row_is(nunect, acme):
     assert "default" in nunect("list", "users").stdout, "all of one system, and there is another"
     told = nunect("get", "accounts", "ACME").stderr
     assert "(ACME of default)" in told and "(ACME of shop)" in told
+
+
+def test_revisions_of_several_systems_are_told_apart(nunect, acme):
+    for system in (acme.system, new_system("shop", stage="observed")):
+        Revision.objects.create(
+            system=system,
+            number=7,
+            sha256=system.name,
+            text_sha256="t",
+            renderer=1,
+            wanted=7,
+            authors=[{"person": system.name, "door": "cli"}],
+            snapshot_at=timezone.now(),
+        )
+    head, *lines = nunect("revisions").stdout.splitlines()
+    assert "SYSTEM" in head.upper() and len(lines) == 2
+    only = nunect("revisions", "--system", "shop").stdout.splitlines()[1:]
+    assert [line.split()[:2] for line in only] == [["7", "shop"]]
+    refused = nunect("diff", "7")
+    assert refused.exit_code == 1 and "say which by --system NAME" in refused.stderr
+    assert "by shop" in nunect("diff", "7", "--system", "shop").stderr
 
 
 def test_where_there_are_several_systems_a_command_names_the_option_and_them(nunect, acme, tmp_path):
