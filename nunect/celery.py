@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init, worker_process_init
+from celery.signals import worker_init, worker_process_init, worker_ready
 
 from nunect.supervisor import die_with_parent
 
@@ -21,6 +21,22 @@ def look_at_the_tables(**kwargs: Any) -> None:
     from nunect import tables  # Django is not set up yet when this module is loaded
 
     tables.check_fit()
+
+
+@worker_init.connect
+def outlive_redis(**kwargs: Any) -> None:
+    """A worker waits for a Redis that is gone."""
+    from nunect import broker  # which only a worker needs
+
+    broker.outlive()
+
+
+@worker_ready.connect
+def hush(**kwargs: Any) -> None:
+    """A worker that waits says so in a line."""
+    from nunect import broker
+
+    broker.hush()
 
 
 @worker_process_init.connect

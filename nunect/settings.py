@@ -270,6 +270,7 @@ CELERY_TASK_TIME_LIMIT = 180
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False  # Redis knows none, and each loss would be told with a line of it
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 240,
     "unacked_restore_interval": 2,
@@ -384,12 +385,15 @@ LOGGING = {
             "foreign_pre_chain": _shared_processors,
         }
     },
-    "filters": {"expected": {"()": "nunect.quiet.Expected"}},
+    "filters": {"expected": {"()": "nunect.quiet.Expected"}, "waits": {"()": "nunect.quiet.Waits"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"level": "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL, "handlers": []},  # its DEBUG tells secrets
         "django.request": {"filters": ["expected"]},
+        "celery.worker.consumer.consumer": {"filters": ["waits"]},
+        "celery.worker.consumer.connection": {"filters": ["waits"]},
+        "kombu.transport.virtual.base": {"level": "WARNING"},  # what it gives back, or would if Redis were there
         "asyncio": {"level": "ERROR"},  # it warns of each TLS connection that a client of NATS closes
     }
     | {
