@@ -6,21 +6,37 @@ import warnings
 from typing import Any
 
 from celery.exceptions import CPendingDeprecationWarning
-from kombu.transport import redis
+from kombu.transport import redis, virtual
 
 
 class Unacknowledged(redis.QoS):  # type: ignore[misc]
-    """Messages under way."""
+    """Messages under way, also of a connection that was lost and closed: kombu's own fails there, the worker's end.
+
+    Redis has kept those, and gives them out again after the visibility timeout; no task does anything twice.
+    """
 
     def restore_unacked(self, client: Any = None) -> None:
-        """Give them back to the queue; not over a connection that is closed already, which would be the worker's end.
-
-        Redis has kept them, and gives them out again after the visibility timeout; what they ask for is in the tables.
-        """
-        if self.channel.connection.client is None:
+        if self._is_gone():
             self._delivered.clear()
         else:
             super().restore_unacked(client)
+
+    def ack(self, delivery_tag: Any) -> None:
+        if self._is_gone():
+            virtual.QoS.ack(self, delivery_tag)
+        else:
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
+        if self._is_gone():
+            virtual.QoS.ack(self, delivery_tag)
+        else:
+            super().reject(delivery_tag, requeue)
+
+    def _is_gone(self) -> bool:
+        """Whether the channel has no connection to Redis any more, and nobody who knows where one would lead."""
+        transport = self.channel.connection
+        return self.channel._pool is None and (transport is None or transport.client is None)
 
 
 def outlive() -> None:

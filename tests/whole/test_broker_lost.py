@@ -124,17 +124,21 @@ def test_what_was_under_way_does_not_end_a_worker_whose_connection_is_gone(broke
         lost.Producer().publish({}, routing_key="tests")
         got = []
         queue.consume(callback=got.append)
-        lost.drain_events(timeout=5)
+        lost.Producer().publish({}, routing_key="tests")
+        for _ in range(2):
+            lost.drain_events(timeout=5)
         beside = Queue("beside", channel=lost.channel())  # closed first, and that breaks off
         beside.declare()
         beside.consume(callback=got.append)
         with pytest.raises(socket.timeout):
             lost.drain_events(timeout=0.1)
-        assert got and lost.default_channel._in_poll and lost.default_channel.qos._delivered
+        assert len(got) == 2 and lost.default_channel._in_poll and lost.default_channel.qos._delivered
         broker.kill()
         with contextlib.suppress(Exception):  # as Celery does
             lost.collect(socket_timeout=0.1)
-        ignore_errors(lost, lost.close)  # without `outlive` an AttributeError
+        ignore_errors(lost, lost.close)  # without `outlive` an AttributeError, as in what follows
+        got[0].ack()
+        got[1].reject(requeue=True)
     broker.start()
     with redis_client.Redis.from_url(f"unix://{broker.socket}") as kept:
-        assert kept.hlen("unacked") == 1, "it is given out again after the visibility timeout"
+        assert kept.hlen("unacked") == 2, "they are given out again after the visibility timeout"
