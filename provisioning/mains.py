@@ -16,7 +16,7 @@ from provisioning.files import GENERATED, MAIN
 from provisioning.machine import find_process, running_mains
 from provisioning.mainfile import MainFile, read_file, read_main
 from provisioning.takeover.journal import beside, load
-from provisioning.takeover.neighbours import is_one_of_several
+from provisioning.takeover.neighbours import is_one_of_several, meet
 
 _DEEPEST, _MOST_FOLDERS, _LARGEST = 3, 500, 2**20  # of a search; bytes
 _INCLUDES = re.compile(rb"^[^#\n]*include\b[^\n]*" + re.escape(GENERATED.encode()), re.MULTILINE)
@@ -70,28 +70,28 @@ def read_mains(folder: Path, guard: str) -> tuple[MainFile, ...]:
     return (first, *(each.main for each in others if each.main.tree))
 
 
-def further(folder: Path, guard: str, first: MainFile | None = None) -> list[Further]:
-    """The main files besides the folder's own: those that include the generated file, and those that ought to: a server
-    runs with one that still has the guard, or the last take-over named it."""
+def further(folder: Path, guard: str, first: MainFile) -> list[Further]:
+    """The main files besides the folder's own: those that include the generated file, and those that ought to: the last
+    take-over named it, or a server runs with it that still has the guard, or is joined to the first."""
     taken = _taken(folder)
     found = {path: _data(path) for path in dict.fromkeys([*taken, *_search(folder)])}
     found = {path: data for path, data in found.items() if data and path not in (folder / MAIN, folder / GENERATED)}
-    if first is None or is_one_of_several(first.tree) or any(_INCLUDES.search(data) for data in found.values()):
+    if is_one_of_several(first.tree) or any(_INCLUDES.search(data) for data in found.values()):
         running = {path for path, _ in running_mains() if path.is_relative_to(folder) and path != folder / MAIN}
         found |= {path: _data(path) for path in sorted(running - found.keys())}
     else:
         running = set()
     read: list[Further] = []
     for path, data in found.items():
-        has_guard = guard.encode() in data
-        if not (_INCLUDES.search(data) or path in taken or (has_guard and path in running)):
+        if not (_INCLUDES.search(data) or path in taken or path in running):
             continue
         process = find_process(path)
         environ = process.environ if process and process.environ else _Guessed(os.environ)
         main = read_file(path, folder, guard, environ)
-        if main.includes_generated or path in taken or has_guard:
+        ought_to = path in taken or guard.encode() in data or meet(main.tree, first.tree)
+        if main.includes_generated or ought_to:
             read.append(Further(main, process is not None))
-    parts = {name for each in read for name in each.main.includes} | (first.includes if first else frozenset())
+    parts = {name for each in read for name in each.main.includes} | first.includes
     return [each for each in read if str(each.main.path) not in parts]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -14,16 +14,19 @@ from accounts_app.natsconf import forms, names
 from accounts_app.natsconf.comparable import comparable, logins_of, same_spelling
 from accounts_app.natsconf.digest import digest
 from accounts_app.natsconf.reading import Reading
+from accounts_app.natsconf.refusing import system_account
 from accounts_app.natsconf.specs import CONTROL_ACCOUNT, AccountSpec
 from accounts_app.natsconf.subjects import InvalidValue
 from accounts_app.natsconf.tree import RenderError, Tree, whole
 from accounts_app.natsconf.user_changes import READ_INTO
 from provisioning.binary import refusal_of
 from provisioning.drift import in_words
+from provisioning.files import MAIN
+from provisioning.mainfile import named
 from provisioning.models import Difference, Revision, difference
 from provisioning.recording import note_servers
-from provisioning.running_conf import RunningConf, Unreadable, read_running
-from provisioning.server import Fleet
+from provisioning.running_conf import RunningConf, Unreadable, read_others, read_running
+from provisioning.server import Fleet, Seen
 from provisioning.strangers import NO_WAY_IN
 from provisioning.workshop import Goal, make_goal
 
@@ -54,6 +57,7 @@ def _look(goal: Goal) -> dict[str, Any]:
     told |= {"words": [], "own": [], "servers": [], "checked_at": timezone.now()}
     try:
         running = read_running(system.folder)
+        others = read_others(system.folder, system.guard_nkey)
     except Unreadable as error:
         return told | {"unknown": str(error)}
     told["where"] = str(running.path)
@@ -67,8 +71,35 @@ def _look(goal: Goal) -> dict[str, Any]:
     told["words"] = [word for word in words if READ_INTO not in word["text"]]
     told["ours"] = _digest(goal, goal.specs.values())
     told["theirs"] = _digest(goal, theirs)
-    told["servers"], told["unasked"] = _ask(goal, running)
-    return told
+    told["servers"], told["unasked"] = _ask(goal, running, others)
+    return _with_others(goal, told, running, others)
+
+
+def _with_others(
+    goal: Goal, told: dict[str, Any], running: RunningConf, others: Sequence[RunningConf]
+) -> dict[str, Any]:
+    """The look, with what further main files say otherwise than the first: each such word begins with its file."""
+    identity, folder = goal.taken.identity, goal.taken.system.folder
+
+    def meant(conf: RunningConf) -> Tree:
+        return comparable(conf.parsed.tree, identity, system_account(conf.parsed.tree))
+
+    words, first = list(told["words"]), meant(running)
+    for each in others:
+        if meant(each) == first:
+            continue
+        reading, theirs = read_specs(goal.taken.system, each.parsed)
+        name = named(each.path, folder)
+        if reading.refused:
+            why = " ".join(note.sentence for note in reading.notes if note.verdict == "refused")
+            return told | {"words": [], "unknown": f"{name}: {why}"}
+        own = [word for word in _words(goal, each, reading) if READ_INTO not in word["text"]]
+        words += [{**word, "text": f"{name}: {word['text']}"} for word in own if word not in told["words"]]
+        missing = [word for word in words if word in told["words"] and word not in own]
+        words = [word | {"text": f"{MAIN}: {word['text']}"} if word in missing else word for word in words]
+        if told["theirs"] == told["ours"]:
+            told["theirs"] = _digest(goal, theirs)
+    return told | {"words": words}
 
 
 def _words(goal: Goal, running: RunningConf, reading: Reading) -> list[dict[str, Any]]:
@@ -95,12 +126,12 @@ def _digest(goal: Goal, specs: Iterable[AccountSpec]) -> str:
         return ""
 
 
-def _ask(goal: Goal, running: RunningConf) -> tuple[list[dict[str, Any]], str]:
-    """([{name, digest, runs_it, refusal}] of the servers that answer, why nobody could be asked). A server whose main
-    file is another one can't be judged by this one."""
+def _ask(goal: Goal, running: RunningConf, others: Sequence[RunningConf]) -> tuple[list[dict[str, Any]], str]:
+    """([{name, digest, runs_it, refusal, where}] of the servers that answer, why nobody could be asked). A server whose
+    main file is none of these can't be judged by them."""
     if not running.is_whole:
         return [], ""
-    stands = digest(running.parsed.tree)
+    mains = {digest(each.parsed.tree): each for each in (running, *others)}
     system = goal.taken.system
     ours = goal.taken.identity
     known = {ours.control, ours.relay} & logins_of(running.parsed.tree)
@@ -113,14 +144,24 @@ def _ask(goal: Goal, running: RunningConf) -> tuple[list[dict[str, Any]], str]:
         note_servers(
             system, seen, Revision.objects.filter(system=system).values_list("sha256", flat=True).first() or "-"
         )
-    named = running.parsed.tree.get("server_name")
     told = []
     for one in seen:
-        starts_with_it = one.name == named if named else len(seen) == 1
-        runs_it = True if one.config_digest == stands else False if starts_with_it else None
-        refusal = refusal_of(running.path) if runs_it is False else ""
-        told.append({"name": one.name, "digest": one.config_digest, "runs_it": runs_it, "refusal": refusal})
+        conf = mains.get(one.config_digest)
+        runs_it = True if conf else None
+        if conf is None and (conf := _main_of(one, mains.values(), alone=len(seen) == 1)):
+            runs_it = False
+        refusal = refusal_of(conf.path) if conf and runs_it is False else ""
+        where = str(conf.path) if conf else ""
+        told.append(
+            {"name": one.name, "digest": one.config_digest, "runs_it": runs_it, "refusal": refusal, "where": where}
+        )
     return told, why
+
+
+def _main_of(one: Seen, mains: Iterable[RunningConf], *, alone: bool) -> RunningConf | None:
+    """The main file that a server starts with, by its name; where there is one server, a file without a name."""
+    names = {conf.parsed.tree.get("server_name"): conf for conf in mains}
+    return names.get(one.name) or (names.get(None) if alone else None)
 
 
 def with_known_hashes(system: System, tree: Tree) -> Tree:

@@ -14,6 +14,8 @@ from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import Parsed, parse
 from provisioning.files import GENERATED, MAIN
 from provisioning.machine import find_process
+from provisioning.mainfile import read_file
+from provisioning.mains import further
 
 _OPTION = re.compile(r": give its value from the server's environment \(--env [^)]*\)")
 
@@ -35,6 +37,28 @@ def read_running(folder: Path) -> RunningConf:
     """The main file of a folder with its includes; without one, the generated file alone. Raises Unreadable."""
     main, generated = folder / MAIN, folder / GENERATED
     path = main if main.exists() or not generated.exists() else generated
+    return _read(path, main)
+
+
+def read_others(folder: Path, guard: str) -> list[RunningConf]:
+    """The further main files of a folder that has one. One that can't be read, and that no server of this machine runs
+    with, is left out. Raises Unreadable."""
+    if not (folder / MAIN).exists():
+        return []
+    found = []
+    first = read_file(folder / MAIN, folder, guard, _environment(folder / MAIN))
+    for each in further(folder, guard, first):
+        try:
+            found.append(_read(each.main.path, each.main.path))
+        except Unreadable:
+            if each.runs:
+                raise
+    return found
+
+
+def _read(path: Path, main: Path) -> RunningConf:
+    """A conf as the server would read it that runs with that main file."""
+    folder = path.parent
     try:
         return RunningConf(path, read_conf(path, _environment(main)), path == main)
     except FileNotFoundError as error:

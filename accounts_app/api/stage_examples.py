@@ -17,7 +17,15 @@ _DIFFERENCE = {
     "ours": _DIGEST,
     "theirs": "sha256:180588eae1b0a5e7d0c3b2a1908f7e6d5c4b3a29181716151413121110fedcba",
     "unknown": "",
-    "servers": [{"name": "nats-1", "digest": _DIGEST, "runs_it": True, "refusal": ""}],
+    "servers": [
+        {
+            "name": "nats-1",
+            "digest": _DIGEST,
+            "runs_it": True,
+            "refusal": "",
+            "where": "/etc/nats/nats-server.conf",
+        }
+    ],
     "unasked": "",
     "checked_at": "2027-01-31T12:00:00Z",
 }

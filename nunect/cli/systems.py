@@ -267,7 +267,9 @@ def _show(told: Mapping[str, Any]) -> None:
         output.say(f"  Besides: {output.plain(word['text'])}")
     for server in told["servers"]:
         word = {True: "runs it", False: "runs something else"}.get(server["runs_it"], "starts with another file")
-        output.say(f"  {output.plain(server['name'])}: {word}")
+        where = server.get("where", "")
+        file = f" ({output.plain(where)})" if where not in ("", told["where"]) else ""
+        output.say(f"  {output.plain(server['name'])}{file}: {word}")
         if server["refusal"]:
             output.say(f"  It would refuse what stands there: {output.plain(server['refusal'])}")
     if told["unasked"]:

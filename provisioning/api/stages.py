@@ -41,10 +41,13 @@ class OneServer(serializers.Serializer[Any]):
     name = serializers.CharField()
     digest = serializers.CharField()
     runs_it = serializers.BooleanField(
-        allow_null=True, help_text="Whether it runs what stands in the file; null: it starts with another file."
+        allow_null=True, help_text="Whether it runs what stands in its main file; null: that file isn't there."
     )
     refusal = serializers.CharField(
         default="", help_text='Why it would not take what stands in the file, in its own words; "" when it would.'
+    )
+    where = serializers.CharField(
+        default="", help_text='The main file that it starts with; "" for one that isn\'t there.'
     )
 
 

@@ -16,9 +16,9 @@ class Difference(models.Model):
     where: the file that was read, "" when there is none. words: what would change for people if nunect wrote, as
     Revision.changes has it; [] and no `unknown` when nothing would. own: the same of what nunect does whatever the
     rows say. ours, theirs: digests of both sides in one and the same spelling, without what is nunect's own, "" where
-    that can't be made. unknown: why the sides can't be compared. servers: [{name, digest, runs_it, refusal}], whether
-    each runs what stands in the file (None: it starts with a main file that isn't here), and in its own words why it
-    would not take that; unasked: why no server was asked.
+    that can't be made. unknown: why the sides can't be compared. servers: [{name, digest, runs_it, refusal, where}],
+    whether each runs what stands in its main file `where` (None, and "": that file isn't here), and in its own words
+    why it would not take that; unasked: why no server was asked. Words of further main files begin with their name.
     """
 
     system = models.OneToOneField(System, models.CASCADE, related_name="difference")
@@ -52,7 +52,8 @@ class Difference(models.Model):
         if other := self._others():
             refuses = any(server.get("refusal") for server in self.servers)
             more = ", which it would refuse: it could not start again" if refuses else ""
-            return f"{', '.join(other)} runs something else than what stands in {self.where}{more}."
+            files = {server.get("where") or self.where: None for server in self.servers if server["runs_it"] is False}
+            return f"{', '.join(other)} runs something else than what stands in {', '.join(files)}{more}."
         if not self.words:
             return f"nunect would write what {self.where} says."
         return f"nunect would change {len(self.words)} {'thing' if len(self.words) == 1 else 'things'}."

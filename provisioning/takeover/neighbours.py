@@ -109,14 +109,15 @@ def joined_mains(mains: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
         path, tree = next(iter(left.items()))
         del left[path]
         group, trees = [path], [tree]
-        while met := [other for other, their in left.items() if any(_meet(their, tree) for tree in trees)]:
+        while met := [other for other, their in left.items() if any(meet(their, tree) for tree in trees)]:
             group += met
             trees += [left.pop(other) for other in met]
         first, *rest = sorted(group)
         yield arranged(first, rest)
 
 
-def _meet(one: Tree, other: Tree) -> bool:
+def meet(one: Tree, other: Tree) -> bool:
+    """Whether a server with the one conf calls a server with the other, or is called by it, on this machine."""
     return _any_meets(calls(one), heard_at(other)) or _any_meets(calls(other), heard_at(one))
 
 

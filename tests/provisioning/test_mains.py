@@ -3,10 +3,14 @@
 import pytest
 
 from accounts_app.models import Account
+from accounts_app.natsconf.emit import emit
+from accounts_app.natsconf.parse import parse
 from monitoring.doctor import examine
+from provisioning import managing
 from provisioning.errors import NotManaged
 from provisioning.files import MAIN
 from provisioning.models import Drift
+from provisioning.observing import look_now
 from tests.ports import free_ports
 from tests.provisioning.pair import Pair
 
@@ -118,3 +122,29 @@ def test_an_edit_of_the_second_main_file_that_is_none_of_nunects_is_no_drift(pai
     pair.apply(fresh=True)
     assert not Drift.objects.exists()
     assert pair.reloads() == reloads
+
+
+def test_what_an_observed_second_main_file_says_otherwise_is_named_and_each_server_has_its_file(pair):
+    managing.observe(pair.system)
+    found = look_now(pair.system)
+    assert found.is_none, found.summary
+    files = {"n1": str(pair.folder / MAIN), "n2": str(pair.n2)}
+    assert {one["name"]: (one["runs_it"], one["where"]) for one in found.servers} == {
+        name: (True, file) for name, file in files.items()
+    }
+    text = pair.n2.read_text()
+    pair.n2.write_text(text + "max_payload: 2MB\n")
+    found = look_now(pair.system)
+    assert (found.words, found.summary) == ([], f"n2 runs something else than what stands in {pair.n2}.")
+
+    own = parse((pair.folder / "accounts.conf").read_text()).tree["accounts"]
+    own["SHOP"]["users"] = []
+    pair.n2.write_text(text.replace('include "accounts.conf"', emit({"accounts": own})))
+    pair.reload_second()
+    found = look_now(pair.system)
+    assert [word["text"] for word in found.words] == ["n2.conf: user `till` of account `SHOP` is added"]
+    assert (found.is_none, found.ours == found.theirs) == (False, False)
+    assert [one["runs_it"] for one in found.servers] == [True, True]
+    Account.objects.get(name="SHOP").users.all().delete()
+    found = look_now(pair.system)
+    assert [word["text"] for word in found.words] == [f"{MAIN}: user `till` of account `SHOP` is removed"]

@@ -166,7 +166,8 @@ def test_back_to_observing_leaves_everything_as_it_is(world):
     before, reloads = on_disk(world.folder), world.reloads()
     found = look_now(world.system)
     assert found.is_none and found.own == []
-    assert found.servers == [{"name": "n1", "digest": revision.config_digest, "runs_it": True, "refusal": ""}]
+    told = {"name": "n1", "digest": revision.config_digest, "runs_it": True, "refusal": ""}
+    assert found.servers == [{**told, "where": str(world.folder / MAIN)}]
     user.permissions.all().delete()
     world.apply()
     world.apply(fresh=True)
