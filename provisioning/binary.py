@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from django.conf import settings
 
@@ -65,16 +67,16 @@ def too_old(version: str) -> str:
 class Judging:
     """A conf in the hands of the binary: it judges from now on, `digest` waits for what it says. A context manager."""
 
-    def __init__(self, text: str, beside: Path | None = None, name: str = GENERATED) -> None:
-        """text: a conf that stands alone, or, with beside, the file `name` among those of that folder; paths start
-        where the running server was started."""
+    def __init__(self, text: str, beside: Path | None = None, name: str = GENERATED, main: str = MAIN) -> None:
+        """text: a conf that stands alone, or, with beside, the file `name` among those of that folder, of which `main`
+        is judged; paths start where its running server was started."""
         self._scratch = tempfile.TemporaryDirectory(dir=_scratch())
         folder = Path(self._scratch.name)
         if beside is not None:
             for entry in beside.iterdir():
                 if entry.name != name and not entry.name.startswith("."):
                     (folder / entry.name).symlink_to(entry.absolute())
-        self._main = folder / MAIN
+        self._main = folder / main
         _put(folder / name if beside is not None else self._main, text)
         self._process = subprocess.Popen(
             [binary(), "-t", "-c", str(self._main)],
@@ -82,7 +84,7 @@ class Judging:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            cwd=_runs_in(beside) if beside is not None else None,
+            **(_around(beside, main) if beside is not None else {}),
         )
 
     def __enter__(self) -> Judging:
@@ -111,13 +113,27 @@ class Judging:
         raise Invalid("nats-server refuses this configuration.", told(words, self._main.parent))
 
 
-def validate_folder(folder: Path, text: str, name: str = GENERATED) -> str:
-    """Let the binary judge the main file of a folder with another text for the file `name`; the digest of the whole.
+def validate_folder(folder: Path, text: str, name: str = GENERATED, main: str = MAIN) -> str:
+    """Let the binary judge a main file of a folder with another text for the file `name`; the digest of the whole.
 
-    Raises Invalid with the server's words.
+    main: as it is called in the folder. Raises Invalid with the server's words.
     """
-    with Judging(text, folder, name) as judging:
+    with Judging(text, folder, name, main) as judging:
         return judging.digest()
+
+
+def validate_mains(folder: Path, text: str, others: Iterable[str]) -> None:
+    """The same for the folder's main file and for further ones. Raises Invalid, which names a further one; what the
+    binary refuses as it stands, too, has another fault."""
+    validate_folder(folder, text)
+    for name in others:
+        try:
+            validate_folder(folder, text, main=name)
+        except Invalid as error:
+            stands = try_conf(folder / name, _environ(folder / name), _runs_in(folder / name))
+            if not stands.returncode:
+                words = error.server_words if name in error.server_words else f"{name}: {error.server_words}"
+                raise Invalid(error.detail, words) from error
 
 
 def try_conf(main: Path, environ: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -157,10 +173,20 @@ def told(words: str, scratch: Path | None = None) -> str:
     return _IN_URL.sub("://…@", words.replace("nats-server: ", "").strip())[:2000]
 
 
-def _runs_in(folder: Path) -> Path:
-    """Where the server of a folder runs, or would."""
-    process = find_process(folder / MAIN)
-    return process.cwd if process is not None and process.cwd.is_dir() else folder
+def _around(folder: Path, name: str) -> dict[str, Any]:
+    """Where the server of a main file runs, and with what environment: of the folder's own one with that of nunect."""
+    main = folder / name
+    return {"cwd": _runs_in(main), "env": None if name == MAIN else _environ(main)}
+
+
+def _runs_in(main: Path) -> Path:
+    process = find_process(main)
+    return process.cwd if process is not None and process.cwd.is_dir() else main.parent
+
+
+def _environ(main: Path) -> dict[str, str]:
+    process = find_process(main)
+    return dict(process.environ if process is not None and process.environ else os.environ)
 
 
 def _scratch() -> Path:

@@ -20,7 +20,7 @@ from accounts_app.natsconf.specs import AccountSpec
 from accounts_app.natsconf.user_changes import names_by_nkey
 from provisioning.binary import validate_folder
 from provisioning.errors import Invalid, ProvisioningError
-from provisioning.files import GENERATED, Intent, text_hash
+from provisioning.files import GENERATED, MAIN, Intent, text_hash
 from provisioning.models import Drift, Revision
 from provisioning.server import Seen
 
@@ -45,9 +45,17 @@ class Difference:
 
 
 def in_file(
-    found: bytes | None, revision: Revision | None, intent: Intent, expected: Callable[[], str], folder: Path
+    found: bytes | None,
+    revision: Revision | None,
+    intent: Intent,
+    expected: Callable[[], str],
+    folder: Path,
+    others: Iterable[str] = (),
 ) -> Difference | None:
-    """Compare the generated file with the last revision and with what the last writer was about to write."""
+    """Compare the generated file with the last revision and with what the last writer was about to write.
+
+    others: further main files of the folder, whose servers must take it, too.
+    """
     if revision is None and not intent.text_sha256:
         return None
     ours = {intent.text_sha256, revision.text_sha256 if revision else ""} - {""}
@@ -62,23 +70,26 @@ def in_file(
     try:
         text = found.decode("utf-8")
         theirs = parse(text, file=GENERATED).tree
-        validate_folder(folder, text)
     except (NatsConfError, UnicodeDecodeError) as error:
         return Difference(where, f"{GENERATED} can't be read: {error}"[:500], [], False, actual)
-    except Invalid as error:
-        if _is_taken(folder, expected()):  # else it is another file that a server refuses
-            return Difference(
-                where, f"A server would refuse {GENERATED}: {error.server_words}"[:500], [], False, actual
-            )
-    except ProvisioningError:
-        pass  # nobody could judge it; it is a difference all the same
+    for main in (MAIN, *others):
+        try:
+            validate_folder(folder, text, main=main)
+        except Invalid as error:
+            if _is_taken(folder, expected(), main):  # else it is another file that a server refuses
+                which = GENERATED if main == MAIN else f"{GENERATED} in {main}"
+                return Difference(
+                    where, f"A server would refuse {which}: {error.server_words}"[:500], [], False, actual
+                )
+        except ProvisioningError:
+            pass  # nobody could judge it; it is a difference all the same
     words = in_words(parse(expected(), file=GENERATED).tree, theirs)
     return Difference(where, f"{GENERATED} was changed by hand.", words, True, actual)
 
 
-def _is_taken(folder: Path, text: str) -> bool:
+def _is_taken(folder: Path, text: str, main: str) -> bool:
     try:
-        validate_folder(folder, text)
+        validate_folder(folder, text, main=main)
     except ProvisioningError:
         return False
     return True

@@ -10,12 +10,13 @@ from accounts_app.models import Server, System
 from accounts_app.natsconf.render import Generated, assemble, file_digest, next_step
 from accounts_app.stages import is_managed
 from provisioning import drift, recording
-from provisioning.binary import OLDEST, parse_version, too_old, validate_folder
+from provisioning.binary import OLDEST, parse_version, too_old, validate_mains
 from provisioning.enforced import Enforced
 from provisioning.errors import Invalid, NotVerified, ProvisioningError, Refused, Superseded, Unreachable
 from provisioning.files import Intent, read_generated, sole_writer, text_hash
 from provisioning.hints import clear_hint
 from provisioning.jobs.gathering import wait_for_rows
+from provisioning.mainfile import named
 from provisioning.mains import read_mains
 from provisioning.models import Drift, Revision
 from provisioning.numbers import next_fence, next_number
@@ -114,7 +115,12 @@ class Run:
         found = read_generated(self.system.folder)
         foreign = self._foreign_servers()
         difference = drift.in_file(
-            found, self.enforced.revision, self.writer.intent, self.enforced.text, self.system.folder
+            found,
+            self.enforced.revision,
+            self.writer.intent,
+            self.enforced.text,
+            self.system.folder,
+            self._others(),
         )
         difference = difference or foreign
         row = drift.remember(self.system, difference) if difference is not None else None
@@ -189,13 +195,17 @@ class Run:
         then = [] if earlier is None else [server["digest"] for server in earlier.servers if server["name"] == one.name]
         return one.config_digest in then
 
+    def _others(self) -> list[str]:
+        """Further main files, as they are called in the folder."""
+        return [named(main.path, self.system.folder) for main in self.mains[1:]]
+
     def _write(self, generated: Generated, *, judge: bool) -> bool:
         """Put the file in its place. Where nobody can be asked to reload, the whole is judged first:
         the next start of a server must not fail on it. False: accounts at fault were set aside."""
         changed = self.plan.changed(self.enforced)
         if judge and (not self.seen or self.enforced.revision is None or len(changed) > 200):
             try:
-                validate_folder(self.system.folder, generated.text)
+                validate_mains(self.system.folder, generated.text, self._others())
             except Invalid as error:
                 return self._set_aside(error)
         self.clock.ends("validate")

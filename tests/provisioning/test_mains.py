@@ -7,7 +7,7 @@ from accounts_app.natsconf.emit import emit
 from accounts_app.natsconf.parse import parse
 from monitoring.doctor import examine
 from provisioning import managing
-from provisioning.errors import NotManaged
+from provisioning.errors import NotManaged, Unreachable
 from provisioning.files import MAIN
 from provisioning.models import Drift
 from provisioning.observing import look_now
@@ -122,6 +122,34 @@ def test_an_edit_of_the_second_main_file_that_is_none_of_nunects_is_no_drift(pai
     pair.apply(fresh=True)
     assert not Drift.objects.exists()
     assert pair.reloads() == reloads
+
+
+def test_a_hand_made_file_that_only_the_second_server_would_refuse_is_not_left_there(pair):
+    pair.system.drift_policy = "ask"
+    pair.system.save(update_fields=["drift_policy"])
+    guard = f'{{ nkey: "{pair.system.guard_nkey}" }}'
+    pair.n2.write_text(pair.n2.read_text().replace(guard, f"{guard}, {{ user: bob, password: own }}"))
+    before = pair.conf.read_text()
+    pair.conf.write_text(before.replace("users: [", "users: [ { user: bob, password: x },", 1))
+    assert pair.digest_on_disk(), "the first one would take it"
+    pair.apply(fresh=True)
+    (drift,) = Drift.objects.all()
+    assert drift.summary.startswith("A server would refuse accounts.conf in n2.conf: ")
+    assert ("bob" in drift.summary, drift.state, pair.conf.read_text() == before) == (True, "repaired", True)
+
+
+def test_what_only_the_second_server_would_not_start_with_is_not_written_while_all_are_away(pair):
+    guard = f'{{ nkey: "{pair.system.guard_nkey}" }}'
+    pair.n2.write_text(pair.n2.read_text().replace(guard, f"{guard}, {{ user: bob, password: own }}"))
+    pair.stop()
+    pair.user(Account.objects.get(name="LAB"), "bob", "publish a.>")
+    pair.user(Account.objects.get(name="SHOP"), "late", "publish a.>")
+    with pytest.raises(Unreachable):
+        pair.apply()
+    told = Account.objects.get(name="LAB").problem
+    assert ("n2.conf" in told, "bob" in told) == (True, True), told
+    assert "bob" not in pair.conf.read_text()
+    pair.start()
 
 
 def test_what_an_observed_second_main_file_says_otherwise_is_named_and_each_server_has_its_file(pair):
