@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Difference:
     """A file or a server that holds what nunect did not put there.
 
     usable: whether a server would take the file; an unusable one is always repaired. text_sha256: of its
-    content, or the digests that the servers report: an answer counts for that alone.
+    content, or the digests that the servers report: an answer counts for that alone. digests: those of the servers.
     """
 
     where: Drift.Where
@@ -42,6 +42,7 @@ class Difference:
     changes: list[dict[str, Any]]
     usable: bool
     text_sha256: str = ""
+    digests: tuple[str, ...] = ()
 
 
 def in_file(
@@ -95,18 +96,25 @@ def _is_taken(folder: Path, text: str, main: str) -> bool:
     return True
 
 
-def in_servers(foreign: Iterable[Seen]) -> Difference | None:
-    """What servers run that run neither what they should nor what they did."""
+def in_servers(foreign: Iterable[Seen], files: Mapping[str, str]) -> Difference | None:
+    """What servers run that run neither what they should nor what they did. files: {server: its main file}, where there
+    are several."""
     servers = list(foreign)
     if not servers:
         return None
-    names = ", ".join(one.name for one in servers)
+    names = ", ".join(f"{one.name} ({files[one.name]})" if one.name in files else one.name for one in servers)
     runs = {
         f"an altered revision {one.revision}" if one.revision else "a conf without nunect's mark" for one in servers
     }
-    digests = sorted({one.config_digest for one in servers})
-    content = digests[0] if len(digests) == 1 else text_hash("\n".join(digests))
-    return Difference(Drift.Where.SERVER, f"{names} runs {' or '.join(sorted(runs))}."[:500], [], True, content)
+    digests = tuple(sorted({one.config_digest for one in servers}))
+    summary = f"{names} runs {' or '.join(sorted(runs))}."[:500]
+    return Difference(Drift.Where.SERVER, summary, [], True, content_of(digests), digests)
+
+
+def content_of(digests: Iterable[str]) -> str:
+    """What stands for the digests that servers report, each once."""
+    found = sorted(set(digests))
+    return found[0] if len(found) == 1 else text_hash("\n".join(found))
 
 
 def in_words(
@@ -140,7 +148,8 @@ def remember(system: System, difference: Difference) -> Drift:
     row = alike.filter(text_sha256=difference.text_sha256).first()
     if row is None and difference.where == Drift.Where.SERVER:
         # a run died between its write and its reload, or somebody has answered whatever runs there
-        row = here.filter(state=Drift.State.ADOPTING, adopted__digest=difference.text_sha256).first()
+        adopting = here.filter(state=Drift.State.ADOPTING)
+        row = next((each for each in adopting if set(difference.digests) <= _adopted_digests(each)), None)
         row = row or alike.filter(state=Drift.State.APPROVED, text_sha256="").first()
     _settle(here if row is None else here.exclude(pk=row.pk), Drift.State.GONE)
     if row is not None and row.state == Drift.State.IGNORED and _over(row):
@@ -157,6 +166,11 @@ def remember(system: System, difference: Difference) -> Drift:
         row.state, row.answered_at = Drift.State.REPAIRED, row.answered_at or timezone.now()
     row.save()
     return row
+
+
+def _adopted_digests(row: Drift) -> set[str]:
+    """What servers report that run what was adopted."""
+    return {*row.adopted.get("digests", ()), row.adopted.get("digest", "")}
 
 
 def _over(row: Drift) -> bool:

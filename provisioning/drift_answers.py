@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, combinations
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -20,12 +22,14 @@ from accounts_app.natsconf.parse import Parsed, parse
 from accounts_app.natsconf.render import Generated, file_digest
 from accounts_app.stages import check_written
 from accounts_app.wanted import want
+from provisioning.drift import content_of
 from provisioning.enforced import Enforced
 from provisioning.errors import ProvisioningError
 from provisioning.files import GENERATED, read_generated, text_hash
-from provisioning.mainfile import read_main
+from provisioning.mains import read_mains
 from provisioning.models import Drift
 
+_MOST = 10  # main files of which any may be the ones that servers run: 2 ** 10 ways
 ANSWERABLE = (Drift.State.OPEN, Drift.State.IGNORED)
 
 
@@ -40,16 +44,16 @@ def adopt(drift: Drift) -> Adopted:
     enforced = Enforced.load(drift.system_id, fresh=True)
     if enforced.revision is None:
         raise ValidationError(_("The servers have never held a revision: import the conf instead."))
-    main, text = _content(drift)
+    mains, text = _content(drift)
     try:
         edited = parse(text, file=GENERATED)
         before = parse(enforced.text(), file=GENERATED)
     except NatsConfError as error:
         raise ValidationError(_("%(file)s can't be read: %(why)s") % {"file": GENERATED, "why": error}) from error
-    done = adopt_conf(drift.system, _in_main(main, edited), _in_main(main, before))
+    done = adopt_conf(drift.system, _in_main(mains[0], edited), _in_main(mains[0], before))
     answer = {
         "state": Drift.State.ADOPTING,
-        "adopted": {"blocks": dict(done.blocks), "digest": _digest(main, edited.tree)},
+        "adopted": {"blocks": dict(done.blocks), "digests": _digests(mains, edited.tree)},
         "ignored_until": None,
         "answered_at": timezone.now(),
         "answered_by": current_door().person,
@@ -100,18 +104,18 @@ def _answer(drift: Drift, state: Drift.State, until: datetime | None = None) -> 
     )
 
 
-def _content(drift: Drift) -> tuple[dict[str, object], str]:
-    """(main file's tree, text of accounts.conf), when that is what the drift tells of."""
+def _content(drift: Drift) -> tuple[list[dict[str, object]], str]:
+    """(trees of the main files, text of accounts.conf), when that is what the drift tells of."""
     system = drift.system
     try:
         found = read_generated(system.folder)
-        main = read_main(system.folder, system.guard_nkey).tree
+        mains = [main.tree for main in read_mains(system.folder, system.guard_nkey)]
     except ProvisioningError as error:
         raise ValidationError(error.detail) from error
     if drift.where == Drift.Where.FILE:
         if found is None or text_hash(found) != drift.text_sha256:
             raise ValidationError(_("%s has changed meanwhile: look at it again.") % GENERATED)
-        return main, found.decode("utf-8", "surrogateescape")
+        return mains, found.decode("utf-8", "surrogateescape")
     elsewhere = _("%(servers)s That conf is not in %(folder)s: put it there to adopt it, or revert.") % {
         "servers": drift.summary,
         "folder": system.folder,
@@ -121,14 +125,17 @@ def _content(drift: Drift) -> tuple[dict[str, object], str]:
         tree = parse(text, file=GENERATED).tree
     except NatsConfError:
         raise ValidationError(elsewhere) from None
-    if _digest(main, tree) != drift.text_sha256:
+    digests = _digests(mains[:_MOST], tree)
+    several = chain.from_iterable(combinations(digests, count) for count in range(1, len(digests) + 1))
+    if not any(content_of(some) == drift.text_sha256 for some in several):
         raise ValidationError(elsewhere)
-    return main, text
+    return mains, text
 
 
-def _digest(main: dict[str, object], generated: dict[str, object]) -> str:
-    """What a server reports that runs the main file with such a file included."""
-    return file_digest(main, Generated("", 0, "", {key: canonical(value) for key, value in generated.items()}))
+def _digests(mains: Iterable[dict[str, object]], generated: dict[str, object]) -> list[str]:
+    """What servers report that run these main files with such a file included."""
+    included = Generated("", 0, "", {key: canonical(value) for key, value in generated.items()})
+    return [file_digest(main, included) for main in mains]
 
 
 def _in_main(main: dict[str, object], parsed: Parsed) -> Parsed:

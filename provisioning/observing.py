@@ -160,8 +160,8 @@ def _ask(goal: Goal, running: RunningConf, others: Sequence[RunningConf]) -> tup
 
 def _main_of(one: Seen, mains: Iterable[RunningConf], *, alone: bool) -> RunningConf | None:
     """The main file that a server starts with, by its name; where there is one server, a file without a name."""
-    names = {conf.parsed.tree.get("server_name"): conf for conf in mains}
-    return names.get(one.name) or (names.get(None) if alone else None)
+    names = {str(conf.parsed.tree.get("server_name", "")): conf for conf in mains}
+    return names.get(one.name) or (names.get("") if alone else None)
 
 
 def with_known_hashes(system: System, tree: Tree) -> Tree:

@@ -187,7 +187,9 @@ class Run:
             now = {file_digest(main.tree, self.enforced.generated()) for main in self.mains}
             suspects = [one for one in suspects if one.config_digest not in now and not self._is_behind(one)]
         self.foreign = {one.server_id for one in suspects}
-        return drift.in_servers([one for one in suspects if one.server_id not in self.newcomers])
+        several = self.mains if len(self.mains) > 1 else ()
+        files = {str(main.tree.get("server_name")): named(main.path, self.system.folder) for main in several}
+        return drift.in_servers([one for one in suspects if one.server_id not in self.newcomers], files)
 
     def _is_behind(self, one: Seen) -> bool:
         """Whether it runs an earlier revision, as it did then: it was away, and did nothing of its own."""

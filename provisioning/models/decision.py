@@ -58,7 +58,8 @@ class Drift(models.Model):
 
     text_sha256: what an answer counts for: of the file's bytes, or the digests that the servers report.
     ignored_until: None while it is ignored for good. adopted: what a person has said yes to with the adoption:
-    {"blocks": {account: sha256 of its block, "" when it goes}, "digest": what servers report that run the edited file}.
+    {"blocks": {account: sha256 of its block, "" when it goes}, "digests": what servers report that run the edited file,
+    by each main file}.
     """
 
     class Where(models.TextChoices):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 
@@ -62,12 +63,15 @@ include "{GENERATED}"
             self.other.wait(10)
             self.other = None
 
-    def reload_second(self):
-        """What a person does who has edited n2.conf; returns once the server has answered."""
-        log = self.folder / "n2.log"
-        before = log.read_text().count("eload")
-        subprocess.run([binary(), "--signal", f"reload={self.other.pid}"], check=True, capture_output=True)
-        deadline = time.monotonic() + 10
-        while log.read_text().count("eload") <= before + 1:
-            assert time.monotonic() < deadline, log.read_text()[-2000:]
-            time.sleep(0.01)
+    def reload(self, *names):
+        """What a person does who has edited a conf; returns once the servers have taken it."""
+        for name, process, log in (("n1", self.process, "log"), ("n2", self.other, "n2.log")):
+            if name not in names:
+                continue
+            log = self.folder / log
+            before = log.read_text().count("Reloaded server configuration")
+            process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + 10
+            while log.read_text().count("Reloaded server configuration") == before:
+                assert time.monotonic() < deadline, log.read_text()[-2000:]
+                time.sleep(0.01)

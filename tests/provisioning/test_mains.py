@@ -1,18 +1,20 @@
 """What the further main files of a folder need, and how they differ, is said by name before a server says it."""
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from accounts_app.models import Account
 from accounts_app.natsconf.emit import emit
 from accounts_app.natsconf.parse import parse
 from monitoring.doctor import examine
-from provisioning import managing
+from provisioning import drift_answers, managing
 from provisioning.errors import NotManaged, Unreachable
 from provisioning.files import MAIN
 from provisioning.models import Drift
 from provisioning.observing import look_now
 from tests.ports import free_ports
 from tests.provisioning.pair import Pair
+from tests.provisioning.world import dies_at
 
 pytestmark = pytest.mark.live
 
@@ -168,7 +170,7 @@ def test_what_an_observed_second_main_file_says_otherwise_is_named_and_each_serv
     own = parse((pair.folder / "accounts.conf").read_text()).tree["accounts"]
     own["SHOP"]["users"] = []
     pair.n2.write_text(text.replace('include "accounts.conf"', emit({"accounts": own})))
-    pair.reload_second()
+    pair.reload("n2")
     found = look_now(pair.system)
     assert [word["text"] for word in found.words] == ["n2.conf: user `till` of account `SHOP` is added"]
     assert (found.is_none, found.ours == found.theirs) == (False, False)
@@ -176,3 +178,34 @@ def test_what_an_observed_second_main_file_says_otherwise_is_named_and_each_serv
     Account.objects.get(name="SHOP").users.all().delete()
     found = look_now(pair.system)
     assert [word["text"] for word in found.words] == [f"{MAIN}: user `till` of account `SHOP` is removed"]
+
+
+def edited(pair):
+    """accounts.conf with a user of somebody's own, which both servers run."""
+    pair.system.drift_policy = "ask"
+    pair.system.save(update_fields=["drift_policy"])
+    tree = parse(pair.conf.read_text()).tree
+    tree["accounts"]["LAB"]["users"].append(
+        {"user": "hand", "password": "by-hand-alone", "permissions": {"publish": "x"}}
+    )
+    text = emit(tree)
+    pair.conf.write_text(text)
+    pair.reload("n1", "n2")
+    return text
+
+
+def test_what_was_edited_by_hand_and_runs_on_both_is_adopted_although_their_digests_differ(pair):
+    before = pair.conf.read_text()
+    text = edited(pair)
+    pair.conf.write_text(before)
+    pair.apply(fresh=True)
+    (drift,) = Drift.objects.all()
+    assert drift.summary.startswith("n1 (nats-server.conf), n2 (n2.conf) runs an altered revision")
+    with pytest.raises(ValidationError, match="put it there to adopt it, or revert"):
+        drift_answers.adopt(drift)
+    pair.conf.write_text(text + "# another text of the same meaning\n")
+    drift_answers.adopt(drift)
+    assert dies_at("write", pair.apply)
+    pair.apply(fresh=True)
+    assert set(Drift.objects.values_list("where", "state")) == {("server", "adopted"), ("file", "adopted")}
+    assert pair.may("x", user="hand", password="by-hand-alone") is True
