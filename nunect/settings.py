@@ -224,6 +224,7 @@ AXES_ENABLE_ADMIN = False
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["nunect.formats"]
 TIME_ZONE = env.str("TZ", default="UTC")
 USE_TZ = True
 SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = True

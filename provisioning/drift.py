@@ -192,7 +192,7 @@ def wait_ignored(system: System, row: Drift) -> None:
     """A difference that is ignored is no problem of the system; accounts whose rows have changed wait, and say so."""
     until = ""
     if row.ignored_until is not None:
-        until = f" until {date_format(timezone.localtime(row.ignored_until), 'j M Y, H:i')}"
+        until = f" until {date_format(timezone.localtime(row.ignored_until), 'Y-m-d H:i')}"
     why = f"{row.summary.rstrip('.')} and is ignored{until}: changes wait."
     if row.where == Drift.Where.SERVER:
         why = f"{row.summary.rstrip('.')}, which is ignored{until}: changes wait."

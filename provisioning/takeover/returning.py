@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from accounts_app import credentials
-from accounts_app.models import NatsUser, System
+from accounts_app.models import NatsUser, Stream, System
+from accounts_app.natsconf.changes import Change, listed
 from accounts_app.natsconf.errors import NatsConfError
 from accounts_app.natsconf.parse import parse
 from accounts_app.natsconf.sameness import undone
@@ -97,7 +99,19 @@ def _since(journal: Journal, system: System, seen: Look) -> list[dict[str, Any]]
         dict(rows.exclude(nkey="").values_list("nkey", "name")),
         hashed=lambda plain, hash_: marks.get(hash_) == credentials.fingerprint(plain),
     )
-    return [change.as_dict() for change in changes]
+    return [change.as_dict() for change in (*changes, *_left_over(system, changes))]
+
+
+def _left_over(system: System, changes: Sequence[Change]) -> Iterator[Change]:
+    """What accounts that go have stored: no account has it then."""
+    gone = {change.account for change in changes if change.kind == "account_removed"}
+    stored: dict[str, list[str]] = defaultdict(list)
+    rows = Stream.objects.filter(account__system=system, account__name__in=gone, seen__isnull=False)
+    for account, name in rows.order_by("account__name", "name").values_list("account__name", "name"):
+        stored[account].append(name)
+    for account, streams in stored.items():
+        text = f"what {listed(streams)} of account `{account}` hold lies in the store then, and no account has it"
+        yield Change("asset", account, text, removes_access=True)
 
 
 def _text(path: Path) -> str:

@@ -381,6 +381,17 @@ def test_a_dry_run_of_an_undoing_tells_and_touches_nothing(place, capsys):
     assert System.objects.get().stage == "managed"
     call_command("takeover", str(place.main), "--undo", "--dry-run", "--json")
     assert json.loads(capsys.readouterr().out)["changes"] == []
+    pay = factories.account("PAY", system=System.objects.get(), jetstream=True)
+    factories.settled(factories.stream(pay, "EVENTS"), seen={"name": "EVENTS"})
+    pipeline.apply(pay.system_id)
+    told = [change["text"] for change in foresee(place.main).changes]
+    assert told[-1] == "what `EVENTS` of account `PAY` hold lies in the store then, and no account has it"
+    written = place.main.read_text()
+    place.main.write_text(written + "# an edit")
+    with pytest.raises(CommandError, match=r"Nothing is put back as it stands:\n.*was edited since the take-over"):
+        call_command("takeover", str(place.main), "--undo", "--dry-run")
+    place.main.write_text(written)
+    pay.delete()
     undo(place.main)
     with pytest.raises(CommandError, match="there is no journal beside it"):
         call_command("takeover", str(place.main), "--undo", "--dry-run")

@@ -117,12 +117,14 @@ class Command(BaseCommand):
         if not options["dry_run"]:
             clear_left(main, environ)
         returning = foresee(main, environ)
+        if self.as_json and options["dry_run"]:
+            told = {name: getattr(returning, name) for name in ("files", "in_the_way", "changes", "later")}
+            self.stdout.write(json.dumps(told, indent=2, ensure_ascii=False))
+        if returning.in_the_way:
+            raise CommandError("\n  ".join(("Nothing is put back as it stands:", *returning.in_the_way)))
         if not self.as_json:
             self.stdout.write("\n".join(returning.sentences()))
         if options["dry_run"]:
-            told = {name: getattr(returning, name) for name in ("files", "in_the_way", "changes", "later")}
-            if self.as_json:
-                self.stdout.write(json.dumps(told, indent=2, ensure_ascii=False))
             return
         back = partial(undo_global, path, self._service(options)) if find(main) else partial(undo, path)
         self._tell(back() if self.yes or self._asks("Put the former files back?") else None)
