@@ -86,15 +86,19 @@ def proofs_of_undoing(journal: Journal, running: Running, system: System | None)
 def _proof(main: Main, system: System | None) -> str:
     url = monitoring_url(see(Path(main.path)).parsed.tree)
     deadline = time.monotonic() + settings.NATS_REQUEST_TIMEOUT * 5
+    reports = ""
     while time.monotonic() < deadline:
         varz = ask_http(url, "varz")
-        if varz is not None and varz.get("config_digest") == main.digest_before:
+        reports = str((varz or {}).get("config_digest") or reports)
+        if reports == main.digest_before:
             return f"runs the former configuration: it reports {main.digest_before}."
         if not url and system is not None:
             with Fleet(system, own=True) as fleet:
                 if fleet.unauthorized:
                     return "runs the former configuration: it no longer knows nunect."
         time.sleep(0.05)
+    if reports:
+        return f"still runs another configuration, {reports}: its log says why it took no other; restart it."
     return "was signalled; look into its log whether it runs the former configuration."
 
 

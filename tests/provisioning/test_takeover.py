@@ -381,6 +381,16 @@ def test_a_dry_run_of_an_undoing_tells_and_touches_nothing(place, capsys):
     assert System.objects.get().stage == "managed"
     call_command("takeover", str(place.main), "--undo", "--dry-run", "--json")
     assert json.loads(capsys.readouterr().out)["changes"] == []
+    undo(place.main)
+    with pytest.raises(CommandError, match="there is no journal beside it"):
+        call_command("takeover", str(place.main), "--undo", "--dry-run")
+    Revision.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    take(place.main, "default")
+    assert foresee(place.main).later == 0, "revisions of an earlier take-over are none of this one"
+
+
+def test_what_an_undoing_leaves_and_what_is_in_its_way_is_said_before(place):
+    take(place.main, "default")
     pay = factories.account("PAY", system=System.objects.get(), jetstream=True)
     factories.settled(factories.stream(pay, "EVENTS"), seen={"name": "EVENTS"})
     pipeline.apply(pay.system_id)
@@ -391,13 +401,16 @@ def test_a_dry_run_of_an_undoing_tells_and_touches_nothing(place, capsys):
     with pytest.raises(CommandError, match=r"Nothing is put back as it stands:\n.*was edited since the take-over"):
         call_command("takeover", str(place.main), "--undo", "--dry-run")
     place.main.write_text(written)
-    pay.delete()
-    undo(place.main)
-    with pytest.raises(CommandError, match="there is no journal beside it"):
-        call_command("takeover", str(place.main), "--undo", "--dry-run")
-    Revision.objects.update(created_at=timezone.now() - timedelta(hours=1))
+
+
+def test_a_server_that_takes_no_former_conf_is_told_by_what_it_reports(place, settings):
     take(place.main, "default")
-    assert foresee(place.main).later == 0, "revisions of an earlier take-over are none of this one"
+    written = place.main.read_text()
+    place.main.write_text(written + "\nserver_name: another\n")
+    place.restart()
+    place.main.write_text(written)
+    settings.NATS_REQUEST_TIMEOUT = 0.2
+    assert any("still runs another configuration, sha256:" in text for text in undo(place.main).said)
 
 
 @pytest.mark.long
