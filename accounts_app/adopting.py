@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts_app.importing import at_home, hashed, shown_as_before, where
+from accounts_app.known_hashes import with_known_hashes
 from accounts_app.models import Account, NatsUser, System
 from accounts_app.natsconf.adopting import merged
 from accounts_app.natsconf.changes import Change
@@ -151,7 +152,9 @@ def rendered(system: System) -> dict[str, Block]:
 def _then(system: System, edited: dict[str, Any], blocks: Mapping[str, Block]) -> tuple[Change, ...]:
     accounts = read_rows(Account.objects.filter(system=system).values_list("pk", flat=True))
     mine = whole({name: block.tree for name, block in blocks.items()})
-    theirs = {key: value for key, value in edited.items() if key.lower() in ("accounts", "authorization")}
+    theirs = {key.lower(): value for key, value in edited.items() if key.lower() in ("accounts", "authorization")}
+    if isinstance(theirs.get("accounts"), Mapping):
+        theirs = with_known_hashes(system, theirs)
     return tuple(diff(theirs, mine, names_by_nkey(accounts.values())))
 
 

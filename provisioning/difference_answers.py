@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts_app.adopting import Adopted, adopt_conf, read, rendered
+from accounts_app.known_hashes import with_known_hashes
 from accounts_app.models import Account, System, record
 from accounts_app.natsconf.changes import Change
 from accounts_app.natsconf.comparable import comparable
@@ -21,7 +22,6 @@ from accounts_app.natsconf.render import Block
 from accounts_app.natsconf.tree import whole
 from accounts_app.natsconf.user_changes import READ_INTO, names_by_nkey
 from accounts_app.snapshot import read_accounts
-from provisioning.observing import with_known_hashes
 from provisioning.running_conf import RunningConf, Unreadable, read_running
 
 _OWN_KEYS = ("accounts", "authorization", "system_account", "system")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from accounts_app.known_hashes import with_known_hashes
 from accounts_app.models import System
 from accounts_app.natsconf.comparable import comparable
 from accounts_app.natsconf.tree import whole
 from provisioning.drift import in_words
-from provisioning.observing import with_known_hashes
 from provisioning.takeover.seeing import Look
 from provisioning.workshop import make_goal
 
