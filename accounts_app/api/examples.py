@@ -102,9 +102,10 @@ ROWS: dict[str, dict[str, Any]] = {  # {resource: a row as it is answered}
         "created_at": AT,
         "sync": SYNC,
     },
-    "permissions": {"id": 30, "account": "ACME", "role": None, "user": "svc", **RULE, "sync": SYNC},
+    "permissions": {"id": 30, "system": "main", "account": "ACME", "role": None, "user": "svc", **RULE, "sync": SYNC},
     "exports": {
         "id": 4,
+        "system": "main",
         "account": "ACME",
         "kind": "stream",
         "subject": "events.>",
@@ -120,6 +121,7 @@ ROWS: dict[str, dict[str, Any]] = {  # {resource: a row as it is answered}
     },
     "imports": {
         "id": 5,
+        "system": "main",
         "account": "SHOP",
         "from_account": "ACME",
         "kind": "stream",
@@ -132,6 +134,7 @@ ROWS: dict[str, dict[str, Any]] = {  # {resource: a row as it is answered}
     },
     "mappings": {
         "id": 6,
+        "system": "main",
         "account": "ACME",
         "source": "orders.v1.*",
         "destinations": [{"subject": "orders.v2.$1", "weight": 90, "cluster": ""}],

@@ -11,7 +11,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts_app import validators
+from accounts_app.api.problems import Several
+from accounts_app.api.rows import which
 from accounts_app.models import Account, NatsUser, System
+from accounts_app.stages import CHANGEABLE, meant
 
 
 class Text(serializers.CharField):
@@ -150,22 +153,37 @@ class NamedPerson(Named):
         return get_user_model()._default_manager.filter(username=name).first()
 
 
-class NamedAccount(Named):
-    """An account, in the system that the body names when there are several."""
+class NamedInSystem(Named):
+    """A row whose name may stand in several systems: of the one that the body names, or of the row that is changed."""
 
     def find(self, name: str) -> Any:
-        asked = self.root.initial_data.get("system") if isinstance(self.root.initial_data, dict) else None  # type: ignore[attr-defined]
-        rows = self.rows().filter(name=name).select_related("system")
-        return (rows.filter(system__name=asked) if isinstance(asked, str) else rows).first()
+        found = list(self.rows().filter(name=name).select_related("system").order_by("system__name"))
+        body: Any = self.root.initial_data  # type: ignore[attr-defined]
+        asked = body.get("system") if isinstance(body, dict) else None
+        home = getattr(self.context.get("view"), "home_system", None)
+        if isinstance(asked, str):
+            found = [row for row in found if row.system.name == asked]
+        elif home is not None:
+            found = [row for row in found if row.system_id == home.pk]
+        system = meant((row.system for row in found), CHANGEABLE)
+        if found and system is None:
+            raise Several(which(self.person, [row.system for row in found]))
+        return next((row for row in found if row.system == system), None)
+
+
+class NamedAccount(NamedInSystem):
+    """An account."""
 
 
 class NamedRole(Text):
     """A role of the row's account, or a shared one as "*/name". The row's own code looks it up."""
 
 
-class NamedUser(Named):
-    def find(self, name: str) -> Any:
-        return NatsUser.objects.visible_to(self.person).filter(name=name).first()
+class NamedUser(NamedInSystem):
+    """A user of NATS."""
+
+    def rows(self) -> Any:
+        return NatsUser.objects.visible_to(self.person)  # type: ignore[attr-defined]
 
 
 class RowSerializer(Strict, serializers.ModelSerializer[Any]):

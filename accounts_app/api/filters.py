@@ -135,10 +135,14 @@ class UserFilter(filters.FilterSet):
 
 class PermissionFilter(filters.FilterSet):
     role, user = text("role__name"), text("user__name")
+    system = filters.CharFilter(method="of_system")
     account = filters.CharFilter(method="of_account")
     action = OneOf(choices=SubjectPermission.Action.choices)
     effect = OneOf(choices=SubjectPermission.Effect.choices)
     subject, queue = text("subject"), text("queue")
+
+    def of_system(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return queryset.filter(Q(role__system__name=value) | Q(user__system__name=value))
 
     def of_account(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         accounts = Account.objects.filter(name=value).values("pk")
@@ -151,7 +155,7 @@ class PermissionFilter(filters.FilterSet):
 
 
 class ExportFilter(filters.FilterSet):
-    account, subject = AccountName(), text("subject")
+    system, account, subject = text("account__system__name"), AccountName(), text("subject")
     kind = OneOf(choices=Kind.choices)
     public = YesNo("public")
     state = StateFilter()
@@ -162,7 +166,7 @@ class ExportFilter(filters.FilterSet):
 
 
 class ImportFilter(filters.FilterSet):
-    account, from_account = AccountName(), text("from_account__name")
+    system, account, from_account = text("account__system__name"), AccountName(), text("from_account__name")
     kind = OneOf(choices=Kind.choices)
     subject = text("subject")
     state = StateFilter()
@@ -173,7 +177,7 @@ class ImportFilter(filters.FilterSet):
 
 
 class MappingFilter(filters.FilterSet):
-    account, source = AccountName(), text("source")
+    system, account, source = text("account__system__name"), AccountName(), text("source")
     state = StateFilter()
 
     class Meta:

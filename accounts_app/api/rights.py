@@ -15,11 +15,13 @@ from accounts_app.api.rows import (
     BY_NAME,
     ConfigResource,
     Rows,
+    apart,
     replace_all,
     sync_columns,
     sync_row,
 )
 from accounts_app.models import (
+    Account,
     NatsUser,
     Role,
     SubjectPermission,
@@ -111,6 +113,7 @@ class Permissions(ConfigResource):
     filterset_class = filters.PermissionFilter
     columns = {
         "id": "id",
+        "system": Coalesce("role__system__name", "user__system__name"),
         "account": Coalesce("role__account__name", "user__account__name"),
         "role": Case(When(role=None, then=None), When(role__account=None, then=SHARED), default=F("role__name")),
         "user": "user__name",
@@ -140,8 +143,8 @@ class Permissions(ConfigResource):
         return self.change(SubjectPermission(), data)
 
     def change(self, row: SubjectPermission, data: dict[str, Any]) -> SubjectPermission:
-        fields = dict(data)
-        account = fields.pop("account", None)
+        fields, account = apart(data), _account(data)
+        fields.pop("account", None)
         if row.pk and fields.keys() & {"role", "user"}:
             raise ValidationError({"role": "A permission can't move to another role or user."})
         if fields.get("role"):
@@ -156,7 +159,13 @@ class Permissions(ConfigResource):
     def system_of(self, data: dict[str, Any]) -> System:
         role = data.get("role")
         if role:
-            found = told.role_of(role, data.get("account"), self.request.user)
+            found = told.role_of(role, _account(data), self.request.user)
             if found is not None:
                 return found.system
         return super().system_of({key: value for key, value in data.items() if key != "role"})
+
+
+def _account(data: dict[str, Any]) -> Account | None:
+    """The account of the role that a body names; none yet, of the system that it names, for a shared one."""
+    account: Account | None = data.get("account")
+    return Account(system=data["system"]) if account is None and data.get("system") else account

@@ -112,6 +112,7 @@ class RowResource(Resource):
 
     http_method_names = ["get", "head", "options", "post", "patch", "delete"]
     answers = {"destroy": Gone}
+    home_system: System | None = None  # of the row that is changed: names in the body are meant there
 
     def create(self, request: Any) -> Response:
         data = self.given(request)
@@ -121,8 +122,8 @@ class RowResource(Resource):
         return made
 
     def partial_update(self, request: Any, pk: str) -> Response:
+        system = self.home_system = self.home(self.row(pk))
         data = self.given(request, partial=True)
-        system = self.home(self.row(pk))
 
         def act() -> Any:
             row = self.row(pk, lock=True)
@@ -317,6 +318,11 @@ def replace_all(
                 row.save()
     if problems:
         raise ValidationError(problems)
+
+
+def apart(data: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a row of an account: its system is said by the account."""
+    return {name: value for name, value in data.items() if name != "system"}
 
 
 def stays(row: Any, data: dict[str, Any]) -> None:

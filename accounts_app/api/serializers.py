@@ -187,6 +187,7 @@ class UserWithSecret(UserSerializer):
 
 
 class PermissionSerializer(RowSerializer):
+    system = NamedSystem("system", required=False)
     account = serializers.CharField(read_only=True, allow_null=True)
     role = NamedRole(required=False, allow_null=True)
     user = NamedUser("user", required=False, allow_null=True)
@@ -196,7 +197,7 @@ class PermissionSerializer(RowSerializer):
 
     class Meta:
         model = SubjectPermission
-        fields = ("id", "account", "role", "user", "action", "effect", "subject", "queue", "sync")
+        fields = ("id", "system", "account", "role", "user", "action", "effect", "subject", "queue", "sync")
 
 
 class PermissionInput(PermissionSerializer):
@@ -204,6 +205,7 @@ class PermissionInput(PermissionSerializer):
 
 
 class ExportSerializer(RowSerializer):
+    system = NamedSystem("system", required=False)
     account = NamedAccount("account")
     kind = Choice(Kind.choices)
     response_type = Choice(Export.ResponseType.choices, required=False, allow_blank=True)
@@ -213,12 +215,13 @@ class ExportSerializer(RowSerializer):
     class Meta:
         model = Export
         fields = (
-            "id", "account", "kind", "subject", "public", "accounts", "account_token_position", "response_type",
-            "response_threshold", "latency_subject", "latency_sampling", "allow_trace", "sync",
+            "id", "system", "account", "kind", "subject", "public", "accounts", "account_token_position",
+            "response_type", "response_threshold", "latency_subject", "latency_sampling", "allow_trace", "sync",
         )  # fmt: skip
 
 
 class ImportSerializer(RowSerializer):
+    system = NamedSystem("system", required=False)
     account = NamedAccount("account")
     from_account = NamedAccount("account")
     kind = Choice(Kind.choices)
@@ -226,7 +229,10 @@ class ImportSerializer(RowSerializer):
 
     class Meta:
         model = Import
-        fields = ("id", "account", "kind", "from_account", "subject", "to", "prefix", "share", "allow_trace", "sync")
+        fields = (
+            "id", "system", "account", "kind", "from_account", "subject", "to", "prefix", "share", "allow_trace",
+            "sync",
+        )  # fmt: skip
 
 
 class DestinationSerializer(RowSerializer):
@@ -236,13 +242,14 @@ class DestinationSerializer(RowSerializer):
 
 
 class MappingSerializer(RowSerializer):
+    system = NamedSystem("system", required=False)
     account = NamedAccount("account")
     destinations = DestinationSerializer(many=True)
     sync = Sync(read_only=True)
 
     class Meta:
         model = Mapping
-        fields = ("id", "account", "source", "destinations", "sync")
+        fields = ("id", "system", "account", "source", "destinations", "sync")
 
 
 class TokenSerializer(RowSerializer):

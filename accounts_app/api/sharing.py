@@ -13,6 +13,7 @@ from accounts_app.api import serializers as told
 from accounts_app.api.rows import (
     ConfigResource,
     Rows,
+    apart,
     replace_all,
     stays,
     sync_columns,
@@ -39,8 +40,9 @@ class Exports(ConfigResource):
     filterset_class = filters.ExportFilter
     columns = {
         "id": "id",
+        "system": "account__system__name",
         "account": "account__name",
-        **{name: name for name in told.ExportSerializer.Meta.fields[2:-1] if name != "accounts"},
+        **{name: name for name in told.ExportSerializer.Meta.fields[3:-1] if name != "accounts"},
         **sync_columns("account__"),
     }
     ordering = {"id": "pk", "subject": "subject"}
@@ -56,7 +58,7 @@ class Exports(ConfigResource):
         return [sync_row(row) for row in rows]
 
     def change(self, row: Export, data: dict[str, Any]) -> Export:
-        fields = dict(data)
+        fields = apart(data)
         accounts = fields.pop("accounts", None)
         stays(row, fields)
         rests = row.dependents() if row.pk else []
@@ -100,6 +102,7 @@ class Imports(ConfigResource):
     filterset_class = filters.ImportFilter
     columns = {
         "id": "id",
+        "system": "account__system__name",
         "account": "account__name",
         "kind": "kind",
         "from_account": "from_account__name",
@@ -113,8 +116,9 @@ class Imports(ConfigResource):
         return [sync_row(row) for row in rows]
 
     def change(self, row: Import, data: dict[str, Any]) -> Import:
-        stays(row, data)
-        saved: Import = super().change(row, data)
+        fields = apart(data)
+        stays(row, fields)
+        saved: Import = super().change(row, fields)
         return saved
 
 
@@ -124,7 +128,13 @@ class Mappings(ConfigResource):
     model = Mapping
     serializer_class = told.MappingSerializer
     filterset_class = filters.MappingFilter
-    columns = {"id": "id", "account": "account__name", "source": "source", **sync_columns("account__")}
+    columns = {
+        "id": "id",
+        "system": "account__system__name",
+        "account": "account__name",
+        "source": "source",
+        **sync_columns("account__"),
+    }
     ordering = {"id": "pk", "source": "source"}
     search_fields = ["source", "account__name"]
 
@@ -140,7 +150,7 @@ class Mappings(ConfigResource):
         return [sync_row(row) for row in rows]
 
     def change(self, row: Mapping, data: dict[str, Any]) -> Mapping:
-        fields = dict(data)
+        fields = apart(data)
         ends = fields.pop("destinations", None)
         stays(row, fields)
         if ends is not None:

@@ -35,7 +35,7 @@ class Resource:
 
 
 _ASSETS = ("system", "account", "name", "managed", "state")
-_SHARING = ("account", "kind", "subject", "state")
+_SHARING = ("system", "account", "kind", "subject", "state")
 RESOURCES = {
     each.name: each
     for each in (
@@ -62,7 +62,7 @@ RESOURCES = {
         ),
         Resource(
             "permissions", "permission", ("id", "account", "role", "user", "effect", "action", "subject", "queue"),
-            "subject", ("account", "role", "user", "action", "effect", "subject", "queue"),
+            "subject", ("system", "account", "role", "user", "action", "effect", "subject", "queue"),
         ),
         Resource(
             "exports", "export", ("id", "account", "kind", "subject", "public", "accounts", "sync"),
@@ -74,7 +74,7 @@ RESOURCES = {
         ),
         Resource(
             "mappings", "mapping", ("id", "account", "source", "destinations", "sync"),
-            "source", ("account", "source", "state"),
+            "source", ("system", "account", "source", "state"),
         ),
         Resource(
             "streams", "stream",

@@ -80,3 +80,52 @@ def test_an_account_is_made_with_a_shared_role_of_the_system_that_is_named(api, 
     Role.objects.create(system=shop, name="reader")
     made = api.post("accounts/", {"name": "NEW", "system": "shop", "default_role": "*/reader"})
     assert (made.status_code, made.data["default_role"]) == (201, "*/reader"), made.data
+
+
+# --- names that stand in several systems ------------------------------------------
+
+
+@pytest.fixture
+def twice(api, shop):
+    """Two accounts in each of two systems, which are called the same."""
+    found = {}
+    for system in (factories.system(), shop):
+        found[system.name] = factories.account("ACME", system=system, jetstream=True)
+        other = factories.account("READER", system=system)
+        other.exports.create(kind="stream", subject="a.>", public=True)
+        factories.user(found[system.name], "svc", "publish a.>")
+        factories.role(found[system.name], "worker")
+    return found
+
+
+NAMED = (
+    ("users/", {"account": "ACME", "name": "new"}),
+    ("roles/", {"account": "ACME", "name": "new"}),
+    ("permissions/", {"user": "svc", "action": "publish", "subject": "new.>"}),
+    ("permissions/", {"account": "ACME", "role": "worker", "action": "publish", "subject": "new.>"}),
+    ("exports/", {"account": "ACME", "kind": "stream", "subject": "new.>"}),
+    ("imports/", {"account": "ACME", "from_account": "READER", "kind": "stream", "subject": "a.>"}),
+    ("mappings/", {"account": "ACME", "source": "new", "destinations": [{"subject": "other"}]}),
+    ("streams/", {"account": "ACME", "name": "NEW", "subjects": ["new.>"]}),
+)
+
+
+@pytest.mark.parametrize(("path", "body"), NAMED, ids=[f"{path}{'role' in body}" for path, body in NAMED])
+def test_a_name_of_several_systems_is_never_guessed(api, twice, path, body):
+    answer = api.post(path, body)
+    assert (answer.status_code, answer.data["errors"]) == (409, [{"field": "system", "detail": WHICH}])
+    made = api.post(path, {**body, "system": "shop"})
+    assert (made.status_code, made.data["system"]) == (201, "shop"), made.data
+    listed = api.get(f"{path}?system=shop").data["results"]
+    assert made.data["id"] in {row["id"] for row in listed} and {row["system"] for row in listed} == {"shop"}
+    back = {name: value for name, value in made.data.items() if name not in ("secret", "sync", "role", "user")}
+    for sent in (back, {name: value for name, value in back.items() if name != "system"}):
+        if not path.startswith("streams"):  # the row that is changed says where its names are meant
+            changed = api.patch(f"{path}{made.data['id']}/", sent)
+            assert changed.status_code == 200, changed.data
+
+
+def test_a_name_of_a_released_system_is_in_nobodys_way(api, twice, shop):
+    to(shop, "released")
+    made = api.post("users/", {"account": "ACME", "name": "new"})
+    assert (made.status_code, made.data["system"]) == (201, "default")
