@@ -85,9 +85,17 @@ def of_others(looks: Sequence[Look], identity: IdentitySpec) -> Iterator[str]:
         told = [str(change) for change in differences(first.meant.tree, seen.meant.tree, identity)]
         if theirs != ours:
             told.insert(0, f"its system account is {theirs}, not {ours}")
+        if apart := sorted(_by_certificate(first) ^ _by_certificate(seen)):
+            told.insert(0, f"user “{apart[0]}” is known by its certificate (verify_and_map) at one of them alone")
         if told:
             more = f" and {len(told) - _TOLD} more differences" if len(told) > _TOLD else ""
             yield f"{seen.main} doesn't mean the same as {first.main}: {'; '.join(told[:_TOLD])}{more}."
+
+
+def _by_certificate(seen: Look) -> set[str]:
+    """Users who prove themselves by a certificate. At a server that maps none, anybody could be them."""
+    users = (user for account in seen.reading.accounts for user in account.users)
+    return {user.name for user in users if user.secret.kind == "certificate"}
 
 
 def of_needs(looks: Sequence[Look]) -> Iterator[str]:

@@ -121,6 +121,15 @@ def test_what_another_main_file_needs_and_the_first_lacks_is_said_with_its_line(
     assert [(each.file, each.line, each.column) for each in shown.in_the_way] == [(str(n2), 5, 43)]
 
 
+def test_users_whom_only_one_of_them_knows_by_certificate_are_refused(db, tmp_path, settings):
+    settings.STATE_DIR = tmp_path / "state"
+    team = 'accounts { A: { users: [ { user: "CN=a" } ] } }\n'
+    maps = "websocket { port: 7, tls { verify_and_map: true } }\n"
+    for first, second in ((maps + team, team), (team, maps + team)):
+        said = "\n".join(refused(tmp_path, second, first=first))
+        assert "user “CN=a” is known by its certificate (verify_and_map) at one of them alone" in said
+
+
 def test_which_of_them_the_binary_refuses_is_said(db, tmp_path, settings):
     settings.STATE_DIR = tmp_path / "state"
     with pytest.raises(Invalid) as found:
