@@ -107,7 +107,7 @@ def in_servers(foreign: Iterable[Seen], files: Mapping[str, str]) -> Difference 
         f"an altered revision {one.revision}" if one.revision else "a conf without nunect's mark" for one in servers
     }
     digests = tuple(sorted({one.config_digest for one in servers}))
-    summary = f"{names} runs {' or '.join(sorted(runs))}."[:500]
+    summary = f"{names} {'runs' if len(servers) == 1 else 'run'} {' or '.join(sorted(runs))}."[:500]
     return Difference(Drift.Where.SERVER, summary, [], True, content_of(digests), digests)
 
 

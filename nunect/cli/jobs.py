@@ -17,6 +17,7 @@ from nunect.cli.writing import FAILED, NOT_YET, REFUSED, changed_rows, preview, 
 USUAL, LONG, SHORT = 20, 8, 60  # LONG: entries of a list that are printed; SHORT: characters of a problem
 STATES = ("queued", "running", "waiting", "failed", "done", "undoing", "cancelled", "rolled_back")
 _number = click.argument("number", type=click.IntRange(1, 10**18), metavar="ID")
+_leave = click.option("--no-follow", is_flag=True, help="Don't wait until it is done.")
 _look = click.option("--dry-run", is_flag=True, help="Say what it would take away, and do nothing.")
 
 
@@ -117,38 +118,44 @@ def log(session: Session, number: int) -> None:
 
 @job.command("retry", short_help="Try the step that failed once more.")
 @_number
+@_leave
 @command_options
-def retry(session: Session, number: int) -> int:
+def retry(session: Session, number: int, no_follow: bool) -> int:
     """Begin the step that failed once more, and watch it."""
-    return _ask(session, number, "retry")
+    return _ask(session, number, "retry", no_follow)
 
 
 @job.command("resume", short_help="Go on where it stopped.")
 @_number
+@_leave
 @command_options
-def resume(session: Session, number: int) -> int:
+def resume(session: Session, number: int, no_follow: bool) -> int:
     """Go on where it failed, or after a cancel that has taken nothing back yet."""
-    return _ask(session, number, "resume")
+    return _ask(session, number, "resume", no_follow)
 
 
 @job.command("cancel", short_help="Stop it, and take back what it has done.")
 @_number
 @_look
+@_leave
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @command_options
-def cancel(session: Session, number: int, dry_run: bool, yes: bool) -> int:
+def cancel(session: Session, number: int, dry_run: bool, no_follow: bool, yes: bool) -> int:
     """Stop a job and take back what it has done."""
-    return _ask(session, number, "cancel", "Stop job {} and take back what it has done?", yes, dry_run)
+    question = "Stop job {} and take back what it has done?"
+    return _ask(session, number, "cancel", no_follow, question, yes, dry_run)
 
 
 @job.command("roll-back", short_help="Take back what it did, when it failed or is done.")
 @_number
 @_look
+@_leave
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @command_options
-def roll_back(session: Session, number: int, dry_run: bool, yes: bool) -> int:
+def roll_back(session: Session, number: int, dry_run: bool, no_follow: bool, yes: bool) -> int:
     """Take back what a job did that failed or is done: rows, conf, streams and their data."""
-    return _ask(session, number, "roll-back", "Take back all that job {} did, data included?", yes, dry_run)
+    question = "Take back all that job {} did, data included?"
+    return _ask(session, number, "roll-back", no_follow, question, yes, dry_run)
 
 
 @job.command("withdraw", short_help="Let its one-time link open nothing any more.")
@@ -173,7 +180,15 @@ def end_of(session: Session, row: dict[str, Any]) -> int:
     return {"done": 0, "failed": REFUSED}.get(row["state"], 0 if row["state"] in RESTS else NOT_YET)
 
 
-def _ask(session: Session, number: int, act: str, question: str = "", yes: bool = True, dry_run: bool = False) -> int:
+def _ask(
+    session: Session,
+    number: int,
+    act: str,
+    no_follow: bool,
+    question: str = "",
+    yes: bool = True,
+    dry_run: bool = False,
+) -> int:
     title = output.plain(str(session.client.get(f"jobs/{number}/").data["title"]))
     if question:
         told = preview(session, "POST", f"jobs/{number}/{act}/", what="Looking what that takes away")
@@ -185,7 +200,13 @@ def _ask(session: Session, number: int, act: str, question: str = "", yes: bool 
             return 0
         sure(question.format(f"{number} ({title})"), yes)
     with Waiting("Asking"):
-        session.client.call("POST", f"jobs/{number}/{act}/")
+        data = session.client.call("POST", f"jobs/{number}/{act}/").data
+    if no_follow:
+        if session.as_json:
+            output.print_json(data)
+        else:
+            output.say(f"Job {number} is asked to: `nunect job follow {number}`.", err=True)
+        return 0
     row = follow(session, number)
     if act in ("cancel", "roll-back") and row["state"] == "done":
         raise Failure(f"Job {number} was done before it could be stopped.")

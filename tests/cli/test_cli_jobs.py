@@ -118,3 +118,10 @@ def test_who_gave_a_job_by_a_command_is_told(nunect, job):
     Job.objects.filter(pk=job.pk).update(author_name="", door="command")
     assert "a command" in nunect("jobs").output
     assert "a command" in nunect("job", "show", str(job.pk)).output
+
+
+def test_nobody_need_wait_for_a_job(nunect, job):
+    told = nunect("job", "roll-back", str(job.pk), "--yes", "--no-follow")
+    assert (told.exit_code, f"`nunect job follow {job.pk}`" in told.output) == (0, True), told.output
+    job.refresh_from_db()
+    assert job.asked == "roll_back"

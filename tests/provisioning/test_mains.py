@@ -200,7 +200,7 @@ def test_what_was_edited_by_hand_and_runs_on_both_is_adopted_although_their_dige
     pair.conf.write_text(before)
     pair.apply(fresh=True)
     (drift,) = Drift.objects.all()
-    assert drift.summary.startswith("n1 (nats-server.conf), n2 (n2.conf) runs an altered revision")
+    assert drift.summary.startswith("n1 (nats-server.conf), n2 (n2.conf) run an altered revision")
     with pytest.raises(ValidationError, match="put it there to adopt it, or revert"):
         drift_answers.adopt(drift)
     pair.conf.write_text(text + "# another text of the same meaning\n")

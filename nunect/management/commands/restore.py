@@ -61,11 +61,14 @@ class Command(BaseCommand):
         for note in done.notes:
             self.stdout.write(f"  {note}")
         if done.tokens:
-            self.stdout.write(f"  {done.tokens} tokens are revoked: nobody knows which of them were since the backup.")
+            revoked = "1 token is" if done.tokens == 1 else f"{done.tokens} tokens are"
+            self.stdout.write(f"  {revoked} revoked: nobody knows which of them were since the backup.")
         if done.links:
-            self.stdout.write(f"  {done.links} hand-over links are withdrawn.")
+            withdrawn = "1 hand-over link is" if done.links == 1 else f"{done.links} hand-over links are"
+            self.stdout.write(f"  {withdrawn} withdrawn.")
         if done.jobs:
-            self.stdout.write(f"  {done.jobs} jobs that were under way wait: look at `nunect jobs` before you say yes.")
+            wait = "1 job that was under way waits" if done.jobs == 1 else f"{done.jobs} jobs that were under way wait"
+            self.stdout.write(f"  {wait}: look at `nunect jobs` before you say yes.")
         more = f" and {len(done.people) - SHOWN} more" if len(done.people) > SHOWN else ""
         self.stdout.write(
             f"  These may sign in as they could then: {', '.join(done.people[:SHOWN]) or 'nobody'}{more}."
