@@ -75,8 +75,6 @@ class Accounts(ConfigResource):
 
     def change(self, row: Account, data: dict[str, Any]) -> Account:
         fields = dict(data)
-        if row.pk and fields.get("system", row.system) != row.system:
-            raise ValidationError({"system": "An account can't move to another system."})
         if row.pk and row.is_reserved and fields.get("enabled", True) is False:
             raise ValidationError({"enabled": f"{_whose(row)} can't be disabled."})
         if row.pk and row.is_reserved and fields.get("name", row.name) != row.name:

@@ -124,6 +124,8 @@ class RowResource(Resource):
     def partial_update(self, request: Any, pk: str) -> Response:
         system = self.home_system = self.home(self.row(pk))
         data = self.given(request, partial=True)
+        if data.get("system") not in (None, system):
+            raise ValidationError({"system": "This can't move to another system."})
 
         def act() -> Any:
             row = self.row(pk, lock=True)

@@ -129,3 +129,12 @@ def test_a_name_of_a_released_system_is_in_nobodys_way(api, twice, shop):
     to(shop, "released")
     made = api.post("users/", {"account": "ACME", "name": "new"})
     assert (made.status_code, made.data["system"]) == (201, "default")
+
+
+def test_a_row_stays_in_its_system(api, shop):
+    account = factories.account("ACME")
+    for path in (f"accounts/{account.pk}/", f"users/{factories.user(account).pk}/"):
+        answer = api.patch(path, {"system": "shop"})
+        assert answer.status_code == 422
+        assert answer.data["errors"] == [{"field": "system", "detail": "This can't move to another system."}]
+        assert api.patch(path, {"system": "default"}).status_code == 200
