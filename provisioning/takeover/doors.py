@@ -21,6 +21,7 @@ from provisioning.takeover import journal as journals
 from provisioning.takeover import places, taking
 from provisioning.takeover.forecast import Forecast
 from provisioning.takeover.foreseeing import Shown, Wanted, look_at, shown_of
+from provisioning.takeover.hindering import lives_elsewhere
 from provisioning.takeover.journal import Journal
 from provisioning.takeover.noting import Failed, Step, noted_steps
 from provisioning.takeover.seeing import arranged
@@ -189,12 +190,15 @@ def allowed_files(wanted: Wanted) -> tuple[Path, ...]:
 
 
 def usual_system(main: Path) -> str:
-    """Whose main file it is by its folder; else the only system, "default" where there is none, "" for several."""
-    systems = list(System.objects.order_by("pk"))
-    here = [system.name for system in systems if system.folder.resolve() == main.absolute().parent.resolve()]
+    """Whose main file it is by its folder; else the only system, "default" where there is none. "" where somebody must
+    say it: for several, and for one that has a main file of its own elsewhere."""
+    folder, systems = main.absolute().parent, list(System.objects.order_by("pk"))
+    here = [system.name for system in systems if system.folder.resolve() == folder.resolve()]
     if len(here) == 1:
         return here[0]
-    return "" if len(systems) > 1 else systems[0].name if systems else "default"
+    if len(systems) > 1 or any(lives_elsewhere(system, folder) for system in systems):
+        return ""
+    return systems[0].name if systems else "default"
 
 
 def _checked(wanted: Wanted) -> Wanted:

@@ -125,13 +125,19 @@ def of_environment(seen: Look, residual: Residual) -> Iterator[str]:
         yield f"What stays in the main file takes {named} from the server's environment: give nunect the same values."
 
 
+def lives_elsewhere(system: System, folder: Path) -> bool:
+    """Whether a system has a main file of its own in another folder, or had."""
+    if system.folder.resolve() == folder.resolve():
+        return False
+    return (system.folder / MAIN).exists() or Revision.objects.filter(system=system).exists()
+
+
 def of_system(looks: Sequence[Look], system: System | None) -> Iterator[str]:
     """What of the system that they would become is in the way."""
     if system is None:
         return
     first = looks[0]
-    elsewhere = system.folder.resolve() != first.folder.resolve()
-    if elsewhere and ((system.folder / MAIN).exists() or Revision.objects.filter(system=system).exists()):
+    if lives_elsewhere(system, first.folder):
         yield f"System “{system}” has a main file of its own, {system.folder / MAIN}: name another system."
         return
     kept = {system.system_account, CONTROL_ACCOUNT, *(account.name for account in first.reading.accounts)}

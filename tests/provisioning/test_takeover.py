@@ -352,6 +352,14 @@ def test_an_observed_conf_is_read_with_the_environment_of_its_server(place):
         read_running(place.folder)
 
 
+def test_a_system_that_has_a_main_file_of_its_own_is_never_meant(place, tmp_path):
+    (tmp_path / "nats-server.conf").write_text("port: -1")
+    new_system("first", conf_dir=str(tmp_path))
+    assert usual_system(place.main) == ""
+    with pytest.raises(CommandError, match="Say which system with --system: one of first, or a new name"):
+        call_command("takeover", str(place.main), "--dry-run")
+
+
 def test_the_system_is_the_one_that_has_this_folder(place):
     new_system("first", conf_dir=str(place.folder))
     new_system("second", conf_dir="/nowhere")
