@@ -62,7 +62,7 @@ def test_rest_ignores_and_says_of_a_later_change_that_it_waits(drift, api):
     pipeline.apply(drift.system_id)
     sync = api.get(f"accounts/{acme.pk}/").data["sync"]
     assert sync["state"] == "held"
-    assert sync["problem"] == "accounts.conf was changed by hand and is ignored until 1 Dec 2999, 08:00: changes wait."
+    assert sync["problem"] == "accounts.conf was changed by hand and is ignored until 2999-12-01 08:00: changes wait."
     assert api.post(f"drifts/{drift.pk}/repair/").data["state"] == "approved"
     pipeline.apply(drift.system_id)
     assert api.get(f"accounts/{acme.pk}/").data["sync"]["state"] == "applied"
