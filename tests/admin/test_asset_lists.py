@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pytest
 from django.db.models import QuerySet
 
 from accounts_app.jetstream.differences import drift_digest
@@ -79,6 +80,7 @@ def test_the_menu_counts_what_differs(page, client, of):
     assert badges() == (1, None)
 
 
+@pytest.mark.long
 def test_five_thousand_streams_are_listed_quickly(page, of, django_assert_max_num_queries):
     rows = [
         Stream(account=of, name=f"S{n:04}", config={"subjects": [f"s.{n}.>"]}, counts={"bytes": n}) for n in range(5000)

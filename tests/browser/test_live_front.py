@@ -94,6 +94,7 @@ def test_figures_move_and_frames_are_acknowledged(site, system):
     assert site.wire.heard("ack") == sorted(site.wire.heard("ack"))
 
 
+@pytest.mark.long
 def test_numbers_change_at_most_twice_a_second(site, system):
     picture = pictures.empty(system)
     page = site.open("/admin/")
@@ -273,6 +274,7 @@ def test_what_clients_call_themselves_never_becomes_markup(site, system):
         assert "broken" not in page.title()
 
 
+@pytest.mark.long
 def test_a_system_without_a_relay_fills_by_itself(site, system):
     page = site.open("/admin/")
     page.get_by_text("Nothing has been seen yet").wait_for()
@@ -341,6 +343,7 @@ def test_a_chart_shows_more_time_other_colours_and_its_last_value(site, system):
 # --- events --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_feed_waits_while_it_is_paused_and_says_how_much_came(site, system):
     picture = pictures.busy(system)
     page = site.open("/admin/live/events/")
@@ -380,6 +383,7 @@ def test_filters_reach_the_feed_the_archive_and_the_address(site, system):
     shows(page, "[data-nu-none]", "None of the last events")
 
 
+@pytest.mark.long
 def test_older_events_come_from_the_archive_page_by_page(site, system):
     picture = pictures.busy(system)
     page = site.open("/admin/live/events/")

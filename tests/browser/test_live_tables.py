@@ -143,6 +143,7 @@ def test_ten_thousand_rows_scroll_with_few_in_the_document(live, busy):
     assert page.locator(ROW).count() <= 61
 
 
+@pytest.mark.long
 def test_rows_keep_their_place_under_the_pointer_and_move_when_it_leaves(live, busy):
     page = live.open("connections/")
     first, second = best(busy, "in_msgs_rate")[:2]
@@ -163,6 +164,7 @@ def test_rows_keep_their_place_under_the_pointer_and_move_when_it_leaves(live, b
     page.locator(".nt-waits").wait_for(state="hidden")
 
 
+@pytest.mark.long
 def test_keys_lead_through_the_rows_and_back(live, busy):
     page = live.open("accounts/")
     page.keyboard.press("/")
@@ -184,6 +186,7 @@ def test_keys_lead_through_the_rows_and_back(live, busy):
     page.wait_for_function("document.activeElement.ariaRowIndex === '3'")
 
 
+@pytest.mark.long
 def test_chosen_columns_are_kept(live, busy):
     page = live.open("connections/")
     page.click("text=Columns")

@@ -43,7 +43,8 @@ def judged(site, page, path, name):
     return page.evaluate("document.documentElement.scrollWidth - innerWidth"), page.evaluate(CONTRAST)
 
 
-@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.long), "dark"])
+@pytest.mark.long
+@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280] if PICTURES else [360])
 def test_every_step_can_be_read_and_fits_a_small_phone(site, place, settings, theme, width):
     asked = {"file": str(place.main), "system": "shop"}

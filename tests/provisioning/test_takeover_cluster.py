@@ -56,6 +56,7 @@ def stored(plant, name, count):
     return asyncio.run(work())
 
 
+@pytest.mark.long
 def test_clients_and_replicated_streams_stay_through_a_take_over_and_its_undoing(plant):
     assert stored(plant, "n1", 1)
     there = plant.members()

@@ -95,6 +95,7 @@ def worker(tmp_path, tables, broker):
     made.stop()
 
 
+@pytest.mark.long
 def test_a_worker_waits_for_a_killed_valkey_in_a_line_and_goes_on(tmp_path, broker, worker):
     going = tmp_path / "going"
     going.touch()
