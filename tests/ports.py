@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import socket
 
 FIRST, EACH, WORKERS = 10_000, 2_750, 8  # below 32768, where the kernel takes what outgoing connections need
@@ -21,3 +22,8 @@ def free_ports(count):
                 _given.add(port)
                 found.append(port)
     return found
+
+
+def with_ports(text, ports):
+    """The text with other ports, all at once: one that is given may hold the digits of another. ports: {old: new}."""
+    return re.sub(rf"\b({'|'.join(ports)})\b", lambda found: str(ports[found[0]]), text)

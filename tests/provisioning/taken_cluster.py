@@ -15,7 +15,7 @@ from pathlib import Path
 import nats
 
 from provisioning.binary import binary
-from tests.ports import free_ports
+from tests.ports import free_ports, with_ports
 from tests.provisioning.taken_place import _HASHES, CONFS, HASH, PASSWORD, Member, Place
 
 TEAM = "accounts { A: { users: [ { user: a, password: b, permissions: { publish: 'x' } } ] } }\n"
@@ -44,9 +44,7 @@ class Plant(Place):
         turned |= {text.replace("42", "62", 1): self.routes[name] for text, name in words.items()}
         turned |= {"8222": self.http["n1"], "8224": self.http["n3"]}
         for source in (CONFS / "cluster").rglob("*.conf"):
-            text = _HASHES.sub(lambda _: HASH, source.read_text())
-            for word, port in turned.items():
-                text = text.replace(word, str(port))
+            text = with_ports(_HASHES.sub(lambda _: HASH, source.read_text()), turned)
             path = folder / source.relative_to(CONFS / "cluster")
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from accounts_app import credentials
 from provisioning.binary import binary
-from tests.ports import free_ports
+from tests.ports import free_ports, with_ports
 
 CONFS = Path(__file__).parents[1] / "confs/takeover"
 PASSWORD = "correct-horse-battery"
@@ -36,12 +36,12 @@ class Place:
     def __init__(self, folder, name):
         self.folder, self.main = folder, folder / "nats-server.conf"
         self.port, self.http, self.websocket, self.leaves = free_ports(4)
+        ports = {"4222": self.port, "8222": self.http, "7443": self.websocket, "7422": self.leaves}
         for source in (CONFS / name).rglob("*.conf"):
-            text = _HASHES.sub(lambda _: HASH, source.read_text()).replace("4222", str(self.port))
+            text = with_ports(_HASHES.sub(lambda _: HASH, source.read_text()), ports)
             path = folder / source.relative_to(CONFS / name)
             path.parent.mkdir(exist_ok=True)
-            text = text.replace("8222", str(self.http)).replace("7443", str(self.websocket))
-            path.write_text(text.replace("7422", str(self.leaves)))
+            path.write_text(text)
         self.environ = {**os.environ, **ENVIRON} if name == "environment" else dict(os.environ)
         if name == "tls":
             make_certificate(folder)
