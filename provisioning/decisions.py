@@ -103,9 +103,9 @@ def try_again(target: System | Account) -> None:
     accounts = QuerySet[Account](Account).filter(system=system_id, problem_kind=Account.Problem.FAILED)
     if isinstance(target, Account):
         accounts = accounts.filter(pk=target.pk)
+    want(system_id)  # locks the system, which goes before its accounts
     accounts.update(problem_kind="", problem="", refused=[])
     record("try again", target)
-    want(system_id)
 
 
 def _want(system_id: int, account: str) -> None:

@@ -182,6 +182,7 @@ def settle(system: System, goal: Goal, plan: Plan, *, reached: bool, revision: i
 
     At once with the system's revision: nobody is told that an account is enforced, and of the revision before.
     """
+    System.objects.select_for_update().get(pk=system.pk)  # before its accounts, as whoever changes rows locks them
     behind = QuerySet[Account](Account).filter(system=system).exclude(done=F("wanted"), problem_kind="")
     rows = list(behind.only("name", "wanted", "done", "problem_kind", "problem", "problem_wanted", "refused"))
     touched = []
