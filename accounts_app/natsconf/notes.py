@@ -46,7 +46,7 @@ class Notes:
         self.add(path, "left", f"`{path[-1]}` is no setting; as a variable its value is taken where it is used.")
 
 
-def spelled(tree: Any, usual: str, spellings: Mapping[str, str]) -> str:
+def key_of(tree: Any, usual: str, spellings: Mapping[str, str]) -> str:
     """Return the key under which `tree` holds `usual`."""
     if isinstance(tree, Mapping):
         for key in tree:

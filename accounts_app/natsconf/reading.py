@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import control, forms, names
-from .notes import Note, Notes, Path, said, spelled
+from .notes import Note, Notes, Path, key_of, said
 from .parse import Parsed
 from .reading_parts import PartReader
 from .reading_users import UserReader
@@ -158,7 +158,7 @@ class _Reader:
             for lost in ("nkey", "msg_trace"):
                 if lost in known:
                     self.notes.add(
-                        (*path, spelled(tree, lost, forms.ACCOUNT)),
+                        (*path, key_of(tree, lost, forms.ACCOUNT)),
                         "refused",
                         f"`{lost}` of an account can't be kept in rows; it would be lost.",
                     )
@@ -180,7 +180,7 @@ class _Reader:
 
     def _account(self, name: str, path: Path, tree: Tree, known: Tree) -> AccountSpec:
         def at(key: str) -> Path:
-            return (*path, spelled(tree, key, forms.ACCOUNT))
+            return (*path, key_of(tree, key, forms.ACCOUNT))
 
         parts = PartReader(self.notes, name, name == self.system_account)
         spec = self.users.users(AccountSpec(name), path, tree, known, forms.ACCOUNT)
@@ -218,16 +218,16 @@ class _Reader:
             self.notes.variable((*path, other))
         if "token" in known:
             self.notes.add(
-                (*path, spelled(value, "token", forms.AUTHORIZATION)),
+                (*path, key_of(value, "token", forms.AUTHORIZATION)),
                 "refused",
                 "A token can't be used beside accounts; make a user with a password of it.",
             )
         if known.get("proxy_required") is True:
-            at = spelled(value, "proxy_required", forms.AUTHORIZATION)
+            at = key_of(value, "proxy_required", forms.AUTHORIZATION)
             self.notes.add((*path, at), "refused", "That all clients come through a proxy can't be kept in rows.")
         spec = self.users.users(AccountSpec(names.GLOBAL_ACCOUNT), path, value, known, forms.AUTHORIZATION)
         if "user" in known:
-            at = spelled(value, "user", forms.AUTHORIZATION)
+            at = key_of(value, "user", forms.AUTHORIZATION)
             single = {"user": known["user"], "password": known.get("password", "")}
             user = self.users.user((*path, at), single, None, True)
             if user is not None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import forms, names
-from .notes import Notes, Path, spelled
+from .notes import Notes, Path, key_of
 from .specs import Access, AccountSpec, RoleSpec, SecretSpec, UserSpec
 from .subjects import InvalidValue, check_subject, shown
 from .tree import Tree
@@ -42,17 +42,17 @@ class UserReader:
         """Return `spec` with the users of `known`, and roles for what two of them share."""
         values = known.get("users", [])
         if not isinstance(values, list):
-            self.notes.add((*path, spelled(tree, "users", spellings)), "refused", "`users` must be a list.")
+            self.notes.add((*path, key_of(tree, "users", spellings)), "refused", "`users` must be a list.")
             values = []
         default: forms.Rights | None = None
         if known.get("default_permissions") is not None:
-            at = (*path, spelled(tree, "default_permissions", spellings))
+            at = (*path, key_of(tree, "default_permissions", spellings))
             default = self._rights(at, known["default_permissions"])
             if default is None:
                 return spec
         taken: list[tuple[UserSpec, forms.Rights | None]] = []
         for number, value in enumerate(values):
-            at = (*path, spelled(tree, "users", spellings), number)
+            at = (*path, key_of(tree, "users", spellings), number)
             user = self.user(at, value, default, False)
             if user is not None:
                 taken.append(user)
@@ -81,7 +81,7 @@ class UserReader:
         rights: forms.Rights | None = None
         access: Access = "all"
         if entry.permissions is not None:
-            rights = self._rights((*path, spelled(value, "permissions", forms.USER)), entry.permissions)
+            rights = self._rights((*path, key_of(value, "permissions", forms.USER)), entry.permissions)
             if rights is None:
                 return None
             access = "all" if _is_everything(rights) else "own"

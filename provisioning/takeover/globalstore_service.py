@@ -22,7 +22,8 @@ from provisioning.server import Fleet
 SIGNALS = {"lame-duck": signal.SIGUSR2, "term": signal.SIGTERM}
 _COMMAND_S = 120.0
 _WORDS = 2000  # bytes of what a command says when it fails
-_SHELL = re.compile(r"[$`|;&<>*~]")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_SHELL = re.compile(r"[$`|;&<>*~]")  # outside of quotes: somebody thinks that a shell reads it
 
 
 def _unheard(_: str) -> None:
@@ -113,5 +114,6 @@ class Service:
             if done.returncode:
                 said.seek(0)
                 words = said.read(_WORDS).decode(errors="replace").strip()
-                shell = " It was run without a shell: put what needs one into a script." * bool(_SHELL.search(command))
+                meant = _SHELL.search(_QUOTED.sub("", command))
+                shell = " It was run without a shell: put what needs one into a script." if meant else ""
                 raise Unreachable(f"`{command}` ended with {done.returncode}.{shell}{after}", words)

@@ -531,8 +531,11 @@ def test_forecast_of_an_open_server_closes_it(place):
 def test_a_command_that_fails_is_told_in_its_own_words():
     with pytest.raises(Unreachable) as failed:
         Service(start_command="sh -c 'echo no such unit >&2; exit 5'").start()
-    assert failed.value.detail.endswith("ended with 5. It was run without a shell: put what needs one into a script.")
+    assert failed.value.detail.endswith("ended with 5.")
     assert failed.value.server_words == "no such unit"
+    with pytest.raises(Unreachable) as failed:
+        Service(start_command="ls $(cat nats.pid)").start()
+    assert failed.value.detail.endswith("It was run without a shell: put what needs one into a script.")
     with pytest.raises(Unreachable) as failed:
         Service(start_command="false").start()
     assert (failed.value.detail, failed.value.server_words) == ("`false` ended with 1.", "")
