@@ -9,12 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from accounts_app.importing import read_conf
-from accounts_app.natsconf.errors import NatsConfError
 from provisioning.errors import NotManaged, NotWritten
 from provisioning.files import GENERATED, MAIN
 from provisioning.machine import find_process, running_mains
-from provisioning.mainfile import MainFile, read_file, read_main
+from provisioning.mainfile import MainFile, read_file, read_first, read_main
 from provisioning.takeover.journal import beside, load
 from provisioning.takeover.neighbours import is_one_of_several, meet
 
@@ -23,27 +21,11 @@ _INCLUDES = re.compile(rb"^[^#\n]*include\b[^\n]*" + re.escape(GENERATED.encode(
 _STORE = "jetstream"  # where servers keep streams, in folders without number
 
 
-def mains_of(folder: Path) -> list[Path]:
-    """The folder's nats-server.conf first, then every other file in it or below that a server starts with, as far as
-    anybody can know: it includes the generated file, and no other file includes it. One that says so and can't be read
-    (its server is away, and a variable of its environment unknown) is among them."""
-    first, generated = folder / MAIN, str(folder / GENERATED)
-    included: set[str] = set()
-    found: list[Path] = []
-    running = (path for path, _ in running_mains() if path.is_relative_to(folder))
-    for path in dict.fromkeys([*_search(folder), *running]):
-        with suppress(OSError):
-            if path == first or path.stat().st_size > _LARGEST or not _INCLUDES.search(path.read_bytes()):
-                continue
-            process = find_process(path)
-            try:
-                names = read_conf(path, process.environ if process else dict(os.environ)).includes
-            except NatsConfError:
-                names = (generated,)
-            if generated in names:
-                included |= set(names)
-                found.append(path)
-    return [first, *(path for path in found if str(path) not in included)]
+def mains_of(folder: Path, guard: str) -> list[Path]:
+    """The folder's nats-server.conf first, then every further one that includes the generated file, or may: one that
+    can't be read (its server is away, and a variable of its environment unknown) is among them."""
+    first = read_first(folder, guard)
+    return [first.path, *(each.main.path for each in further(folder, guard, first) if each.main.includes_generated)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def make_plan(system: System, own: Own, fleet: Fleet) -> Plan:
     """What is to be written, proven to mean what runs. Raises ValidationError."""
     try:
         read_running(system.folder)
-        mains = mains_of(system.folder)
+        mains = mains_of(system.folder, system.guard_nkey)
         seen = _seen([see(main).parsed.tree for main in mains], fleet)
         return Plan(tuple(_plains(system, own, mains)), own, seen)
     except Unreadable as error:

@@ -21,10 +21,11 @@ def part_of(system_id: int, name: str) -> str:
     return f"{FOLDER}{system_id}/{name}"
 
 
-def read(folder: Path) -> dict[str, bytes]:
+def read(system: System) -> dict[str, bytes]:
     """{name: content} of the files that are there and can be read; further main files by their path in the folder."""
+    folder = system.folder
     found = {}
-    for path in (folder / GENERATED, *mains_of(folder)):
+    for path in (folder / GENERATED, *mains_of(folder, system.guard_nkey)):
         try:
             found[str(path.relative_to(folder))] = path.read_bytes()
         except (OSError, ValueError):  # not there, or elsewhere

@@ -73,7 +73,7 @@ def _moment_with_files(parts: Parts) -> Iterator[tuple[str, dict[str, dict[str, 
 
 
 def _with_files(parts: Parts, system: System) -> dict[str, Any]:
-    found = confs.read(system.folder)
+    found = confs.read(system)
     for name, data in found.items():
         parts.add(confs.part_of(system.pk, name), data)
     revision = Revision.objects.filter(system=system).first()
